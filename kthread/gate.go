@@ -1,0 +1,46 @@
+package kthread
+
+import (
+	"context"
+	"math"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// A gate is a handshake: closed when made, opened once, open for ever. It is
+// a semaphore that is created locked, as init_MUTEX_LOCKED made them, waited
+// for by down and opened by up.
+//
+// Opening gives out more tokens than there can be waiters, as complete_all
+// does. A single token that each waiter takes and puts back would be missing
+// in between: a waiter whose context has ended, and who looks just then, would
+// take an open gate for a closed one.
+type gate struct {
+	sem  *semaphore.Weighted
+	once sync.Once
+}
+
+const tokens = math.MaxInt64
+
+func newGate() *gate {
+	g := &gate{sem: semaphore.NewWeighted(tokens)}
+	g.sem.TryAcquire(tokens)
+	return g
+}
+
+// open lets everybody pass, now and later. Opening an open gate does nothing.
+func (g *gate) open() {
+	g.once.Do(func() { g.sem.Release(tokens) })
+}
+
+// wait blocks until the gate is open or ctx has ended. An open gate beats an
+// ended ctx, also one that opened while the wait was given up.
+func (g *gate) wait(ctx context.Context) error {
+	if g.sem.TryAcquire(1) || g.sem.Acquire(ctx, 1) == nil || g.sem.TryAcquire(1) {
+		return nil
+	}
+	return waitqueue.Interrupted(ctx)
+}

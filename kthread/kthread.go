@@ -1,0 +1,234 @@
+// Package kthread runs goroutines that can be started, stopped and signalled
+// with an answer.
+//
+// It is the kernel's kthread: a named goroutine with a handle. The handle is
+// how others speak to the thread, and [Current] is how the thread speaks of
+// itself:
+//
+//	t := kthread.Run("flusher", func(cur *kthread.Current) error {
+//		for !cur.ShouldStop() {
+//			flush()
+//			cur.Sleep(5 * time.Second) // ends early when a stop is asked
+//		}
+//		return nil
+//	})
+//	...
+//	err := t.Stop() // asks, waits until the thread is gone, returns its error
+//
+// A thread must come to its end by itself once it has been asked to stop. All
+// its interruptible sleeps end then, so that asking [Current.ShouldStop]
+// after each of them is enough.
+//
+// A thread inherits nothing from its creator: it has a context of its own and
+// no profiler labels but its name. A panic in a thread ends the program, as it
+// does in any goroutine. [runtime.Goexit] ends the thread only.
+//
+// # Which tool
+//
+//	Use a go statement for work that ends by itself and has no answer;
+//	use golang.org/x/sync/errgroup for a few tasks that end together;
+//	use a context for a tree of calls that is given up as a whole;
+//	use a Thread for a goroutine that lives as long as a component does:
+//	set up before it counts as started, asked to stop, gone when Stop returns.
+//
+// # Signals
+//
+// A signal is a request to a thread, by number. It is not the process's
+// signal of that number, it never kills, and it is lost unless the thread has
+// allowed it. While one is pending, interruptible sleeps end at once with
+// EINTR, until [Current.Flush]. A stop does the same and cannot be flushed.
+//
+// # Bubbles of testing/synctest
+//
+// A thread belongs to the bubble in which it was created, and only goroutines
+// of that bubble may stop, signal, wake or wait for it.
+//
+// Kernel: include/linux/kthread.h, kernel/kthread.c
+package kthread
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/pprof"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// ErrStopped is what ends the sleeps of a thread that was asked to stop, and
+// the cause that ends its context. It matches [syscall.EINTR] with
+// [errors.Is].
+var ErrStopped = fmt.Errorf("kthread: asked to stop: %w", syscall.EINTR)
+
+// The results of a thread whose function did not return one.
+var (
+	errNeverRan = fmt.Errorf("kthread: stopped before its first run: %w", syscall.EINTR)
+	errGoexit   = errors.New("kthread: the function called runtime.Goexit")
+	errNotReady = errors.New("kthread: the function returned before it was ready")
+)
+
+// A Thread is the handle of a thread. Its methods may be called from any
+// goroutine, but Stop, StopContext and Wait not from the thread itself, which
+// would wait for its own end.
+//
+// Kernel: struct task_struct of a kthread, struct kthread
+type Thread struct {
+	name  string
+	fn    func(*Current) error
+	task  waitqueue.Task
+	begun sync.Once
+
+	stop   atomic.Bool // set once, and never cleared
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	signals signals
+
+	readied     atomic.Bool // the function called Ready; written before ready opens
+	ready, gone *gate
+	done        chan struct{} // closed after gone has opened
+	err         error         // written once before gone opens
+}
+
+// Create makes a thread that does not run yet. The first WakeUp starts it.
+// A thread that is never woken holds no goroutine and needs no Stop.
+//
+// Kernel: kthread_create
+// Differs: cannot fail, as memory and a killed creator are no issue here.
+func Create(name string, fn func(*Current) error) *Thread {
+	t := &Thread{
+		name:  name,
+		fn:    fn,
+		ready: newGate(),
+		gone:  newGate(),
+		done:  make(chan struct{}),
+	}
+	t.signals.task = &t.task
+	t.ctx, t.cancel = context.WithCancelCause(context.Background())
+	t.task.SetState(waitqueue.Uninterruptible)
+	return t
+}
+
+// Run makes a thread and lets it run. It does not wait for anything: if a Stop
+// comes at once, fn may never be called. Use [Start] if setting up can fail.
+//
+// Kernel: kthread_run, kernel_thread
+// Differs: kernel_thread has no handle, and no way to stop.
+func Run(name string, fn func(*Current) error) *Thread {
+	t := Create(name, fn)
+	t.WakeUp()
+	return t
+}
+
+// Start makes a thread, lets it run, and blocks until fn has called
+// [Current.Ready]. If fn ends before that, Start returns a nil Thread and the
+// error of fn, or an error that says so if fn had none.
+//
+// ctx bounds only the handshake. If it ends before the thread is ready, the
+// thread has been asked to stop, and Start returns it along with the error of
+// [waitqueue.Interrupted], so that the caller can Wait for its end.
+//
+// Kernel: start_kthread of the drivers that came before kthread_run
+func Start(ctx context.Context, name string, fn func(*Current) error) (*Thread, error) {
+	t := Run(name, fn)
+	if err := t.ready.wait(ctx); err != nil {
+		t.askStop()
+		return t, err
+	}
+	if t.readied.Load() {
+		return t, nil
+	}
+	if err := t.Wait(context.Background()); err != nil { // it is on its way out
+		return nil, err
+	}
+	return nil, errNotReady
+}
+
+// Name returns the name that the thread was created with.
+//
+// Kernel: get_kthread_comm
+// Differs: is not cut to 15 bytes.
+func (t *Thread) Name() string { return t.name }
+
+// WakeUp starts a thread that has not run yet, or wakes it from its sleep. It
+// reports whether it did either. The sleeps of [Current] test their condition
+// again and go on.
+//
+// Kernel: wake_up_process
+func (t *Thread) WakeUp() bool {
+	woken := t.task.WakeUp(waitqueue.Normal)
+	t.begun.Do(func() { go t.main() })
+	return woken
+}
+
+// Stop asks the thread to stop, waits until it is gone, and returns the error
+// of its function. It may be called any number of times, from any number of
+// goroutines, also when the thread has ended: each call returns that error.
+//
+// If the thread has not run yet, its function is never called, and the error
+// matches [syscall.EINTR]. If its function called [runtime.Goexit], the error
+// says so.
+//
+// Kernel: kthread_stop
+// Differs: a second stop is allowed.
+func (t *Thread) Stop() error { return t.StopContext(context.Background()) }
+
+// StopContext is Stop that waits no longer than ctx lives. If ctx ends first,
+// the thread remains asked to stop, and the error is that of
+// [waitqueue.Interrupted].
+//
+// Kernel: kthread_stop
+// Differs: the kernel's wait cannot be ended.
+func (t *Thread) StopContext(ctx context.Context) error {
+	t.askStop()
+	return t.Wait(ctx)
+}
+
+// Wait waits until the thread is gone, without asking it to stop, and returns
+// the error of its function. If ctx ends first, the error is that of
+// [waitqueue.Interrupted]; a thread that is gone beats a ctx that has ended.
+//
+// Kernel: wait_for_completion on the thread's exit
+func (t *Thread) Wait(ctx context.Context) error {
+	if err := t.gone.wait(ctx); err != nil {
+		return err
+	}
+	return t.err
+}
+
+// Done returns a channel that is closed when the thread is gone, for select
+// statements. It is the same channel at every call.
+func (t *Thread) Done() <-chan struct{} { return t.done }
+
+// askStop makes the thread's sleeps end and its ShouldStop true. The flag is
+// set before the thread is woken: a thread that was woken first could test it,
+// find it clear, and go back to sleep for ever.
+func (t *Thread) askStop() {
+	t.stop.Store(true)
+	t.signals.stop()
+	t.cancel(ErrStopped)
+	t.WakeUp()
+}
+
+// main is the thread's goroutine.
+func (t *Thread) main() {
+	t.err = errGoexit // remains if fn never returns
+	defer t.exit()
+	pprof.SetGoroutineLabels(pprof.WithLabels(t.ctx, pprof.Labels("kthread", t.name)))
+	if t.stop.Load() {
+		t.err = errNeverRan
+		return
+	}
+	t.err = t.fn(&Current{t})
+}
+
+// exit completes every handshake, whichever way the function was left.
+func (t *Thread) exit() {
+	t.signals.exit()
+	t.ready.open()
+	t.gone.open()
+	close(t.done)
+}

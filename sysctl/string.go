@@ -1,0 +1,94 @@
+package sysctl
+
+import (
+	"bytes"
+	"errors"
+	"sync/atomic"
+)
+
+// A String is a variable of text. Load costs one atomic load. The zero value
+// is the empty string, ready to use. A String must not be copied after first
+// use.
+//
+// Kernel: a char array that is the data of a ctl_table
+type String struct {
+	p atomic.Pointer[string]
+}
+
+// Load returns the value. Values are replaced as a whole, so it is never a
+// mixture of two.
+func (s *String) Load() string {
+	if p := s.p.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
+// Store replaces the value. It is for the program itself: the limit and the
+// grammar of a handler do not apply.
+func (s *String) Store(value string) { s.p.Store(&value) }
+
+// DoString makes a handler for s that keeps at most maxlen-1 bytes: maxlen is
+// the size of the buffer that a C program would have, with the NUL at its end.
+//
+// A write ends at the first newline or NUL byte, which is not kept, nor is
+// what comes after it. What is too long is cut. Both are reported as written
+// in full. A write at a position within the present text replaces the text
+// from there on; one beyond its end is ignored. Writing nothing changes nothing.
+//
+// A read gives the text and a newline.
+//
+// Kernel: proc_dostring
+// Differs: always in the strict mode of sysctl_writes_strict.
+func DoString(s *String, maxlen int) Handler { return &doString{s, maxlen} }
+
+type doString struct {
+	data   *String
+	maxlen int
+}
+
+func (d *doString) check() error {
+	if d.data == nil {
+		return errors.New("no data")
+	}
+	if d.maxlen < 1 {
+		return errors.New("no maxlen")
+	}
+	return nil
+}
+
+func (d *doString) Read(p []byte, pos *int64) (int, error) {
+	text := d.data.Load() + "\n"
+	if *pos >= int64(len(text)) {
+		return 0, nil
+	}
+	n := copy(p, text[*pos:])
+	*pos += int64(n)
+	return n, nil
+}
+
+// Write swaps in a new text. Two writers at once leave the text of one of
+// them, or both in a row; neither is torn.
+func (d *doString) Write(p []byte, pos *int64) (int, error) {
+	if len(p) == 0 {
+		return 0, nil // not even the present text is cut
+	}
+	text, _, _ := bytes.Cut(p, []byte("\n"))
+	text, _, _ = bytes.Cut(text, []byte{0})
+	for {
+		old := d.data.p.Load()
+		var head string
+		if old != nil {
+			head = *old
+		}
+		if *pos > int64(min(len(head), d.maxlen-1)) {
+			return len(p), nil // beyond the end: ignored, and pos stays
+		}
+		value := head[:*pos] + string(text)
+		value = value[:min(len(value), d.maxlen-1)]
+		if d.data.p.CompareAndSwap(old, &value) {
+			*pos += int64(len(p))
+			return len(p), nil
+		}
+	}
+}

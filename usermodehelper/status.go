@@ -1,0 +1,37 @@
+package usermodehelper
+
+import (
+	"fmt"
+	"syscall"
+)
+
+// A Status says how a program ended. It is the kernel's wait-status number:
+// the exit code times 256, or the number of the signal that killed it, plus
+// 128 if it left a core dump. 0 is success.
+//
+// Kernel: subprocess_info.retval
+type Status uint32
+
+// ExitCode returns the code with which the program exited, or -1 if it was
+// killed by a signal.
+//
+// Kernel: WEXITSTATUS
+func (s Status) ExitCode() int {
+	if s.Signal() != 0 {
+		return -1
+	}
+	return int(s >> 8 & 0xff)
+}
+
+// Signal returns the signal that killed the program, or 0 if it exited.
+//
+// Kernel: WTERMSIG
+func (s Status) Signal() syscall.Signal { return syscall.Signal(s & 0x7f) }
+
+// String returns "exit status 3", or "signal: killed" and the like.
+func (s Status) String() string {
+	if sig := s.Signal(); sig != 0 {
+		return "signal: " + sig.String()
+	}
+	return fmt.Sprintf("exit status %d", s.ExitCode())
+}
