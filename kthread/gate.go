@@ -37,9 +37,9 @@ func (g *gate) open() {
 }
 
 // wait blocks until the gate is open or ctx has ended. An open gate beats an
-// ended ctx, also one that opened while the wait was given up.
+// ended ctx. Acquire has it the other way round, so the last word is a try.
 func (g *gate) wait(ctx context.Context) error {
-	if g.sem.TryAcquire(1) || g.sem.Acquire(ctx, 1) == nil || g.sem.TryAcquire(1) {
+	if g.sem.Acquire(ctx, 1) == nil || g.sem.TryAcquire(1) {
 		return nil
 	}
 	return waitqueue.Interrupted(ctx)

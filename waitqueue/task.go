@@ -137,10 +137,9 @@ func (t *Task) WakeUp(mask State) bool {
 		t.parked.Signal()
 		return true
 	}
-	select {
-	case t.kick <- struct{}{}:
-	default: // an earlier wake-up is still there; that one wakes it
-	}
+	// Never blocks: each sleep that was announced is undone once, and the
+	// sleeper takes what undid it before it announces another.
+	t.kick <- struct{}{}
 	return true
 }
 

@@ -1,0 +1,61 @@
+package kthread_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kprim/kprim/kthread"
+)
+
+func ExampleRun() {
+	thread := kthread.Run("greeter", func(*kthread.Current) error {
+		fmt.Println("hello from the thread")
+		return nil
+	})
+	fmt.Println("its answer:", thread.Wait(context.Background()))
+	// Output:
+	// hello from the thread
+	// its answer: <nil>
+}
+
+// A thread that does something now and then, until it is asked to stop.
+func ExampleThread_Stop() {
+	beats := 0
+	thread, err := kthread.Start(context.Background(), "heart", func(cur *kthread.Current) error {
+		cur.Ready()
+		for cur.Sleep(time.Hour) == nil {
+			beats++
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("stopped:", thread.Stop(), "after", beats, "beats")
+	// Output: stopped: <nil> after 0 beats
+}
+
+// The component counts as started when its set-up is done, or has failed.
+func ExampleStart() {
+	serve := func(cur *kthread.Current) error {
+		if false {
+			return errors.New("the port is taken") // Start returns this
+		}
+		cur.Ready()
+		<-cur.Context().Done() // stands for Serve(cur.Context())
+		return nil
+	}
+	thread, err := kthread.Start(context.Background(), "server", serve)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("started:", thread.Name())
+	fmt.Println("stopped:", thread.Stop())
+	// Output:
+	// started: server
+	// stopped: <nil>
+}

@@ -1,0 +1,91 @@
+package kthread
+
+import (
+	"context"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestGateIsClosedUntilOpened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		passed := make(chan error, 1)
+		go func() { passed <- g.wait(context.Background()) }()
+		synctest.Wait()
+		require.Empty(t, passed)
+		g.open()
+		require.NoError(t, <-passed)
+	})
+}
+
+func TestOpenGateLetsEverybodyPassForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		var early sync.WaitGroup
+		for range 10 {
+			early.Go(func() { require.NoError(t, g.wait(t.Context())) })
+		}
+		synctest.Wait()
+		g.open()
+		g.open() // does nothing
+		early.Wait()
+		for range 10 {
+			require.NoError(t, g.wait(t.Context()))
+		}
+	})
+}
+
+func TestEndedContextEndsTheWaitAtAGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		ctx, cancel := context.WithCancel(t.Context())
+		passed := make(chan error, 1)
+		go func() { passed <- g.wait(ctx) }()
+		synctest.Wait()
+		cancel()
+		require.ErrorIs(t, <-passed, syscall.EINTR)
+		require.ErrorIs(t, g.wait(ctx), context.Canceled)
+		g.open()
+		require.NoError(t, g.wait(ctx), "an open gate beats an ended context")
+	})
+}
+
+// The context ends and the gate opens before the waiter runs.
+func TestGateThatOpensBeatsAContextThatEnds(t *testing.T) {
+	for range 500 {
+		synctest.Test(t, func(t *testing.T) {
+			g := newGate()
+			ctx, cancel := context.WithCancel(t.Context())
+			passed := make(chan error, 1)
+			go func() { passed <- g.wait(ctx) }()
+			synctest.Wait()
+			g.open()
+			cancel()
+			require.NoError(t, <-passed)
+		})
+	}
+}
+
+// A waiter that looks while others pass must not find the gate closed.
+func TestHammerOpenGateIsNeverSeenClosed(t *testing.T) {
+	g := newGate()
+	g.open()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 5000 {
+				if err := g.wait(ctx); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,103 @@
+package waitqueue_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// oldLoop is the wait loop of the first article: it sleeps before it tests.
+// window is run before the step of that number.
+func oldLoop(task *waitqueue.Task, q *waitqueue.Queue, event *atomic.Int32, window func(step int)) {
+	entry := waitqueue.Entry{Task: task} // DECLARE_WAITQUEUE(wait, current)
+	q.Add(&entry)                        // add_wait_queue(&myevent_waitqueue, &wait)
+	for {
+		window(1)
+		task.SetState(waitqueue.Interruptible) // set_current_state(TASK_INTERRUPTIBLE)
+		window(2)
+		task.Schedule() // schedule()
+		if event.Load() != 0 {
+			break
+		}
+	}
+	task.SetState(waitqueue.Running) // set_current_state(TASK_RUNNING)
+	q.Remove(&entry)                 // remove_wait_queue(&myevent_waitqueue, &wait)
+}
+
+// rightLoop has the same steps, with the test between the announcement and
+// the sleep.
+func rightLoop(task *waitqueue.Task, q *waitqueue.Queue, event *atomic.Int32, window func(step int)) {
+	entry := waitqueue.Entry{Task: task}
+	window(0)
+	q.Add(&entry)
+	for {
+		window(1)
+		task.SetState(waitqueue.Interruptible)
+		window(2)
+		if event.Load() != 0 {
+			break
+		}
+		window(3)
+		task.Schedule()
+	}
+	task.SetState(waitqueue.Running)
+	q.Remove(&entry)
+}
+
+// post is the monitor.
+func post(q *waitqueue.Queue, event *atomic.Int32) int {
+	event.Store(9527)
+	return q.WakeUpInterruptible()
+}
+
+func TestOldLoopLosesTheWakeUpEveryTime(t *testing.T) {
+	for range 1000 {
+		synctest.Test(t, func(t *testing.T) {
+			var task waitqueue.Task
+			var q waitqueue.Queue
+			var event atomic.Int32
+			woke := -1
+			result := asleep(func() error {
+				oldLoop(&task, &q, &event, func(step int) {
+					if step == 1 && woke < 0 {
+						woke = post(&q, &event)
+					}
+				})
+				return nil
+			})
+			require.False(t, ended(result), "the event is there, and nobody will ever come")
+			require.Equal(t, waitqueue.Interruptible, task.State())
+			require.Equal(t, int32(9527), event.Load())
+			require.Equal(t, 0, woke, "the wake-up found a running task")
+
+			require.Equal(t, 1, q.WakeUp(), "a stray one sets it free")
+			<-result
+		})
+	}
+}
+
+func TestRightLoopNeverLosesTheWakeUp(t *testing.T) {
+	for step := range 4 {
+		for range 250 {
+			synctest.Test(t, func(t *testing.T) {
+				var task waitqueue.Task
+				var q waitqueue.Queue
+				var event atomic.Int32
+				result := asleep(func() error {
+					rightLoop(&task, &q, &event, func(s int) {
+						if s == step {
+							post(&q, &event)
+						}
+					})
+					return nil
+				})
+				require.True(t, ended(result), "posted before step %d", step)
+				require.False(t, q.Active())
+			})
+		}
+	}
+}
