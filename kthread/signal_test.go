@@ -120,7 +120,9 @@ func TestHammerFlushAgainstStop(t *testing.T) {
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
 			for !cur.ShouldStop() {
 				flushing.Store(true)
-				cur.Flush()
+				for range 500 {
+					cur.Flush()
+				}
 				runtime.Gosched()
 			}
 			var q waitqueue.Queue

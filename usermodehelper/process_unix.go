@@ -40,16 +40,13 @@ func (h *Helper) start(ctx context.Context) (*exec.Cmd, error) {
 }
 
 func (h *Helper) command() *exec.Cmd {
-	argv, envp := h.Argv, h.Envp
-	if len(argv) == 0 {
-		argv = []string{h.Path}
-	}
+	envp := h.Envp
 	if envp == nil {
 		envp = []string{} // to exec.Cmd, nil would mean all of ours
 	}
 	return &exec.Cmd{
 		Path:        h.Path,
-		Args:        argv,
+		Args:        h.Argv,
 		Env:         envp,
 		Dir:         "/",
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},

@@ -1,0 +1,331 @@
+package sysctl_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/sysctl"
+)
+
+func entry(name string) sysctl.Entry {
+	return sysctl.Entry{Name: name, Mode: 0o644, Handler: sysctl.DoString(new(sysctl.String), 64)}
+}
+
+func TestRegisterReadWriteUnregister(t *testing.T) {
+	var tree sysctl.Tree
+	var helper sysctl.String
+	header, err := tree.Register("kernel", sysctl.Entry{
+		Name: "myevent_handler", Mode: 0o644, Handler: sysctl.DoString(&helper, 256),
+	})
+	require.NoError(t, err)
+	require.NoError(t, tree.WriteFile(sysctl.Root, "kernel/myevent_handler", []byte("/path/to/helper\n")))
+	require.Equal(t, "/path/to/helper", helper.Load())
+	text, err := tree.ReadFile(sysctl.Nobody, "/kernel//myevent_handler/")
+	require.NoError(t, err)
+	require.Equal(t, "/path/to/helper\n", string(text))
+
+	header.Unregister()
+	header.Unregister() // does nothing more
+	_, err = tree.ReadFile(sysctl.Root, "kernel/myevent_handler")
+	require.ErrorIs(t, err, syscall.ENOENT)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.Equal(t, "/path/to/helper", helper.Load(), "the variable is the program's")
+}
+
+func TestRegisterRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		dir     string
+		entries []sysctl.Entry
+		errno   syscall.Errno
+		text    string
+	}{
+		"no entries":       {"kernel", nil, syscall.EINVAL, "no entries"},
+		"empty name":       {"kernel", []sysctl.Entry{entry("")}, syscall.EINVAL, "the name is empty"},
+		"slash":            {"kernel", []sysctl.Entry{entry("a/b")}, syscall.EINVAL, "not a single name"},
+		"dot":              {"kernel", []sysctl.Entry{entry(".")}, syscall.EINVAL, "not a single name"},
+		"dots":             {"kernel", []sysctl.Entry{entry("..")}, syscall.EINVAL, "not a single name"},
+		"executable":       {"kernel", []sysctl.Entry{{Name: "x", Mode: 0o755, Handler: entry("").Handler}}, syscall.EINVAL, "mode 0755"},
+		"file type":        {"kernel", []sysctl.Entry{{Name: "x", Mode: fs.ModeDir, Handler: entry("").Handler}}, syscall.EINVAL, "mode"},
+		"no handler":       {"kernel", []sysctl.Entry{{Name: "x"}}, syscall.EINVAL, "no handler"},
+		"no data":          {"kernel", []sysctl.Entry{{Name: "x", Handler: sysctl.DoString(nil, 8)}}, syscall.EINVAL, "no data"},
+		"no maxlen":        {"kernel", []sysctl.Entry{{Name: "x", Handler: sysctl.DoString(new(sysctl.String), 0)}}, syscall.EINVAL, "no maxlen"},
+		"taken":            {"net", []sysctl.Entry{entry("there")}, syscall.EEXIST, `"net/there": duplicate`},
+		"taken by a dir":   {"", []sysctl.Entry{entry("net")}, syscall.EEXIST, "duplicate"},
+		"twice in a call":  {"kernel", []sysctl.Entry{entry("x"), entry("x")}, syscall.EEXIST, "duplicate"},
+		"the second wrong": {"kernel", []sysctl.Entry{entry("x"), entry("")}, syscall.EINVAL, "empty"},
+		"below a file":     {"net/there", []sysctl.Entry{entry("x")}, syscall.ENOTDIR, "net/there is a file"},
+		"deep below":       {"net/there/a/b", []sysctl.Entry{entry("x")}, syscall.ENOTDIR, "net/there is a file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var tree sysctl.Tree
+			_, err := tree.Register("net", entry("there"))
+			require.NoError(t, err)
+			header, err := tree.Register(c.dir, c.entries...)
+			require.Nil(t, header)
+			require.ErrorIs(t, err, c.errno)
+			require.ErrorContains(t, err, c.text)
+			if c.dir == "kernel" { // all or nothing: neither entry nor directory
+				for _, path := range []string{"kernel", "kernel/x"} {
+					_, err = tree.ReadFile(sysctl.Root, path)
+					require.ErrorIs(t, err, syscall.ENOENT)
+				}
+			}
+			_, err = tree.ReadFile(sysctl.Root, "net/there")
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestDirectoriesLiveAsLongAsTheirEntries(t *testing.T) {
+	var tree sysctl.Tree
+	a, err := tree.Register("/net//ipv4/", entry("a"), entry("a2"))
+	require.NoError(t, err)
+	b, err := tree.Register("net/ipv4/conf", entry("b"))
+	require.NoError(t, err)
+	top, err := tree.Register("", entry("top"))
+	require.NoError(t, err)
+	is := func(want error, paths ...string) {
+		t.Helper()
+		for _, path := range paths {
+			_, err := tree.ReadFile(sysctl.Root, path)
+			require.ErrorIs(t, err, want, path)
+		}
+	}
+	is(syscall.EISDIR, "", "/", "net", "net/ipv4", "net/ipv4/conf")
+	is(syscall.ENOTDIR, "top/x", "net/ipv4/a/b")
+	is(syscall.ENOENT, "net/ipv6", "x")
+	b.Unregister()
+	is(syscall.EISDIR, "net", "net/ipv4")
+	is(syscall.ENOENT, "net/ipv4/conf")
+	a.Unregister()
+	is(syscall.ENOENT, "net", "net/ipv4", "net/ipv4/a")
+	top.Unregister()
+	is(syscall.ENOENT, "top")
+	is(syscall.EISDIR, "")
+	_, err = tree.Register("net/ipv4", entry("a"))
+	require.NoError(t, err, "the place is free again")
+	a.Unregister() // the old one, once more
+	_, err = tree.ReadFile(sysctl.Root, "net/ipv4/a")
+	require.NoError(t, err, "the new entry is not the old header's")
+}
+
+func TestModes(t *testing.T) {
+	for mode, may := range map[fs.FileMode]map[sysctl.Cred]string{
+		0o644: {sysctl.Root: "rw", sysctl.Group: "r", sysctl.Nobody: "r"},
+		0o600: {sysctl.Root: "rw", sysctl.Group: "", sysctl.Nobody: ""},
+		0o444: {sysctl.Root: "r", sysctl.Group: "r", sysctl.Nobody: "r"},
+		0o200: {sysctl.Root: "w", sysctl.Group: "", sysctl.Nobody: ""},
+		0o646: {sysctl.Root: "rw", sysctl.Group: "r", sysctl.Nobody: "rw"},
+		0o060: {sysctl.Root: "", sysctl.Group: "rw", sysctl.Nobody: ""},
+		0o000: {sysctl.Root: "", sysctl.Group: "", sysctl.Nobody: ""},
+	} {
+		var tree sysctl.Tree
+		var v sysctl.String
+		v.Store("before")
+		_, err := tree.Register("kernel", sysctl.Entry{Name: "x", Mode: mode, Handler: sysctl.DoString(&v, 64)})
+		require.NoError(t, err)
+		for cred, rights := range may {
+			what := fmt.Sprintf("mode %#o, cred %d", mode, cred)
+			_, err := tree.ReadFile(cred, "kernel/x")
+			check(t, strings.Contains(rights, "r"), err, what)
+			err = tree.WriteFile(cred, "kernel/x", []byte("before"))
+			check(t, strings.Contains(rights, "w"), err, what)
+		}
+	}
+}
+
+func check(t *testing.T, may bool, err error, what string) {
+	t.Helper()
+	if may {
+		require.NoError(t, err, what)
+		return
+	}
+	require.ErrorIs(t, err, syscall.EACCES, what)
+	require.ErrorIs(t, err, fs.ErrPermission, what)
+	require.ErrorContains(t, err, "kernel/x")
+}
+
+// slow is a handler that is in the middle of something.
+type slow struct {
+	entered, leave chan struct{}
+	err            error
+}
+
+func (s *slow) Read([]byte, *int64) (int, error) {
+	s.entered <- struct{}{}
+	<-s.leave
+	return 0, s.err
+}
+
+func (s *slow) Write(p []byte, pos *int64) (int, error) { return s.Read(p, pos) }
+
+func TestUnregisterWaitsForCallsInProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tree sysctl.Tree
+		h := &slow{entered: make(chan struct{}), leave: make(chan struct{})}
+		header, err := tree.Register("kernel", sysctl.Entry{Name: "slow", Mode: 0o600, Handler: h}, entry("quick"))
+		require.NoError(t, err)
+		results := make(chan error, 2)
+		for range 2 {
+			go func() {
+				_, err := tree.ReadFile(sysctl.Root, "kernel/slow")
+				results <- err
+			}()
+			<-h.entered
+		}
+		gone := make(chan struct{})
+		for range 2 {
+			go func() {
+				header.Unregister()
+				gone <- struct{}{}
+			}()
+		}
+		synctest.Wait()
+		_, err = tree.ReadFile(sysctl.Root, "kernel/quick")
+		require.ErrorIs(t, err, syscall.ENOENT, "no call may begin any more")
+		h.leave <- struct{}{}
+		require.NoError(t, <-results, "who is inside ends normally")
+		synctest.Wait()
+		select {
+		case <-gone:
+			t.Fatal("Unregister did not wait for the second call")
+		default:
+		}
+		h.leave <- struct{}{}
+		require.NoError(t, <-results)
+		<-gone
+		<-gone
+	})
+}
+
+// greedy uses a few bytes at each call.
+type greedy struct {
+	calls []string
+	most  int
+	err   error
+}
+
+func (g *greedy) Read(p []byte, pos *int64) (int, error) {
+	n := copy(p, strings.Repeat("x", 3)) * min(1, g.most)
+	g.most--
+	return n, g.err
+}
+
+func (g *greedy) Write(p []byte, pos *int64) (int, error) {
+	n := min(len(p), g.most)
+	g.calls = append(g.calls, string(p[:n]))
+	*pos += int64(n)
+	return n, g.err
+}
+
+func TestShortReadsAndWritesAreGoneOnWith(t *testing.T) {
+	var tree sysctl.Tree
+	g := &greedy{most: 4}
+	_, err := tree.Register("", sysctl.Entry{Name: "g", Mode: 0o600, Handler: g})
+	require.NoError(t, err)
+	require.NoError(t, tree.WriteFile(sysctl.Root, "g", []byte("123456789")))
+	require.Equal(t, []string{"1234", "5678", "9"}, g.calls)
+	require.NoError(t, tree.WriteFile(sysctl.Root, "g", nil))
+	require.Len(t, g.calls, 3, "nothing to write, no call")
+
+	g.most = 2
+	text, err := tree.ReadFile(sysctl.Root, "g")
+	require.NoError(t, err)
+	require.Equal(t, "xxxxxx", string(text))
+
+	g.most = 0
+	require.ErrorContains(t, tree.WriteFile(sysctl.Root, "g", []byte("x")), "used none")
+
+	g.most, g.err = 1, syscall.EINVAL
+	var pathError *fs.PathError
+	err = tree.WriteFile(sysctl.Root, "g", []byte("x"))
+	require.ErrorIs(t, err, syscall.EINVAL)
+	require.True(t, errors.As(err, &pathError) && pathError.Op == "write" && pathError.Path == "g")
+	_, err = tree.ReadFile(sysctl.Root, "g")
+	require.ErrorIs(t, err, syscall.EINVAL)
+}
+
+// panicky shows that a call that ends by a panic is over.
+type panicky struct{}
+
+func (panicky) Read([]byte, *int64) (int, error)  { panic("in the handler") }
+func (panicky) Write([]byte, *int64) (int, error) { panic("in the handler") }
+
+func TestHandlerThatPanicsDoesNotHoldUpUnregister(t *testing.T) {
+	var tree sysctl.Tree
+	header, err := tree.Register("", sysctl.Entry{Name: "p", Mode: 0o600, Handler: panicky{}})
+	require.NoError(t, err)
+	require.Panics(t, func() { _, _ = tree.ReadFile(sysctl.Root, "p") })
+	require.Panics(t, func() { _ = tree.WriteFile(sysctl.Root, "p", []byte("x")) })
+	header.Unregister()
+}
+
+// Registering, reading, writing and unregistering from many goroutines: once
+// Unregister has returned, no handler runs.
+func TestHammerRegisterAndUse(t *testing.T) {
+	var tree sysctl.Tree
+	var all, using sync.WaitGroup
+	var over atomic.Bool
+	names := []string{"a", "b", "c"}
+	var registered [3]atomic.Bool
+	for range 4 {
+		using.Go(func() {
+			for !over.Load() {
+				for _, name := range names {
+					_, _ = tree.ReadFile(sysctl.Root, "kernel/deep/"+name)
+					_ = tree.WriteFile(sysctl.Root, "kernel/deep/"+name, []byte("v"))
+				}
+			}
+		})
+	}
+	for i, name := range names {
+		all.Go(func() {
+			for range 500 {
+				registered[i].Store(true)
+				h := &guarded{on: &registered[i], t: t}
+				header, err := tree.Register("kernel/deep", sysctl.Entry{Name: name, Mode: 0o644, Handler: h})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = tree.ReadFile(sysctl.Root, "kernel/deep/"+name)
+				header.Unregister()
+				registered[i].Store(false)
+			}
+		})
+	}
+	all.Wait()
+	over.Store(true)
+	using.Wait()
+	_, err := tree.ReadFile(sysctl.Root, "kernel")
+	require.ErrorIs(t, err, syscall.ENOENT)
+}
+
+// guarded is a handler that must not run when on is false.
+type guarded struct {
+	on *atomic.Bool
+	t  *testing.T
+}
+
+func (g *guarded) Read([]byte, *int64) (int, error) {
+	for range 20 {
+		if !g.on.Load() {
+			g.t.Error("a handler runs though its entry is gone")
+		}
+	}
+	return 0, nil
+}
+
+func (g *guarded) Write(p []byte, pos *int64) (int, error) {
+	_, _ = g.Read(p, pos)
+	return len(p), nil
+}

@@ -1,0 +1,454 @@
+//go:build linux || darwin || freebsd
+
+package usermodehelper_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/kprim/kprim/usermodehelper"
+)
+
+// The test binary is its own helper, told by argv[0], because the environment
+// is what some tests look at.
+func TestMain(m *testing.M) {
+	if os.Args[0] == "kprim-test-helper" {
+		if err := helper(os.Args[1], os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if _, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
+			fmt.Println("a child was left, or not reaped:", err)
+			code = 1
+		}
+		os.Exit(code)
+	}))
+}
+
+// seen is what a helper finds about itself.
+type seen struct {
+	Args, Env []string
+	Dir       string
+	Leader    bool // of a process group
+	NullStdio bool
+}
+
+func helper(role string, args []string) error {
+	switch role {
+	case "look":
+		dir, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(seen{
+			Args: os.Args, Env: os.Environ(), Dir: dir,
+			Leader:    syscall.Getpgrp() == os.Getpid(),
+			NullStdio: isNull(os.Stdin) && isNull(os.Stdout) && isNull(os.Stderr),
+		})
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(args[0], text, 0o600)
+	case "desert": // to the group of its parent, which is not to be signalled
+		group, err := syscall.Getpgid(os.Getppid())
+		if err != nil {
+			return err
+		}
+		if err := syscall.Setpgid(0, group); err != nil {
+			return err
+		}
+		if err := os.WriteFile(args[0], nil, 0); err != nil { // a fifo: somebody reads it now
+			return err
+		}
+		_, err = os.Open(args[1]) // a fifo that nobody writes to
+		return err
+	}
+	return errors.New("no such role: " + role)
+}
+
+func isNull(f *os.File) bool {
+	a, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat(os.DevNull)
+	return err == nil && os.SameFile(a, b)
+}
+
+func requireInvalid(t *testing.T, err error, text string) {
+	t.Helper()
+	require.ErrorIs(t, err, syscall.EINVAL)
+	require.ErrorContains(t, err, text)
+}
+
+func self(t *testing.T) string {
+	path, err := os.Executable()
+	require.NoError(t, err)
+	return path
+}
+
+// shell is a helper that runs script with the given arguments as $1, $2, ...
+func shell(script string, args ...string) *usermodehelper.Helper {
+	return &usermodehelper.Helper{
+		Path: "/bin/sh",
+		Argv: append([]string{"sh", "-c", script, "sh"}, args...),
+		Envp: usermodehelper.Environ(),
+	}
+}
+
+// fifo makes a named pipe. Opening either end waits for the other.
+func fifo(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "fifo")
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+	return path
+}
+
+// readAll reads the fifo until everybody who has it open for writing has
+// closed it, or died.
+func readAll(t *testing.T, f *os.File) string {
+	text, err := io.ReadAll(f)
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestChildGetsWhatItIsGivenAndNothingElse(t *testing.T) {
+	t.Setenv("KPRIM_SECRET", "hunter2")
+	out := filepath.Join(t.TempDir(), "seen")
+	argv := []string{"kprim-test-helper", "look", out}
+	for _, envp := range [][]string{usermodehelper.Environ("TROUBLED_DS=9527"), {}, nil} {
+		status, err := usermodehelper.Call(t.Context(), self(t), argv, envp, usermodehelper.WaitProc)
+		require.NoError(t, err)
+		require.Zero(t, status)
+		text, err := os.ReadFile(out)
+		require.NoError(t, err)
+		var got seen
+		require.NoError(t, json.Unmarshal(text, &got))
+		if envp == nil {
+			envp = []string{}
+		}
+		require.Equal(t, seen{Args: argv, Env: envp, Dir: "/", Leader: true, NullStdio: true}, got)
+	}
+}
+
+func TestArgvIsThePathWhenNotGiven(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	script := filepath.Join(t.TempDir(), "script")
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\necho $# $0 > "+out+"\n"), 0o755))
+	for _, argv := range [][]string{nil, {}} {
+		_, err := usermodehelper.Call(t.Context(), script, argv, nil, usermodehelper.WaitProc)
+		require.NoError(t, err)
+		text, err := os.ReadFile(out)
+		require.NoError(t, err)
+		require.Equal(t, "0 "+script+"\n", string(text))
+	}
+}
+
+func TestStatusOfAProgramThatEnded(t *testing.T) {
+	for script, want := range map[string]usermodehelper.Status{
+		"exit 0":        0,
+		"exit 3":        3 << 8,
+		"exit 255":      255 << 8,
+		"kill -TERM $$": 15,
+		"kill -KILL $$": 9,
+	} {
+		status, err := shell(script).Exec(t.Context(), usermodehelper.WaitProc)
+		require.NoError(t, err, script)
+		require.Equal(t, want, status, script)
+	}
+}
+
+func TestProgramsThatCannotBeStarted(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), mode))
+		return path
+	}
+	for path, errno := range map[string]syscall.Errno{
+		filepath.Join(dir, "missing"):                    syscall.ENOENT,
+		file("interpreter", "#!/no/such/shell\n", 0o755): syscall.ENOENT,
+		file("plain", "#!/bin/sh\n", 0o644):              syscall.EACCES,
+		dir:                                              syscall.EACCES,
+		file("format", "no program at all", 0o755):       syscall.ENOEXEC,
+		file("format", "no program", 0o755) + "/x":       syscall.ENOTDIR,
+	} {
+		for _, mode := range []usermodehelper.Mode{usermodehelper.WaitExec, usermodehelper.WaitProc, usermodehelper.NoWait} {
+			cleanup := make(chan error, 2)
+			h := usermodehelper.Helper{Path: path, Cleanup: func(s usermodehelper.Status, err error) { cleanup <- err }}
+			status, err := h.Exec(t.Context(), mode)
+			require.Zero(t, status)
+			if mode != usermodehelper.NoWait {
+				require.ErrorIs(t, err, errno, "%v %s", mode, path)
+				require.Len(t, cleanup, 1, "before Exec returns")
+			} else {
+				require.NoError(t, err)
+			}
+			require.ErrorIs(t, <-cleanup, errno)
+			require.Empty(t, cleanup)
+		}
+	}
+}
+
+func TestWaitExecReturnsWhenTheProgramRuns(t *testing.T) {
+	for _, mode := range []usermodehelper.Mode{usermodehelper.WaitExec, usermodehelper.NoWait} {
+		gate := fifo(t)
+		cleanup := make(chan usermodehelper.Status, 2)
+		h := shell(`read line < "$1"; exit "$line"`, gate)
+		h.Cleanup = func(s usermodehelper.Status, err error) {
+			require.NoError(t, err)
+			cleanup <- s
+		}
+		status, err := h.Exec(t.Context(), mode)
+		require.NoError(t, err)
+		require.Zero(t, status)
+		h.Argv[2] = "exit 99" // too late: it was copied
+		require.Empty(t, cleanup, "it waits for a line still")
+		require.NoError(t, os.WriteFile(gate, []byte("7\n"), 0))
+		require.Equal(t, usermodehelper.Status(7<<8), <-cleanup)
+	}
+}
+
+func TestEndedContextStartsNothing(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, mode := range []usermodehelper.Mode{usermodehelper.WaitExec, usermodehelper.WaitProc, usermodehelper.NoWait} {
+		cleanup := make(chan error, 1)
+		h := shell(`echo ran > "$1"`, out)
+		h.Cleanup = func(_ usermodehelper.Status, err error) { cleanup <- err }
+		_, err := h.Exec(ctx, mode)
+		require.Equal(t, mode == usermodehelper.NoWait, err == nil)
+		err = <-cleanup
+		require.ErrorIs(t, err, syscall.EINTR)
+		require.ErrorIs(t, err, context.Canceled)
+		require.NoFileExists(t, out)
+	}
+}
+
+// running starts h on a goroutine, waits until it has opened the fifo, and
+// returns the fifo's other end and the result.
+func running(t *testing.T, ctx context.Context, h *usermodehelper.Helper, pipe string) (*os.File, <-chan ended) {
+	result := make(chan ended, 1)
+	go func() {
+		status, err := h.Exec(ctx, usermodehelper.WaitProc)
+		result <- ended{status, err}
+	}()
+	f, err := os.Open(pipe)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = f.Close() })
+	buf := make([]byte, len("ready\n"))
+	_, err = io.ReadFull(f, buf)
+	require.NoError(t, err)
+	return f, result
+}
+
+type ended struct {
+	status usermodehelper.Status
+	err    error
+}
+
+func TestContextEndsTheHelper(t *testing.T) {
+	why := errors.New("no more need")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	pipe := fifo(t)
+	f, result := running(t, ctx, shell(`exec > "$1"; echo ready; exec sleep 1000`, pipe), pipe)
+	cancel(why)
+	got := <-result
+	for _, want := range []error{syscall.EINTR, context.Canceled, why} {
+		require.ErrorIs(t, got.err, want)
+	}
+	require.ErrorContains(t, got.err, "/bin/sh")
+	require.Equal(t, syscall.SIGTERM, got.status.Signal())
+	require.Empty(t, readAll(t, f))
+}
+
+func TestDeadlineEndsTheHelper(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := shell("exec sleep 1000").Exec(ctx, usermodehelper.WaitProc)
+	require.ErrorIs(t, err, syscall.ETIMEDOUT)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// The helper tidies up and goes on SIGTERM, by its own will.
+func TestHelperMayEndInItsOwnWay(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	pipe := fifo(t)
+	h := shell(`exec > "$1"; trap 'echo tidy; exit 5' TERM; echo ready; while :; do sleep 1000 & wait; done`, pipe)
+	h.Grace = time.Minute
+	f, result := running(t, ctx, h, pipe)
+	start := time.Now()
+	cancel()
+	got := <-result
+	require.ErrorIs(t, got.err, syscall.EINTR)
+	require.Equal(t, 5, got.status.ExitCode())
+	require.Less(t, time.Since(start), time.Minute, "the grace is not waited for in full")
+	require.Equal(t, "tidy\n", readAll(t, f), "and the sleep it had started is gone")
+}
+
+func TestHelperThatIgnoresTheFirstSignal(t *testing.T) {
+	for _, grace := range []time.Duration{50 * time.Millisecond, 0} {
+		ctx, cancel := context.WithCancel(t.Context())
+		pipe := fifo(t)
+		h := shell(`exec > "$1"; trap '' TERM; echo ready; sleep 1000`, pipe)
+		h.Grace = grace
+		f, result := running(t, ctx, h, pipe)
+		start := time.Now()
+		cancel()
+		got := <-result
+		require.Equal(t, syscall.SIGKILL, got.status.Signal())
+		if grace == 0 {
+			grace = time.Second // what zero means
+		}
+		require.GreaterOrEqual(t, time.Since(start), grace)
+		require.Empty(t, readAll(t, f), "and its child with it")
+	}
+}
+
+// The helper goes at once; what it has started ignores SIGTERM and stays in
+// the group, holding the fifo open.
+func TestGroupIsEndedThoughItsLeaderHasGone(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	pipe := fifo(t)
+	h := shell(`exec > "$1"; (trap '' TERM; echo ready; exec sleep 1000) & exec sleep 1000`, pipe)
+	h.Grace = time.Minute
+	f, result := running(t, ctx, h, pipe)
+	cancel()
+	require.Equal(t, syscall.SIGTERM, (<-result).status.Signal())
+	require.Empty(t, readAll(t, f), "ends only when nobody holds it")
+}
+
+func TestHelperThatLeftItsGroupIsEndedToo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, never := fifo(t), fifo(t)
+	result := make(chan ended, 1)
+	h := usermodehelper.Helper{Path: self(t), Argv: []string{"kprim-test-helper", "desert", ready, never}}
+	go func() {
+		status, err := h.Exec(ctx, usermodehelper.WaitProc)
+		result <- ended{status, err}
+	}()
+	f, err := os.Open(ready)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	cancel()
+	got := <-result
+	require.ErrorIs(t, got.err, syscall.EINTR)
+	require.Equal(t, syscall.SIGTERM, got.status.Signal())
+}
+
+// A helper that ends by itself may leave a daemon behind, as in the kernel.
+func TestGroupIsLeftAloneWhenTheHelperEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	pipe := fifo(t)
+	result := make(chan ended, 1)
+	go func() {
+		status, err := shell(`(exec > "$1"; echo still here) & exit 0`, pipe).Exec(ctx, usermodehelper.WaitProc)
+		result <- ended{status, err}
+	}()
+	require.Equal(t, ended{}, <-result)
+	cancel()
+	f, err := os.Open(pipe) // lets the daemon go on
+	require.NoError(t, err)
+	defer f.Close()
+	require.Equal(t, "still here\n", readAll(t, f))
+}
+
+func TestContextGovernsAlsoAfterExecHasReturned(t *testing.T) {
+	for _, mode := range []usermodehelper.Mode{usermodehelper.WaitExec, usermodehelper.NoWait} {
+		ctx, cancel := context.WithCancel(t.Context())
+		pipe := fifo(t)
+		cleanup := make(chan ended, 1)
+		h := shell(`exec > "$1"; echo ready; exec sleep 1000`, pipe)
+		h.Cleanup = func(s usermodehelper.Status, err error) { cleanup <- ended{s, err} }
+		_, err := h.Exec(ctx, mode)
+		require.NoError(t, err)
+		f, err := os.Open(pipe)
+		require.NoError(t, err)
+		cancel()
+		got := <-cleanup
+		require.ErrorIs(t, got.err, syscall.EINTR)
+		_ = readAll(t, f)
+		require.NoError(t, f.Close())
+	}
+}
+
+// A file that is still open for writing somewhere is tried again.
+func TestFileThatIsBeingWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "script")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
+	require.NoError(t, err)
+	_, err = f.WriteString("#!/bin/sh\nexit 4\n")
+	require.NoError(t, err)
+	time.AfterFunc(30*time.Millisecond, func() { _ = f.Close() })
+	status, err := usermodehelper.Call(t.Context(), path, nil, nil, usermodehelper.WaitProc)
+	require.NoError(t, err)
+	require.Equal(t, 4, status.ExitCode())
+
+	again, err := os.OpenFile(path, os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer again.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	_, err = usermodehelper.Call(ctx, path, nil, nil, usermodehelper.WaitProc)
+	require.ErrorIs(t, err, syscall.ETIMEDOUT, "but not for ever")
+}
+
+func TestHammerManyAtOnce(t *testing.T) {
+	const goroutines, rounds = 8, 25
+	var cleanups atomic.Int32
+	var all sync.WaitGroup
+	h := shell(`case $1 in exit) exit 3;; hang) sleep 1000;; kill) kill -KILL $$;; esac`)
+	h.Cleanup = func(usermodehelper.Status, error) { cleanups.Add(1) }
+	for range goroutines {
+		all.Go(func() {
+			for i := range rounds {
+				mine := *h
+				switch i % 3 {
+				case 0:
+					mine.Argv = append(mine.Argv[:4:4], "exit")
+					if s, err := mine.Exec(t.Context(), usermodehelper.WaitProc); s != 3<<8 || err != nil {
+						t.Error(s, err)
+					}
+				case 1:
+					mine.Argv = append(mine.Argv[:4:4], "kill")
+					if s, err := mine.Exec(t.Context(), usermodehelper.WaitProc); s.Signal() != syscall.SIGKILL || err != nil {
+						t.Error(s, err)
+					}
+				case 2:
+					mine.Argv = append(mine.Argv[:4:4], "hang")
+					ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+					if _, err := mine.Exec(ctx, usermodehelper.WaitProc); !errors.Is(err, syscall.ETIMEDOUT) {
+						t.Error(err)
+					}
+					cancel()
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.EqualValues(t, goroutines*rounds, cleanups.Load())
+}
+
+func ExampleCall() {
+	status, err := usermodehelper.Call(context.Background(), "/bin/sh",
+		[]string{"sh", "-c", `test "$TROUBLED_DS" = 9527 && exit 3`},
+		usermodehelper.Environ("TROUBLED_DS=9527"), usermodehelper.WaitProc)
+	fmt.Println(status, err)
+	// Output: exit status 3 <nil>
+}
