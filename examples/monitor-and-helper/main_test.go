@@ -1,0 +1,160 @@
+//go:build linux || darwin || freebsd
+
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/kprim/kprim/sysctl"
+)
+
+//go:embed testdata/transcript.txt
+var transcript string
+
+// The test binary is the program too, and a helper that shows what it was
+// given; which of them is told by its name, because a helper's environment
+// and arguments are what the tests look at.
+func TestMain(m *testing.M) {
+	switch filepath.Base(os.Args[0]) {
+	case "program":
+		main()
+		os.Exit(0)
+	case "helper":
+		text := fmt.Sprintf("argv %q\nenv %q\n", os.Args, os.Environ())
+		messages := filepath.Join(filepath.Dir(os.Args[0]), "messages")
+		if err := os.WriteFile(messages, []byte(text), 0o600); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if _, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
+			fmt.Println("a child was left, or not reaped:", err)
+			code = 1
+		}
+		os.Exit(code)
+	}))
+}
+
+// playing makes the test binary runnable under another name.
+func playing(t *testing.T, name string) string {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.Symlink(self, path))
+	return path
+}
+
+var helperPath = regexp.MustCompile(`/\S*/helper\b`)
+
+func TestTranscriptIsTheArticlesEveryTime(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	runs := 1000
+	if testing.Short() {
+		runs = 50
+	}
+	for range runs {
+		var out strings.Builder
+		require.NoError(t, session(&out, nil))
+		require.Equal(t, transcript, helperPath.ReplaceAllString(out.String(), "/path/to/helper"))
+	}
+	left, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	require.Empty(t, left, "the helper's directory is removed")
+}
+
+func TestHelperGetsThreeStringsAndItsPath(t *testing.T) {
+	t.Setenv("KPRIM_SECRET", "hunter2")
+	path := playing(t, "helper")
+	var out strings.Builder
+	require.NoError(t, session(&out, []string{path}))
+	require.Contains(t, out.String(), fmt.Sprintf("# tail messages\nargv [%q]\nenv %q\n# rmmod test\n", path,
+		[]string{"HOME=/", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", "TROUBLED_DS=9527"}))
+	require.NotContains(t, out.String(), "hunter2")
+}
+
+// The helper appends, and only what it has appended is shown.
+func TestOldMessagesStay(t *testing.T) {
+	dir := t.TempDir()
+	path, messages := filepath.Join(dir, "helper"), filepath.Join(dir, "messages")
+	require.NoError(t, os.WriteFile(path, script, 0o755))
+	require.NoError(t, os.WriteFile(messages, []byte("an old message\n"), 0o600))
+	var out strings.Builder
+	require.NoError(t, session(&out, []string{path}))
+	require.Equal(t, transcript, helperPath.ReplaceAllString(out.String(), "/path/to/helper"))
+	text, err := os.ReadFile(messages)
+	require.NoError(t, err)
+	require.Equal(t, "an old message\nkernel Datastructure 9527 is in trouble\n", string(text))
+}
+
+func TestHelpersThatCannotRun(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), mode))
+		return path
+	}
+	long := filepath.Join(dir, strings.Repeat("x", 255-len(dir)-1), "more")
+	program := playing(t, "program")
+	for name, c := range map[string]struct {
+		arg   string
+		wants []string
+	}{
+		"missing":        {filepath.Join(dir, "none"), []string{"none: no such file or directory"}},
+		"not executable": {file("plain", "#!/bin/sh\n", 0o644), []string{"plain: permission denied"}},
+		"a directory":    {dir, []string{dir + ": permission denied"}},
+		"not a program":  {file("text", "hello", 0o755), []string{"exec format error"}},
+		"fails":          {file("fails", "#!/bin/sh\nexit 3\n", 0o755), []string{"fails: exit status 3"}},
+		"cut at 255":     {long, []string{long[:255] + ": no such file or directory"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			err := session(&out, []string{c.arg})
+			require.Error(t, err)
+			require.Contains(t, out.String(), "kernel: josephthread out\n# rmmod test\n", "the thread has ended")
+
+			cmd := exec.Command(program, c.arg)
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			require.Error(t, cmd.Run())
+			require.Equal(t, 1, cmd.ProcessState.ExitCode())
+			for _, want := range c.wants {
+				require.Contains(t, stderr.String(), want)
+			}
+			require.Equal(t, 1, strings.Count(stderr.String(), "\n"), "one line: %s", stderr.String())
+		})
+	}
+}
+
+func TestUsage(t *testing.T) {
+	var out strings.Builder
+	require.ErrorContains(t, session(&out, []string{"a", "b"}), "usage")
+	require.Empty(t, out.String())
+}
+
+// Nobody has registered a handler: said, where the article runs the empty path.
+func TestNoHandler(t *testing.T) {
+	var out strings.Builder
+	m := newModule(&out, new(sysctl.String))
+	m.load()
+	require.ErrorContains(t, m.settle(), "no handler")
+	m.unload()
+}
+
+func TestProgramSucceeds(t *testing.T) {
+	out, err := exec.Command(playing(t, "program")).Output()
+	require.NoError(t, err)
+	require.Equal(t, transcript, helperPath.ReplaceAllString(string(out), "/path/to/helper"))
+}
