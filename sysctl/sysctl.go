@@ -62,7 +62,7 @@ type Handler interface {
 type Entry struct {
 	Name    string      // a single name, as in procname
 	Mode    fs.FileMode // permission bits, none outside 0666
-	Handler Handler
+	Handler Handler     // what reading and writing do
 }
 
 // A Header stands for the entries of one Register call.

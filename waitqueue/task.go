@@ -13,7 +13,7 @@ import (
 type State uint32
 
 const (
-	Running         State = 0
+	Running         State = 0      // awake
 	Interruptible   State = 1 << 0 // an interrupt ends the sleep
 	Uninterruptible State = 1 << 1 // only a wake-up ends it
 

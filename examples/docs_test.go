@@ -1,0 +1,151 @@
+// Package examples_test holds the README and the doc comments to the code.
+package examples_test
+
+import (
+	"go/ast"
+	"go/doc"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var packages = []string{"waitqueue", "kthread", "rwevent", "usermodehelper", "sysctl"}
+
+func readme(t *testing.T) string {
+	text, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	return string(text)
+}
+
+// block returns the README's code block in the language lang.
+func block(t *testing.T, lang string) string {
+	m := regexp.MustCompile("(?s)```" + lang + "\n(.*?)```").FindStringSubmatch(readme(t))
+	require.NotNil(t, m)
+	return m[1]
+}
+
+func TestReadmeProgramDoesWhatTheReadmeSays(t *testing.T) {
+	program := block(t, "go")
+	lines := 0
+	for line := range strings.Lines(program) {
+		if strings.TrimSpace(line) != "" {
+			lines++
+		}
+	}
+	require.Equal(t, 12, lines)
+
+	file := filepath.Join(t.TempDir(), "main.go")
+	require.NoError(t, os.WriteFile(file, []byte(program), 0o600))
+	vet, err := exec.Command("go", "vet", file).CombinedOutput()
+	require.NoError(t, err, "%s", vet)
+	out, err := exec.Command("go", "run", file).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, readme(t), "prints `"+strings.TrimSpace(string(out))+"`")
+}
+
+func TestReadmeHasItsTwoCommandsAndItsLength(t *testing.T) {
+	require.Equal(t, "go run ./examples/monitor-and-helper\ngo test ./...\n", block(t, "sh"))
+	lines := strings.Count(readme(t), "\n")
+	require.GreaterOrEqual(t, lines, 80)
+	require.LessOrEqual(t, lines, 120)
+}
+
+// Each row of the README's table names something that is there, whose doc
+// comment has the row's kernel names in its Kernel: line.
+func TestReadmeTableAgreesWithTheDocComments(t *testing.T) {
+	docs := map[string]string{}
+	for _, name := range packages {
+		for symbol, comment := range symbols(t, name) {
+			docs[name+"."+symbol] = comment
+		}
+	}
+	code := regexp.MustCompile("`([^`]+)`")
+	rows := regexp.MustCompile("(?m)^\\| (`.*`) \\| `([a-z]+\\.[A-Za-z.]+)` \\|$").FindAllStringSubmatch(readme(t), -1)
+	require.Greater(t, len(rows), 20)
+	for _, row := range rows {
+		comment, ok := docs[row[2]]
+		require.True(t, ok, "%s does not exist", row[2])
+		for _, name := range code.FindAllStringSubmatch(row[1], -1) {
+			word := regexp.MustCompile(`(?m)^Kernel: (.*[ (])?` + regexp.QuoteMeta(name[1]) + `\b`)
+			require.Regexp(t, word, comment, "%s has no %s in its Kernel: line", row[2], name[1])
+		}
+	}
+}
+
+func TestEveryExportedNameIsDocumented(t *testing.T) {
+	for _, name := range packages {
+		found := symbols(t, name)
+		require.NotEmpty(t, found)
+		for symbol, comment := range found {
+			require.NotEmpty(t, strings.TrimSpace(comment), "%s.%s", name, symbol)
+		}
+	}
+}
+
+// symbols returns the doc comments of a package's exported names. Methods are
+// named Type.Method, fields Type.Field.
+func symbols(t *testing.T, name string) map[string]string {
+	fset := token.NewFileSet()
+	names, err := filepath.Glob("../" + name + "/*.go")
+	require.NoError(t, err)
+	var files []*ast.File
+	for _, file := range names {
+		if !strings.HasSuffix(file, "_test.go") {
+			f, err := parser.ParseFile(fset, file, nil, parser.ParseComments)
+			require.NoError(t, err)
+			files = append(files, f)
+		}
+	}
+	pkg, err := doc.NewFromFiles(fset, files, name)
+	require.NoError(t, err)
+	found := map[string]string{"package " + name: pkg.Doc}
+	functions := func(prefix string, list []*doc.Func) {
+		for _, f := range list {
+			found[prefix+f.Name] = f.Doc
+		}
+	}
+	values := func(list []*doc.Value) {
+		for _, v := range list {
+			for _, spec := range v.Decl.Specs {
+				spec := spec.(*ast.ValueSpec)
+				for _, ident := range spec.Names {
+					if ident.IsExported() {
+						found[ident.Name] = v.Doc + spec.Doc.Text() + spec.Comment.Text()
+					}
+				}
+			}
+		}
+	}
+	functions("", pkg.Funcs)
+	values(append(pkg.Consts, pkg.Vars...))
+	for _, typ := range pkg.Types {
+		found[typ.Name] = typ.Doc
+		functions("", typ.Funcs)
+		functions(typ.Name+".", typ.Methods)
+		values(append(typ.Consts, typ.Vars...))
+		if s, ok := typ.Decl.Specs[0].(*ast.TypeSpec).Type.(*ast.StructType); ok {
+			fields(typ.Name+".", s, found)
+		}
+	}
+	return found
+}
+
+func fields(prefix string, s *ast.StructType, found map[string]string) {
+	for _, field := range s.Fields.List {
+		for _, ident := range field.Names {
+			if ident.IsExported() {
+				found[prefix+ident.Name] = field.Doc.Text() + field.Comment.Text()
+			}
+		}
+	}
+}
