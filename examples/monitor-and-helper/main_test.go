@@ -158,3 +158,21 @@ func TestProgramSucceeds(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, transcript, helperPath.ReplaceAllString(string(out), "/path/to/helper"))
 }
+
+// The README shows this transcript, and code that is there.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	require.Contains(t, string(readme), "```\n"+transcript+"```\n")
+	var code strings.Builder
+	for _, name := range []string{"main.go", "session.go"} {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		code.Write(text)
+	}
+	rows := regexp.MustCompile("(?m)^\\| `.*` \\| `(.*)` \\|$").FindAllStringSubmatch(string(readme), -1)
+	require.Len(t, rows, 11)
+	for _, row := range rows {
+		require.Contains(t, code.String(), row[1])
+	}
+}
