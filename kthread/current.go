@@ -51,6 +51,7 @@ func (cur *Current) WaitExclusive(q *waitqueue.Queue, cond func() bool) error {
 // wake-up does not shorten it. If d is 0 or less, it returns nil at once.
 //
 // Kernel: schedule_timeout_interruptible, msleep_interruptible
+//
 // Differs: sleeps on after a wake-up that is not a signal; does not return what is left.
 func (cur *Current) Sleep(d time.Duration) error {
 	task := &cur.t.task
@@ -66,8 +67,8 @@ func (cur *Current) Sleep(d time.Duration) error {
 
 // Context returns a context for calls that take one, such as those of net,
 // database/sql and os/exec. It ends with the cause [ErrStopped] when the
-// thread is asked to stop, and not on signals, because a context that has
-// ended never lives again. It carries no values of the creator's.
+// thread is asked to stop, and not on signals, because a context cannot be
+// un-cancelled. It carries no values of the creator's.
 //
 // Kernel: no counterpart
 func (cur *Current) Context() context.Context { return cur.t.ctx }

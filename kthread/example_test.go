@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/kprim/kprim/kthread"
+	"github.com/kprim/kprim/waitqueue"
 )
 
 func ExampleRun() {
@@ -57,5 +59,36 @@ func ExampleStart() {
 	fmt.Println("stopped:", thread.Stop())
 	// Output:
 	// started: server
+	// stopped: <nil>
+}
+
+// A signal makes the thread read its settings again; a stop ends it.
+func ExampleThread_Signal() {
+	reloaded := make(chan bool)
+	thread, err := kthread.Start(context.Background(), "server", func(cur *kthread.Current) error {
+		if err := cur.Allow(syscall.SIGTERM); err != nil {
+			return err
+		}
+		cur.Ready()
+		var requests waitqueue.Queue
+		for {
+			err := cur.Wait(&requests, func() bool { return false })
+			if errors.Is(err, kthread.ErrStopped) {
+				return nil
+			}
+			cur.Flush() // or the next sleep would end at once
+			reloaded <- true
+		}
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("sent:", thread.Signal(syscall.SIGTERM))
+	fmt.Println("reloaded:", <-reloaded)
+	fmt.Println("stopped:", thread.Stop())
+	// Output:
+	// sent: <nil>
+	// reloaded: true
 	// stopped: <nil>
 }

@@ -1,5 +1,5 @@
-// Package kthread runs goroutines that can be started, stopped and signalled
-// with an answer.
+// Package kthread runs goroutines that have a name, a handshake at their start
+// and at their stop, and signals.
 //
 // It is the kernel's kthread: a named goroutine with a handle. The handle is
 // how others speak to the thread, and [Current] is how the thread speaks of
@@ -25,18 +25,32 @@
 //
 // # Which tool
 //
-//	Use a go statement for work that ends by itself and has no answer;
-//	use golang.org/x/sync/errgroup for a few tasks that end together;
-//	use a context for a tree of calls that is given up as a whole;
-//	use a Thread for a goroutine that lives as long as a component does:
-//	set up before it counts as started, asked to stop, gone when Stop returns.
+//   - Use a go statement for work that ends by itself and has no answer.
+//   - Use golang.org/x/sync/errgroup for a few tasks that end together.
+//   - Use a context for a tree of calls that is given up as a whole.
+//   - Use a Thread for a goroutine that lives as long as a component does:
+//     set up before it counts as started, asked to stop, gone when Stop returns.
 //
 // # Signals
 //
 // A signal is a request to a thread, by number. It is not the process's
 // signal of that number, it never kills, and it is lost unless the thread has
-// allowed it. While one is pending, interruptible sleeps end at once with
-// EINTR, until [Current.Flush]. A stop does the same and cannot be flushed.
+// allowed it. While one is pending, interruptible sleeps end at once with an
+// error that matches EINTR, until [Current.Flush].
+//
+// A stop ends sleeps too, and cannot be flushed. Its error is [ErrStopped],
+// which matches EINTR as well: so ask for the stop first.
+//
+//	err := cur.Wait(&queue, ready)
+//	switch {
+//	case err == nil:
+//		work()
+//	case cur.ShouldStop():
+//		return nil
+//	default: // a signal
+//		reload()
+//		cur.Flush()
+//	}
 //
 // # Bubbles of testing/synctest
 //
@@ -97,8 +111,12 @@ type Thread struct {
 // A thread that is never woken holds no goroutine and needs no Stop.
 //
 // Kernel: kthread_create
+//
 // Differs: cannot fail, as memory and a killed creator are no issue here.
 func Create(name string, fn func(*Current) error) *Thread {
+	if fn == nil {
+		panic("kthread: a thread needs a function")
+	}
 	t := &Thread{
 		name:  name,
 		fn:    fn,
@@ -116,6 +134,7 @@ func Create(name string, fn func(*Current) error) *Thread {
 // comes at once, fn may never be called. Use [Start] if setting up can fail.
 //
 // Kernel: kthread_run, kernel_thread
+//
 // Differs: kernel_thread has no handle, and no way to stop.
 func Run(name string, fn func(*Current) error) *Thread {
 	t := Create(name, fn)
@@ -150,6 +169,7 @@ func Start(ctx context.Context, name string, fn func(*Current) error) (*Thread, 
 // Name returns the name that the thread was created with.
 //
 // Kernel: get_kthread_comm
+//
 // Differs: is not cut to 15 bytes.
 func (t *Thread) Name() string { return t.name }
 
@@ -173,6 +193,7 @@ func (t *Thread) WakeUp() bool {
 // says so.
 //
 // Kernel: kthread_stop
+//
 // Differs: a second stop is allowed.
 func (t *Thread) Stop() error { return t.StopContext(context.Background()) }
 
@@ -181,6 +202,7 @@ func (t *Thread) Stop() error { return t.StopContext(context.Background()) }
 // [waitqueue.Interrupted].
 //
 // Kernel: kthread_stop
+//
 // Differs: the kernel's wait cannot be ended.
 func (t *Thread) StopContext(ctx context.Context) error {
 	t.askStop()
@@ -215,17 +237,31 @@ func (t *Thread) askStop() {
 
 // main is the thread's goroutine.
 func (t *Thread) main() {
-	t.err = errGoexit // remains if fn never returns
-	defer t.exit()
-	pprof.SetGoroutineLabels(pprof.WithLabels(t.ctx, pprof.Labels("kthread", t.name)))
-	if t.stop.Load() {
-		t.err = errNeverRan
-		return
-	}
-	t.err = t.fn(&Current{t})
+	returned := false
+	defer func() {
+		if !returned {
+			// Nobody may hear of an end that is the end of the program: a
+			// waiter that ran on could even exit before the panic is printed.
+			if r := recover(); r != nil {
+				panic(r)
+			}
+			t.err = errGoexit
+		}
+		t.exit()
+	}()
+	t.err = t.run()
+	returned = true
 }
 
-// exit completes every handshake, whichever way the function was left.
+func (t *Thread) run() error {
+	pprof.SetGoroutineLabels(pprof.WithLabels(t.ctx, pprof.Labels("kthread", t.name)))
+	if t.stop.Load() {
+		return errNeverRan
+	}
+	return t.fn(&Current{t})
+}
+
+// exit completes every handshake.
 func (t *Thread) exit() {
 	t.signals.exit()
 	t.ready.open()

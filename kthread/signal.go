@@ -23,6 +23,7 @@ const maxSignal = 64
 // [syscall.ESRCH] if the thread is gone.
 //
 // Kernel: send_sig, kill_proc
+//
 // Differs: SIGKILL and SIGSTOP are signals like any other, never fatal.
 func (t *Thread) Signal(sig syscall.Signal) error { return t.signals.send(sig) }
 

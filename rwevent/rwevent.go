@@ -1,4 +1,4 @@
-// Package rwevent keeps the latest event for goroutines that wait for it.
+// Package rwevent keeps the latest event, for goroutines that wait for one.
 //
 // An rwevent is an event guarded by a reader-writer lock. In kernel code it is
 // three variables that belong together: a value, the rwlock_t that guards it,
@@ -7,17 +7,17 @@
 //
 //	var trouble rwevent.Slot[int]
 //
-//	trouble.Post(9527)           // who detects
-//	id, err := trouble.Take(ctx) // who handles
+//	trouble.Post(9527)           // the monitor
+//	id, err := trouble.Take(ctx) // the handler
 //
 // A Slot holds one event. A second Post before anybody has taken the first
 // replaces it: the slot says what is the case now, not all that has happened.
 //
 // # Which tool
 //
-//	Use a channel when every event counts, or the poster should be held back;
-//	use [sync/atomic.Pointer] when nobody waits for a change;
-//	use a Slot when only the latest event matters and somebody waits for it.
+//   - Use a channel when every event counts, or the poster should be held back.
+//   - Use [sync/atomic.Pointer] when nobody waits for a change.
+//   - Use a Slot when only the latest event matters and somebody waits for it.
 //
 // Kernel: rwlock_t with a wait_queue_head_t
 package rwevent
@@ -46,7 +46,7 @@ type Slot[T any] struct {
 }
 
 // Post puts v into the slot, in the place of an event that is still there,
-// and wakes all who Wait and one who Takes. It never waits for them.
+// and wakes all callers of Wait and one of Take. It does not block on them.
 //
 // Kernel: write_lock, write_unlock, wake_up
 func (s *Slot[T]) Post(v T) {

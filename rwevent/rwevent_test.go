@@ -247,9 +247,9 @@ type event struct {
 
 func ExampleSlot() {
 	var trouble rwevent.Slot[int]
-	go trouble.Post(9527) // who detects
+	go trouble.Post(9527) // the monitor
 
-	id, err := trouble.Take(context.Background()) // who handles
+	id, err := trouble.Take(context.Background()) // the handler
 	fmt.Println(id, err)
 	// Output: 9527 <nil>
 }

@@ -39,6 +39,7 @@ func (s *String) Store(value string) { s.p.Store(&value) }
 // A read gives the text and a newline.
 //
 // Kernel: proc_dostring
+//
 // Differs: always in the strict mode of sysctl_writes_strict.
 func DoString(s *String, maxlen int) Handler { return &doString{s, maxlen} }
 

@@ -1,5 +1,6 @@
-// Package sysctl gives a program tunables that are read and written as files
-// of text, like those below /proc/sys.
+// Package sysctl gives a program tunables that are read and written as text
+// under a path and a mode, like those below /proc/sys. They are in memory:
+// nothing appears in a file system.
 //
 // A variable is typed and read in the hot path by an atomic load. An [Entry]
 // gives it a name, a mode and a [Handler], and a [Tree] holds the entries:
@@ -18,10 +19,10 @@
 //
 // # Which tool
 //
-//	Use a flag or a configuration file for what is set once;
-//	use [expvar] for what is only read;
-//	use a Tree for settings that are changed while the program runs, by
-//	somebody who must be told when the new value is wrong.
+//   - Use a flag or a configuration file for what is set once.
+//   - Use [expvar] for what is only read.
+//   - Use a Tree for settings that are changed while the program runs, each
+//     with a mode that says by whom.
 //
 // Kernel: include/linux/sysctl.h, kernel/sysctl.c, fs/proc/proc_sysctl.c
 package sysctl
@@ -58,6 +59,7 @@ type Handler interface {
 // An Entry is one file of a tree.
 //
 // Kernel: struct ctl_table
+//
 // Differs: data, maxlen, extra1 and extra2 are in the Handler.
 type Entry struct {
 	Name    string      // a single name, as in procname
@@ -100,10 +102,11 @@ type file struct {
 // The error says which entry is wrong and why. It matches [syscall.EEXIST] if
 // the name is taken, also by an earlier entry of the call or by a directory,
 // [syscall.ENOTDIR] if a part of dir is a file, and [syscall.EINVAL] for an
-// empty name, one with a slash, a mode with bits outside 0666, or a handler
-// that is missing or has nothing to work on.
+// empty name, one with a slash, a mode with bits outside 0666, a nil handler,
+// or a [DoString] of a nil String or a maxlen below 1.
 //
 // Kernel: register_sysctl, register_sysctl_sz
+//
 // Differs: says why it failed; refuses empty names and names with slashes; needs at least one entry.
 func (t *Tree) Register(dir string, entries ...Entry) (*Header, error) {
 	dir = clean(dir)
@@ -176,9 +179,8 @@ func (t *Tree) ReadFile(cred Cred, path string) ([]byte, error) {
 }
 
 // WriteFile writes text to the entry at path, as echo does: what a call of the
-// handler has not used is written by another one, until all is used. The error
-// is as that of ReadFile; what was wrong with the text comes from the handler.
-// Writing nothing changes nothing.
+// handler has not used is written by another one, until all is used. Errors are
+// as for ReadFile, or the handler's. Writing nothing changes nothing.
 //
 // Kernel: proc_sys_open, proc_sys_write
 func (t *Tree) WriteFile(cred Cred, path string, text []byte) error {

@@ -9,14 +9,17 @@
 // files are /dev/null, and the program is named by an absolute path, which is
 // looked up nowhere and passed through no shell. It runs in a process group of
 // its own. When its context ends before the helper does, the whole group is
-// ended: the helper and whatever it has started and left in the group.
+// ended: the helper and whatever it has started and left in the group. A
+// helper that ends by itself may leave daemons, as in the kernel. If your
+// program dies, its helpers live on: have the context end on SIGINT and
+// SIGTERM, by [os/signal.NotifyContext].
 //
 // # Which tool
 //
-//	Use [os/exec.Cmd] to talk with a program through pipes, to give it your
-//	environment or a terminal, or on systems other than Unix;
-//	use this package for a program that handles an event: it must not see
-//	your secrets, leave processes behind, or outlive its context.
+//   - Use [os/exec.Cmd] to talk with a program through pipes, to give it your
+//     environment or a terminal, or on systems other than Unix.
+//   - Use this package for a program that handles an event: it must not see
+//     your secrets or outlive its context.
 //
 // On systems that are not Unix every call fails with [errors.ErrUnsupported].
 //
@@ -36,6 +39,7 @@ import (
 // A Mode says how long the caller of a helper waits.
 //
 // Kernel: UMH_NO_WAIT, UMH_WAIT_EXEC, UMH_WAIT_PROC
+//
 // Differs: the zero value is WaitExec. The kernels of before 2012 had WAIT_EXEC 0 too, later ones have NO_WAIT 0: so never write the number.
 type Mode int
 
@@ -69,6 +73,7 @@ func Environ(extra ...string) []string {
 // Call runs the program at path. It is short for [Helper.Exec].
 //
 // Kernel: call_usermodehelper
+//
 // Differs: what fails is an error; a status is never mixed with an errno.
 func Call(ctx context.Context, path string, argv, envp []string, mode Mode) (Status, error) {
 	h := Helper{Path: path, Argv: argv, Envp: envp}
@@ -83,7 +88,7 @@ func Call(ctx context.Context, path string, argv, envp []string, mode Mode) (Sta
 type Helper struct {
 	Path string   // absolute
 	Argv []string // with argv[0]; nil means {Path}
-	Envp []string // the whole environment; nil means an empty one; of two of one name the last counts
+	Envp []string // the whole environment, as NAME=VALUE; nil means an empty one
 
 	// Grace is how long the helper has between SIGTERM and SIGKILL when ctx
 	// ends. 0 means one second.
@@ -109,14 +114,17 @@ type Helper struct {
 // ctx governs the helper until its end, also when Exec has returned. When ctx
 // ends, the process group gets SIGTERM. As soon as the helper itself has ended,
 // or Grace has passed, the group gets SIGKILL. The error of such a helper is
-// that of [waitqueue.Interrupted], with the status it came to. Processes that
-// have left the group are out of reach.
+// that of [waitqueue.Interrupted], and its status is the final one; with any
+// other error the status means nothing. Processes that have left the group are
+// out of reach.
 //
-// A helper whose ctx has ended already is not started. A bad call, such as a
-// path that is not absolute, gives an error that matches [syscall.EINVAL] in
-// every mode.
+// A helper whose ctx has ended already is not started. A bad call gives an
+// error that matches [syscall.EINVAL] in every mode: a path that is not
+// absolute, a NUL byte, a string in Envp that is not NAME=VALUE, or two of the
+// same name.
 //
 // Kernel: call_usermodehelper_setup, call_usermodehelper_exec
+//
 // Differs: an empty path is an error, not a success that ran nothing; nil Argv is allowed; the end of ctx ends the helper, where a killed caller leaves it running.
 func (h *Helper) Exec(ctx context.Context, mode Mode) (Status, error) {
 	if err := h.check(mode); err != nil {
@@ -179,13 +187,19 @@ func (h *Helper) check(mode Mode) error {
 			return h.invalid("argv[%d] has a NUL byte", i)
 		}
 	}
+	seen := make(map[string]bool, len(h.Envp))
 	for i, env := range h.Envp {
 		if strings.Contains(env, "\x00") {
 			return h.invalid("envp[%d] has a NUL byte", i)
 		}
-		if strings.Index(env, "=") < 1 {
+		name, _, ok := strings.Cut(env, "=")
+		if !ok || name == "" {
 			return h.invalid("envp[%d] is not of the form NAME=VALUE", i)
 		}
+		if seen[name] { // os/exec would drop one of them
+			return h.invalid("envp[%d] sets %s a second time", i, name)
+		}
+		seen[name] = true
 	}
 	return nil
 }

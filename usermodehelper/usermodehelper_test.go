@@ -59,6 +59,7 @@ func TestBadCallsAreRefusedInEveryMode(t *testing.T) {
 		"NUL in envp":   {path, nil, []string{"A=\x00"}, "envp[0]"},
 		"no =":          {path, nil, []string{"A=1", "B"}, "envp[1]"},
 		"no name":       {path, nil, []string{"=1"}, "envp[0]"},
+		"twice":         {path, nil, []string{"A=1", "B=1", "A=2"}, "envp[2] sets A a second time"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, mode := range []usermodehelper.Mode{usermodehelper.WaitExec, usermodehelper.WaitProc, usermodehelper.NoWait} {

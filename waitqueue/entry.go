@@ -34,7 +34,8 @@ func (q *Queue) AddExclusive(e *Entry) { q.add(e, true) }
 // state of the task is left as it is.
 //
 // Kernel: remove_wait_queue
-// Differs: there an entry that is not queued is an error without a report.
+//
+// Differs: there the entry must be queued.
 func (q *Queue) Remove(e *Entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -15,6 +15,7 @@ import (
 // not block.
 //
 // Kernel: signal_pending, ERESTARTSYS, EINTR, ETIME
+//
 // Differs: a timeout is ETIMEDOUT, which every platform has, in place of ETIME or a result of 0.
 func Interrupted(ctx context.Context) error {
 	err := ctx.Err()

@@ -31,7 +31,7 @@ func (s State) String() string {
 	return "D"
 }
 
-// A Task is one who sleeps: a goroutine, seen from its wakers. Its own
+// A Task represents a goroutine that sleeps and is woken. Its own
 // goroutine calls SetState, Schedule, ScheduleTimeout, Wait and WaitExclusive;
 // anybody may call the other methods. A Task sleeps at one place, which both
 // wake-ups and interrupts reach, so that its own Wait allocates nothing.
@@ -103,6 +103,7 @@ func (t *Task) Schedule() {
 // If d is 0 or less it does not sleep.
 //
 // Kernel: schedule_timeout
+//
 // Differs: takes and returns a [time.Duration], not jiffies.
 func (t *Task) ScheduleTimeout(d time.Duration) time.Duration {
 	if d <= 0 {

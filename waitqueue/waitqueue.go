@@ -34,18 +34,20 @@
 //
 // # Which tool
 //
-//	Use a channel when the thing waited for is a message or happens once;
-//	use [sync.Cond] when nobody ever has to give up waiting;
-//	use golang.org/x/sync/semaphore when the thing waited for is a count;
-//	use a Queue when a wait for a condition must end with a context, when
-//	one wake-up must reach all watchers and one worker, or to follow a
-//	kernel source.
+//   - Use a channel when the thing waited for is a message or happens once.
+//   - Use [sync.Cond] when nobody ever has to give up waiting.
+//   - Use golang.org/x/sync/semaphore when the thing waited for is a count.
+//   - Use a Queue when a wait for a condition must end with a context, when
+//     one wake-up must reach all watchers and one worker, or to follow a
+//     kernel source.
 //
 // # Building your own wait loop
 //
 // [Queue.Wait] is made of steps that are exported too: an [Entry] goes on a
 // queue, a [Task] announces that it is about to sleep, tests, and sleeps.
+// Any goroutine may have a Task; a thread of package kthread has one already.
 //
+//	task := new(waitqueue.Task)
 //	entry := waitqueue.Entry{Task: task}
 //	q.Add(&entry)
 //	for {
@@ -58,9 +60,9 @@
 //	task.SetState(waitqueue.Running)
 //	q.Remove(&entry)
 //
-// The order is the whole art: a wake-up that comes between the test and
-// Schedule finds the state announced and undoes it, so Schedule does not
-// sleep. Testing before SetState is the lost wake-up.
+// The order matters: a wake-up that comes between the test and Schedule finds
+// the state announced and undoes it, so Schedule does not sleep. Testing
+// before SetState is the lost wake-up.
 //
 // # Bubbles of testing/synctest
 //
@@ -96,17 +98,18 @@ type Queue struct {
 // test cond again.
 //
 // If ctx has ended and cond is false, Wait returns the error of [Interrupted].
-// It returns an ended ctx only after a last test of cond that was made when no
-// waker could find the waiter any more.
+// It does so only after a last test of cond, made when no waker could find the
+// waiter any more.
 //
 // Kernel: wait_event, wait_event_interruptible, wait_event_timeout, wait_event_interruptible_timeout
+//
 // Differs: which of them is chosen by ctx; no remaining time is returned.
 func (q *Queue) Wait(ctx context.Context, cond func() bool) error {
 	return q.waitContext(ctx, false, cond)
 }
 
-// WaitExclusive is Wait for one who takes something: a [Queue.WakeUp] wakes
-// only the exclusive waiter that has waited longest. All exclusive waiters of
+// WaitExclusive is Wait for those who consume what they wait for: a
+// [Queue.WakeUp] wakes only the exclusive waiter that has waited longest. All exclusive waiters of
 // a queue should wait for the same kind of thing, so that any of them can use
 // the wake-up.
 //
@@ -118,6 +121,7 @@ func (q *Queue) Wait(ctx context.Context, cond func() bool) error {
 // runs, which then goes back to the end of the queue.
 //
 // Kernel: wait_event_interruptible_exclusive, wait_event_killable_exclusive
+//
 // Differs: exists in the uninterruptible and timeout forms too.
 func (q *Queue) WaitExclusive(ctx context.Context, cond func() bool) error {
 	return q.waitContext(ctx, true, cond)
@@ -130,6 +134,7 @@ func (q *Queue) WaitExclusive(ctx context.Context, cond func() bool) error {
 // With nobody waiting it costs one atomic load.
 //
 // Kernel: wake_up
+//
 // Differs: returns the number of all woken, where the kernel counts exclusive ones.
 func (q *Queue) WakeUp() int { return q.wake(Normal, 1) }
 
@@ -137,6 +142,7 @@ func (q *Queue) WakeUp() int { return q.wake(Normal, 1) }
 // wakes the ordinary waiters only.
 //
 // Kernel: wake_up_nr
+//
 // Differs: there an n of 0 wakes all; that is [Queue.WakeUpAll] here, because a computed budget of nothing should wake nobody.
 func (q *Queue) WakeUpN(n int) int { return q.wake(Normal, max(n, 0)) }
 

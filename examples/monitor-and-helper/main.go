@@ -13,6 +13,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"os/signal"
 	"syscall"
 	"time"
 
@@ -25,7 +26,10 @@ import (
 )
 
 func main() {
-	if err := session(os.Stdout, os.Args[1:]); err != nil {
+	// The helper is in a process group of its own, which Ctrl-C does not reach.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := session(ctx, os.Stdout, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "monitor-and-helper:", err)
 		os.Exit(1)
 	}
@@ -39,11 +43,13 @@ type module struct {
 	handler *sysctl.String     // myevent_handler, of kernel/sysctl.c
 
 	threads []*kthread.Thread
-	helper  chan error // how the helper ended
+	ctx     context.Context // of the helper
+	helper  chan error      // how the helper ended
 }
 
-func newModule(out io.Writer, handler *sysctl.String) *module {
+func newModule(ctx context.Context, out io.Writer, handler *sysctl.String) *module {
 	return &module{
+		ctx:     ctx,
 		printk:  log.New(out, "kernel: ", 0).Printf,
 		handler: handler,
 		helper:  make(chan error, 1),
@@ -115,7 +121,7 @@ func (m *module) runUmodeHandler(id uint) (err error) {
 		return errors.New("no handler is registered")
 	}
 	m.printk("argv[0] is %s", path)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(m.ctx, 5*time.Second)
 	helper := usermodehelper.Helper{
 		Path: path,
 		Argv: []string{path},

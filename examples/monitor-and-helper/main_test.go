@@ -5,6 +5,7 @@ package main
 import (
 	_ "embed"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,7 +68,7 @@ func TestTranscriptIsTheArticlesEveryTime(t *testing.T) {
 	}
 	for range runs {
 		var out strings.Builder
-		require.NoError(t, session(&out, nil))
+		require.NoError(t, session(t.Context(), &out, nil))
 		require.Equal(t, transcript, helperPath.ReplaceAllString(out.String(), "/path/to/helper"))
 	}
 	left, err := os.ReadDir(temp)
@@ -79,7 +80,7 @@ func TestHelperGetsThreeStringsAndItsPath(t *testing.T) {
 	t.Setenv("KPRIM_SECRET", "hunter2")
 	path := playing(t, "helper")
 	var out strings.Builder
-	require.NoError(t, session(&out, []string{path}))
+	require.NoError(t, session(t.Context(), &out, []string{path}))
 	require.Contains(t, out.String(), fmt.Sprintf("# tail messages\nargv [%q]\nenv %q\n# rmmod test\n", path,
 		[]string{"HOME=/", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", "TROUBLED_DS=9527"}))
 	require.NotContains(t, out.String(), "hunter2")
@@ -92,7 +93,7 @@ func TestOldMessagesStay(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, script, 0o755))
 	require.NoError(t, os.WriteFile(messages, []byte("an old message\n"), 0o600))
 	var out strings.Builder
-	require.NoError(t, session(&out, []string{path}))
+	require.NoError(t, session(t.Context(), &out, []string{path}))
 	require.Equal(t, transcript, helperPath.ReplaceAllString(out.String(), "/path/to/helper"))
 	text, err := os.ReadFile(messages)
 	require.NoError(t, err)
@@ -106,7 +107,6 @@ func TestHelpersThatCannotRun(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(text), mode))
 		return path
 	}
-	long := filepath.Join(dir, strings.Repeat("x", 255-len(dir)-1), "more")
 	program := playing(t, "program")
 	for name, c := range map[string]struct {
 		arg   string
@@ -117,11 +117,10 @@ func TestHelpersThatCannotRun(t *testing.T) {
 		"a directory":    {dir, []string{dir + ": permission denied"}},
 		"not a program":  {file("text", "hello", 0o755), []string{"exec format error"}},
 		"fails":          {file("fails", "#!/bin/sh\nexit 3\n", 0o755), []string{"fails: exit status 3"}},
-		"cut at 255":     {long, []string{long[:255] + ": no such file or directory"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			err := session(&out, []string{c.arg})
+			err := session(t.Context(), &out, []string{c.arg})
 			require.Error(t, err)
 			require.Contains(t, out.String(), "kernel: josephthread out\n# rmmod test\n", "the thread has ended")
 
@@ -139,15 +138,46 @@ func TestHelpersThatCannotRun(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
+	for _, args := range [][]string{{"a", "b"}, {""}, {"-h"}, {"--help"}} {
+		var out strings.Builder
+		require.ErrorContains(t, session(t.Context(), &out, args), "usage")
+		require.Empty(t, out.String())
+	}
+}
+
+// What would be cut, and then be another path, is not run.
+func TestPathThatIsTooLong(t *testing.T) {
+	dir := t.TempDir()
+	long := filepath.Join(dir, strings.Repeat("x", 255-len(dir)-1), "more")
 	var out strings.Builder
-	require.ErrorContains(t, session(&out, []string{"a", "b"}), "usage")
-	require.Empty(t, out.String())
+	err := session(t.Context(), &out, []string{long})
+	require.ErrorContains(t, err, "keeps 255 bytes")
+	require.True(t, strings.HasSuffix(err.Error(), " "+long[:255]))
+	require.NotContains(t, out.String(), "insmod")
+}
+
+// Ctrl-C ends a helper that hangs, and all is tidied up.
+func TestInterruptedProgramLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	path, fifo := filepath.Join(dir, "hangs"), filepath.Join(dir, "fifo")
+	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\nexec > "+fifo+"\nsleep 1000\n"), 0o755))
+	cmd := exec.Command(playing(t, "program"), path)
+	require.NoError(t, cmd.Start())
+	f, err := os.Open(fifo) // the helper runs
+	require.NoError(t, err)
+	defer f.Close()
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	require.Error(t, cmd.Wait())
+	require.Equal(t, 1, cmd.ProcessState.ExitCode())
+	_, err = io.ReadAll(f) // ends only when helper and sleep are gone
+	require.NoError(t, err)
 }
 
 // Nobody has registered a handler: said, where the article runs the empty path.
 func TestNoHandler(t *testing.T) {
 	var out strings.Builder
-	m := newModule(&out, new(sysctl.String))
+	m := newModule(t.Context(), &out, new(sysctl.String))
 	m.load()
 	require.ErrorContains(t, m.settle(), "no handler")
 	m.unload()
@@ -164,6 +194,7 @@ func TestReadme(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	require.Contains(t, string(readme), "```\n"+transcript+"```\n")
+	require.Contains(t, string(readme), "```sh\n"+string(script)+"```\n")
 	var code strings.Builder
 	for _, name := range []string{"main.go", "session.go"} {
 		text, err := os.ReadFile(name)

@@ -14,8 +14,8 @@ import (
 )
 
 // session is what the article's author typed, and what was shown.
-func session(out io.Writer, args []string) error {
-	if len(args) > 1 {
+func session(ctx context.Context, out io.Writer, args []string) error {
+	if len(args) > 1 || len(args) == 1 && (args[0] == "" || args[0][0] == '-') {
 		return errors.New("usage: monitor-and-helper [/path/to/helper]")
 	}
 	helper, remove, err := installHelper(args)
@@ -42,6 +42,9 @@ func session(out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
+	if kept := handler.Load(); kept != helper {
+		return fmt.Errorf("the entry keeps 255 bytes without a word; of the helper's path that is %s", kept)
+	}
 	messages := filepath.Join(filepath.Dir(helper), "messages")
 	seen, err := read(messages)
 	if err != nil {
@@ -49,7 +52,7 @@ func session(out io.Writer, args []string) error {
 	}
 
 	fmt.Fprintln(out, "# insmod test.ko")
-	m := newModule(out, &handler)
+	m := newModule(ctx, out, &handler)
 	m.load()
 	err = m.settle()
 	if err == nil {

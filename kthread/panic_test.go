@@ -1,0 +1,48 @@
+package kthread_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/kprim/kprim/kthread"
+)
+
+// The test binary is also a program with a thread that panics.
+func TestMain(m *testing.M) {
+	if os.Getenv("KPRIM_TEST_PANIC") != "" {
+		thread, err := kthread.Start(context.Background(), "boom", func(*kthread.Current) error { panic("boom") })
+		fmt.Println("heard of it:", thread, err)
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// Nobody who waits for the thread hears of its end before the program's.
+func TestPanicInAThreadEndsTheProgram(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	for range 25 {
+		cmd := exec.Command(self)
+		cmd.Env = append(os.Environ(), "KPRIM_TEST_PANIC=1")
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		require.Error(t, err)
+		require.Empty(t, string(out))
+		require.Contains(t, stderr.String(), "panic: boom")
+		require.Contains(t, stderr.String(), "TestMain.func1", "where it happened")
+	}
+}
+
+func TestThreadNeedsAFunction(t *testing.T) {
+	require.PanicsWithValue(t, "kthread: a thread needs a function", func() { kthread.Create("t", nil) })
+	require.Panics(t, func() { kthread.Run("t", nil) })
+	require.Panics(t, func() { _, _ = kthread.Start(t.Context(), "t", nil) })
+}
