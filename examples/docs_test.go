@@ -71,7 +71,9 @@ func TestReadmeTableAgreesWithTheDocComments(t *testing.T) {
 	}
 	code := regexp.MustCompile("`([^`]+)`")
 	rows := regexp.MustCompile("(?m)^\\| (`.*`) \\| `([a-z]+\\.[A-Za-z.]+)` \\|$").FindAllStringSubmatch(readme(t), -1)
-	require.Greater(t, len(rows), 20)
+	_, table, _ := strings.Cut(readme(t), "\n| kernel | Go |\n|---|---|\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	require.Len(t, rows, strings.Count(table, "\n")+1, "a row that is not of the form `kernel`, ... | `Go`")
 	for _, row := range rows {
 		comment, ok := docs[row[2]]
 		require.True(t, ok, "%s does not exist", row[2])

@@ -36,7 +36,10 @@ func (cur *Current) ShouldStop() bool { return cur.t.stop.Load() }
 //
 // Kernel: wait_event_interruptible
 func (cur *Current) Wait(q *waitqueue.Queue, cond func() bool) error {
-	return cur.interrupted(cur.t.task.Wait(q, cond))
+	if cur.t.task.Wait(q, cond) != nil {
+		return cur.reason()
+	}
+	return nil
 }
 
 // WaitExclusive is Wait for one who takes something: see
@@ -44,11 +47,15 @@ func (cur *Current) Wait(q *waitqueue.Queue, cond func() bool) error {
 //
 // Kernel: wait_event_interruptible_exclusive
 func (cur *Current) WaitExclusive(q *waitqueue.Queue, cond func() bool) error {
-	return cur.interrupted(cur.t.task.WaitExclusive(q, cond))
+	if cur.t.task.WaitExclusive(q, cond) != nil {
+		return cur.reason()
+	}
+	return nil
 }
 
 // Sleep returns nil when d has passed. It ends earlier as Wait does. A stray
-// wake-up does not shorten it. If d is 0 or less, it returns nil at once.
+// wake-up does not shorten it. If d is 0 or less, it returns nil at once, also
+// when a stop has been asked: a loop around it must ask for that itself.
 //
 // Kernel: schedule_timeout_interruptible, msleep_interruptible
 //
@@ -59,7 +66,7 @@ func (cur *Current) Sleep(d time.Duration) error {
 		task.SetState(waitqueue.Interruptible)
 		d = task.ScheduleTimeout(d)
 		if d > 0 && task.Interrupted() {
-			return cur.interrupted(errSignal)
+			return cur.reason()
 		}
 	}
 	return nil
@@ -67,14 +74,14 @@ func (cur *Current) Sleep(d time.Duration) error {
 
 // Context returns a context for calls that take one, such as those of net,
 // database/sql and os/exec. It ends with the cause [ErrStopped] when the
-// thread is asked to stop, and not on signals, because a context cannot be
-// un-cancelled. It carries no values of the creator's.
-//
-// Kernel: no counterpart
+// thread is asked to stop, or else when the thread has ended. It does not end
+// on signals, because a context cannot be un-cancelled. It carries no values of
+// the creator's, and the thread's name as a profiler label.
 func (cur *Current) Context() context.Context { return cur.t.ctx }
 
 // Task returns the thread as the wait queues see it, to write out a wait loop
-// step by step.
+// step by step. Its interrupt says that a signal is pending or a stop asked: to
+// call Interrupt or ClearInterrupt would falsify that.
 //
 // Kernel: current
 func (cur *Current) Task() *waitqueue.Task { return &cur.t.task }
@@ -97,12 +104,9 @@ func (cur *Current) Pending() bool { return cur.t.task.Interrupted() }
 // Kernel: flush_signals
 func (cur *Current) Flush() { cur.t.signals.flush() }
 
-// interrupted gives the error err of a task's wait the name of its reason.
-func (cur *Current) interrupted(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case cur.ShouldStop():
+// reason returns the error of a sleep that was interrupted.
+func (cur *Current) reason() error {
+	if cur.ShouldStop() {
 		return ErrStopped
 	}
 	return errSignal

@@ -42,5 +42,5 @@ func (g *gate) wait(ctx context.Context) error {
 	if g.sem.Acquire(ctx, 1) == nil || g.sem.TryAcquire(1) {
 		return nil
 	}
-	return waitqueue.Interrupted(ctx)
+	return waitqueue.ContextErr(ctx)
 }

@@ -125,7 +125,8 @@ func Create(name string, fn func(*Current) error) *Thread {
 		done:  make(chan struct{}),
 	}
 	t.signals.task = &t.task
-	t.ctx, t.cancel = context.WithCancelCause(context.Background())
+	named := pprof.WithLabels(context.Background(), pprof.Labels("kthread", name))
+	t.ctx, t.cancel = context.WithCancelCause(named)
 	t.task.SetState(waitqueue.Uninterruptible)
 	return t
 }
@@ -148,7 +149,7 @@ func Run(name string, fn func(*Current) error) *Thread {
 //
 // ctx bounds only the handshake. If it ends before the thread is ready, the
 // thread has been asked to stop, and Start returns it along with the error of
-// [waitqueue.Interrupted], so that the caller can Wait for its end.
+// [waitqueue.ContextErr], so that the caller can Wait for its end.
 //
 // Kernel: start_kthread of the drivers that came before kthread_run
 func Start(ctx context.Context, name string, fn func(*Current) error) (*Thread, error) {
@@ -199,7 +200,7 @@ func (t *Thread) Stop() error { return t.StopContext(context.Background()) }
 
 // StopContext is Stop that waits no longer than ctx lives. If ctx ends first,
 // the thread remains asked to stop, and the error is that of
-// [waitqueue.Interrupted].
+// [waitqueue.ContextErr].
 //
 // Kernel: kthread_stop
 //
@@ -211,13 +212,14 @@ func (t *Thread) StopContext(ctx context.Context) error {
 
 // Wait waits until the thread is gone, without asking it to stop, and returns
 // the error of its function. If ctx ends first, the error is that of
-// [waitqueue.Interrupted]; a thread that is gone beats a ctx that has ended.
+// [waitqueue.ContextErr]; a thread that is gone beats a ctx that has ended.
 //
 // Kernel: wait_for_completion on the thread's exit
 func (t *Thread) Wait(ctx context.Context) error {
 	if err := t.gone.wait(ctx); err != nil {
 		return err
 	}
+	<-t.done // is closed by now or next, and has to be when a Stop returns
 	return t.err
 }
 
@@ -254,7 +256,7 @@ func (t *Thread) main() {
 }
 
 func (t *Thread) run() error {
-	pprof.SetGoroutineLabels(pprof.WithLabels(t.ctx, pprof.Labels("kthread", t.name)))
+	pprof.SetGoroutineLabels(t.ctx)
 	if t.stop.Load() {
 		return errNeverRan
 	}
@@ -263,7 +265,9 @@ func (t *Thread) run() error {
 
 // exit completes every handshake.
 func (t *Thread) exit() {
+	t.task.SetState(waitqueue.Running) // it never sleeps again, whatever it had announced
 	t.signals.exit()
+	t.cancel(nil)
 	t.ready.open()
 	t.gone.open()
 	close(t.done)

@@ -249,6 +249,8 @@ func TestContextOfAThread(t *testing.T) {
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
 			require.Nil(t, cur.Context().Value(key{}))
 			require.Equal(t, cur.Context(), cur.Context())
+			name, _ := pprof.Label(cur.Context(), "kthread")
+			require.Equal(t, "t", name)
 			ctx <- cur.Context()
 			return untilStopped(cur)
 		})
@@ -270,7 +272,7 @@ func TestThreadHasNoLabelButItsName(t *testing.T) {
 		require.NoError(t, err)
 		var text strings.Builder
 		require.NoError(t, pprof.Lookup("goroutine").WriteTo(&text, 1))
-		require.Contains(t, text.String(), `labels: {"kthread":"labelled"}`)
+		require.Equal(t, 1, strings.Count(text.String(), `labels: {"kthread":"labelled"}`))
 		require.Equal(t, errMine, thread.Stop())
 	})
 }
@@ -354,6 +356,86 @@ func TestContextOfStartIsForTheHandshakeOnly(t *testing.T) {
 		require.False(t, isDone(thread))
 		require.Equal(t, errMine, thread.Stop())
 	})
+}
+
+// A stop wakes any sleep, though it interrupts only those that allow it.
+func TestStopWakesAnUninterruptibleSleeper(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			cur.Task().SetState(waitqueue.Uninterruptible)
+			cur.Task().Schedule()
+			require.True(t, cur.ShouldStop())
+			return nil
+		})
+		synctest.Wait()
+		require.NoError(t, thread.Stop())
+	})
+}
+
+func TestThreadThatIsGoneCannotBeWoken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			cur.Task().SetState(waitqueue.Interruptible)
+			return nil
+		})
+		require.NoError(t, thread.Wait(t.Context()))
+		require.False(t, thread.WakeUp())
+	})
+}
+
+func TestContextEndsWithTheThread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ctx context.Context
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			ctx = cur.Context()
+			return nil
+		})
+		require.NoError(t, thread.Wait(t.Context()))
+		require.Equal(t, context.Canceled, context.Cause(ctx))
+	})
+}
+
+func TestHammerDoneIsClosedWhenStopReturns(t *testing.T) {
+	for range 20000 {
+		thread := kthread.Run("t", func(*kthread.Current) error { return nil })
+		_ = thread.Stop()
+		select {
+		case <-thread.Done():
+		default:
+			t.Fatal("Stop has returned, and Done is open")
+		}
+	}
+}
+
+func TestWaitOfAThreadAllocatesNothing(t *testing.T) {
+	var q waitqueue.Queue
+	var turn atomic.Int64
+	const rounds = 1000
+	allocs := make(chan float64, 1)
+	other := kthread.Run("other", func(cur *kthread.Current) error {
+		next := int64(1)
+		cond := func() bool { return turn.Load() == next }
+		for cur.Wait(&q, cond) == nil {
+			next += 2
+			turn.Add(1)
+			q.WakeUp()
+		}
+		return nil
+	})
+	thread := kthread.Run("t", func(cur *kthread.Current) error {
+		next := int64(0)
+		cond := func() bool { return turn.Load() == next }
+		allocs <- testing.AllocsPerRun(rounds, func() {
+			_ = cur.WaitExclusive(&q, cond)
+			next += 2
+			turn.Add(1)
+			q.WakeUp()
+		})
+		return nil
+	})
+	require.Less(t, <-allocs, 0.1, "allocations a round trip")
+	require.NoError(t, thread.Wait(t.Context()))
+	require.NoError(t, other.Stop())
 }
 
 func TestTaskOfAThread(t *testing.T) {

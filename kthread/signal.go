@@ -24,7 +24,7 @@ const maxSignal = 64
 //
 // Kernel: send_sig, kill_proc
 //
-// Differs: SIGKILL and SIGSTOP are signals like any other, never fatal.
+// Differs: kill_proc names the thread by its pid. What was sent before Allow is lost, as for kthreads; threads made by daemonize had it blocked, and got it later.
 func (t *Thread) Signal(sig syscall.Signal) error { return t.signals.send(sig) }
 
 // signals is what a thread allows and what is pending, a bit a signal.

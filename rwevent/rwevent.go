@@ -82,9 +82,10 @@ func (s *Slot[T]) TryTake() (v T, ok bool) {
 	return v, true
 }
 
-// Take waits for an event and takes it. Takers that wait are served in order
-// of arrival, though a TryTake may come before them. If ctx ends first, the
-// error is that of [waitqueue.Interrupted]; an event that is there beats a ctx
+// Take waits for an event and takes it. A Post wakes the taker that has waited
+// longest, but does not keep the event for it: a TryTake or a new Take may be
+// quicker, and then the taker goes to the end of the queue. If ctx ends first, the
+// error is that of [waitqueue.ContextErr]; an event that is there beats a ctx
 // that has ended.
 //
 // Kernel: wait_event_interruptible_exclusive
@@ -100,7 +101,7 @@ func (s *Slot[T]) Take(ctx context.Context) (v T, err error) {
 // and returns it without taking it. With 0 it waits for any event; with the
 // generation that Load or Wait returned last, for a newer one. Events that
 // were replaced or taken meanwhile are not seen. If ctx ends first, the error
-// is that of [waitqueue.Interrupted].
+// is that of [waitqueue.ContextErr].
 //
 // Kernel: wait_event_interruptible
 func (s *Slot[T]) Wait(ctx context.Context, after uint64) (v T, gen uint64, err error) {

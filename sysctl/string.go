@@ -58,19 +58,19 @@ func (d *doString) check() error {
 	return nil
 }
 
-func (d *doString) Read(p []byte, pos *int64) (int, error) {
+func (d *doString) Read(r *Request, p []byte) (int, error) {
 	text := d.data.Load() + "\n"
-	if *pos >= int64(len(text)) {
+	if r.Pos >= int64(len(text)) {
 		return 0, nil
 	}
-	n := copy(p, text[*pos:])
-	*pos += int64(n)
+	n := copy(p, text[r.Pos:])
+	r.Pos += int64(n)
 	return n, nil
 }
 
 // Write swaps in a new text. Two writers at once leave the text of one of
 // them, or both in a row; neither is torn.
-func (d *doString) Write(p []byte, pos *int64) (int, error) {
+func (d *doString) Write(r *Request, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil // not even the present text is cut
 	}
@@ -82,13 +82,13 @@ func (d *doString) Write(p []byte, pos *int64) (int, error) {
 		if old != nil {
 			head = *old
 		}
-		if *pos > int64(min(len(head), d.maxlen-1)) {
-			return len(p), nil // beyond the end: ignored, and pos stays
+		if r.Pos > int64(min(len(head), d.maxlen-1)) {
+			return len(p), nil // beyond the end: ignored, and Pos stays
 		}
-		value := head[:*pos] + string(text)
+		value := head[:r.Pos] + string(text)
 		value = value[:min(len(value), d.maxlen-1)]
 		if d.data.p.CompareAndSwap(old, &value) {
-			*pos += int64(len(p))
+			r.Pos += int64(len(p))
 			return len(p), nil
 		}
 	}

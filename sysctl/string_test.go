@@ -14,9 +14,8 @@ import (
 func TestStringZeroValue(t *testing.T) {
 	var s sysctl.String
 	require.Equal(t, "", s.Load())
-	pos := int64(0)
 	buf := make([]byte, 8)
-	n, err := sysctl.DoString(&s, 8).Read(buf, &pos)
+	n, err := sysctl.DoString(&s, 8).Read(new(sysctl.Request), buf)
 	require.NoError(t, err)
 	require.Equal(t, "\n", string(buf[:n]))
 }
@@ -48,11 +47,11 @@ func TestDoStringWrite(t *testing.T) {
 	} {
 		var s sysctl.String
 		s.Store("before")
-		pos := int64(0)
-		n, err := sysctl.DoString(&s, c.maxlen).Write([]byte(c.text), &pos)
+		var r sysctl.Request
+		n, err := sysctl.DoString(&s, c.maxlen).Write(&r, []byte(c.text))
 		require.NoError(t, err)
 		require.Equal(t, len(c.text), n, "the full count, also of what was cut")
-		require.EqualValues(t, len(c.text), pos)
+		require.EqualValues(t, len(c.text), r.Pos)
 		require.Equal(t, c.value, s.Load(), "%q into %d", c.text, c.maxlen)
 	}
 }
@@ -79,14 +78,14 @@ func TestDoStringWriteAtAPosition(t *testing.T) {
 	} {
 		var s sysctl.String
 		s.Store(c.before)
-		pos := c.at
+		r := sysctl.Request{Pos: c.at}
 		for _, text := range c.writes {
-			n, err := sysctl.DoString(&s, 8).Write([]byte(text), &pos)
+			n, err := sysctl.DoString(&s, 8).Write(&r, []byte(text))
 			require.NoError(t, err)
 			require.Equal(t, len(text), n)
 		}
 		require.Equal(t, c.value, s.Load(), "%q at %d", c.writes, c.at)
-		require.Equal(t, c.pos, pos, "%q at %d", c.writes, c.at)
+		require.Equal(t, c.pos, r.Pos, "%q at %d", c.writes, c.at)
 	}
 }
 
@@ -102,12 +101,12 @@ func TestDoStringRead(t *testing.T) {
 		{0, 100, "abc\n"}, {0, 4, "abc\n"}, {0, 3, "abc"}, {0, 1, "a"}, {1, 1, "b"},
 		{3, 1, "\n"}, {3, 100, "\n"}, {4, 100, ""}, {99, 100, ""}, {0, 0, ""},
 	} {
-		pos := c.at
+		r := sysctl.Request{Pos: c.at}
 		buf := make([]byte, c.size)
-		n, err := h.Read(buf, &pos)
+		n, err := h.Read(&r, buf)
 		require.NoError(t, err)
 		require.Equal(t, c.text, string(buf[:n]), "%d bytes at %d", c.size, c.at)
-		require.Equal(t, c.at+int64(n), pos)
+		require.Equal(t, c.at+int64(n), r.Pos)
 	}
 }
 
@@ -131,8 +130,7 @@ func TestHammerStringIsNeverTorn(t *testing.T) {
 		all.Go(func() {
 			text := []byte(strings.Repeat(fmt.Sprint(w), 60) + "\n")
 			for range 2000 {
-				pos := int64(0)
-				_, _ = h.Write(text, &pos)
+				_, _ = h.Write(new(sysctl.Request), text)
 				if v := s.Load(); v != strings.Repeat(v[:1], 60) {
 					t.Errorf("torn: %q", v)
 				}

@@ -47,13 +47,20 @@ import (
 //
 // Kernel: proc_handler
 type Handler interface {
-	// Read copies text to p, moves pos, and returns how many bytes it
+	// Read copies text to p, moves r.Pos, and returns how many bytes it
 	// copied. 0 is the end of the file.
-	Read(p []byte, pos *int64) (int, error)
+	Read(r *Request, p []byte) (int, error)
 
-	// Write takes text from p, moves pos, and returns how many bytes it
+	// Write takes text from p, moves r.Pos, and returns how many bytes it
 	// used. The caller writes the rest by another call.
-	Write(p []byte, pos *int64) (int, error)
+	Write(r *Request, p []byte) (int, error)
+}
+
+// A Request is what a [Handler] is told about a call, besides the text.
+//
+// Kernel: ppos of proc_handler
+type Request struct {
+	Pos int64 // the position in the file, 0 or more; the handler moves it
 }
 
 // An Entry is one file of a tree.
@@ -102,8 +109,9 @@ type file struct {
 // The error says which entry is wrong and why. It matches [syscall.EEXIST] if
 // the name is taken, also by an earlier entry of the call or by a directory,
 // [syscall.ENOTDIR] if a part of dir is a file, and [syscall.EINVAL] for an
-// empty name, one with a slash, a mode with bits outside 0666, a nil handler,
-// or a [DoString] of a nil String or a maxlen below 1.
+// empty name, one with a slash or a NUL byte, the names "." and "..", a mode
+// with bits outside 0666, a nil handler, or a [DoString] of a nil String or a
+// maxlen below 1.
 //
 // Kernel: register_sysctl, register_sysctl_sz
 //
@@ -112,6 +120,11 @@ func (t *Tree) Register(dir string, entries ...Entry) (*Header, error) {
 	dir = clean(dir)
 	if len(entries) == 0 {
 		return nil, fmt.Errorf("sysctl: register in %q: no entries: %w", dir, syscall.EINVAL)
+	}
+	for part := range strings.SplitSeq(dir, "/") {
+		if part == "." || part == ".." || strings.Contains(part, "\x00") {
+			return nil, fmt.Errorf("sysctl: register in %q: %q cannot be a directory: %w", dir, part, syscall.EINVAL)
+		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -151,8 +164,9 @@ func (h *Header) Unregister() {
 	_ = h.idle.Wait(context.Background(), func() bool { return h.used.Load() == 0 })
 }
 
-// ReadFile returns the whole text of the entry at path, as cat does. The error
-// is an [*fs.PathError]. It matches [syscall.ENOENT] if there is no such entry,
+// ReadFile returns the whole text of the entry at path, as cat does; if the
+// handler fails half-way, what it gave until then. The error is an
+// [*fs.PathError]. It matches [syscall.ENOENT] if there is no such entry,
 // [syscall.EISDIR] if it is a directory, and [syscall.EACCES] if cred may not
 // read it.
 //
@@ -164,10 +178,10 @@ func (t *Tree) ReadFile(cred Cred, path string) ([]byte, error) {
 	}
 	defer f.header.unuse()
 	var text []byte
-	var pos int64
+	var r Request
 	buf := make([]byte, 4096)
 	for {
-		n, err := f.Handler.Read(buf, &pos)
+		n, err := f.Handler.Read(&r, buf)
 		text = append(text, buf[:n]...)
 		if err != nil {
 			return text, &fs.PathError{Op: "read", Path: path, Err: err}
@@ -189,9 +203,9 @@ func (t *Tree) WriteFile(cred Cred, path string, text []byte) error {
 		return err
 	}
 	defer f.header.unuse()
-	var pos int64
+	var r Request
 	for len(text) > 0 {
-		n, err := f.Handler.Write(text, &pos)
+		n, err := f.Handler.Write(&r, text)
 		if err == nil && n == 0 {
 			err = errNothingUsed
 		}
@@ -261,7 +275,7 @@ func (e Entry) check(path string, taken bool) error {
 	switch {
 	case e.Name == "":
 		return wrong(syscall.EINVAL, "the name is empty")
-	case strings.Contains(e.Name, "/") || e.Name == "." || e.Name == "..":
+	case strings.ContainsAny(e.Name, "/\x00") || e.Name == "." || e.Name == "..":
 		return wrong(syscall.EINVAL, "%q is not a single name", e.Name)
 	case e.Mode&^0o666 != 0:
 		return wrong(syscall.EINVAL, "mode %#o has bits outside 0666", uint32(e.Mode))
@@ -282,7 +296,10 @@ func (e Entry) check(path string, taken bool) error {
 // directory, or "". The caller holds t.mu.
 func (t *Tree) fileAbove(path string) string {
 	for i, c := range path {
-		if _, ok := t.files[path[:i]]; c == '/' && ok {
+		if c != '/' {
+			continue
+		}
+		if _, ok := t.files[path[:i]]; ok {
 			return path[:i]
 		}
 	}

@@ -52,6 +52,10 @@ func TestRegisterRefuses(t *testing.T) {
 		"empty name":       {"kernel", []sysctl.Entry{entry("")}, syscall.EINVAL, "the name is empty"},
 		"slash":            {"kernel", []sysctl.Entry{entry("a/b")}, syscall.EINVAL, "not a single name"},
 		"dot":              {"kernel", []sysctl.Entry{entry(".")}, syscall.EINVAL, "not a single name"},
+		"NUL":              {"kernel", []sysctl.Entry{entry("a\x00")}, syscall.EINVAL, "not a single name"},
+		"dot in dir":       {"kernel/./x", []sysctl.Entry{entry("a")}, syscall.EINVAL, `"." cannot be`},
+		"dots in dir":      {"../kernel", []sysctl.Entry{entry("a")}, syscall.EINVAL, `".." cannot be`},
+		"NUL in dir":       {"kernel\x00", []sysctl.Entry{entry("a")}, syscall.EINVAL, "cannot be"},
 		"dots":             {"kernel", []sysctl.Entry{entry("..")}, syscall.EINVAL, "not a single name"},
 		"executable":       {"kernel", []sysctl.Entry{{Name: "x", Mode: 0o755, Handler: entry("").Handler}}, syscall.EINVAL, "mode 0755"},
 		"file type":        {"kernel", []sysctl.Entry{{Name: "x", Mode: fs.ModeDir, Handler: entry("").Handler}}, syscall.EINVAL, "mode"},
@@ -160,13 +164,13 @@ type slow struct {
 	err            error
 }
 
-func (s *slow) Read([]byte, *int64) (int, error) {
+func (s *slow) Read(*sysctl.Request, []byte) (int, error) {
 	s.entered <- struct{}{}
 	<-s.leave
 	return 0, s.err
 }
 
-func (s *slow) Write(p []byte, pos *int64) (int, error) { return s.Read(p, pos) }
+func (s *slow) Write(r *sysctl.Request, p []byte) (int, error) { return s.Read(r, p) }
 
 func TestUnregisterWaitsForCallsInProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -214,16 +218,16 @@ type greedy struct {
 	err   error
 }
 
-func (g *greedy) Read(p []byte, pos *int64) (int, error) {
+func (g *greedy) Read(_ *sysctl.Request, p []byte) (int, error) {
 	n := copy(p, strings.Repeat("x", 3)) * min(1, g.most)
 	g.most--
 	return n, g.err
 }
 
-func (g *greedy) Write(p []byte, pos *int64) (int, error) {
+func (g *greedy) Write(r *sysctl.Request, p []byte) (int, error) {
 	n := min(len(p), g.most)
 	g.calls = append(g.calls, string(p[:n]))
-	*pos += int64(n)
+	r.Pos += int64(n)
 	return n, g.err
 }
 
@@ -257,8 +261,8 @@ func TestShortReadsAndWritesAreGoneOnWith(t *testing.T) {
 // panicky shows that a call that ends by a panic is over.
 type panicky struct{}
 
-func (panicky) Read([]byte, *int64) (int, error)  { panic("in the handler") }
-func (panicky) Write([]byte, *int64) (int, error) { panic("in the handler") }
+func (panicky) Read(*sysctl.Request, []byte) (int, error)  { panic("in the handler") }
+func (panicky) Write(*sysctl.Request, []byte) (int, error) { panic("in the handler") }
 
 func TestHandlerThatPanicsDoesNotHoldUpUnregister(t *testing.T) {
 	var tree sysctl.Tree
@@ -316,7 +320,7 @@ type guarded struct {
 	t  *testing.T
 }
 
-func (g *guarded) Read([]byte, *int64) (int, error) {
+func (g *guarded) Read(*sysctl.Request, []byte) (int, error) {
 	for range 20 {
 		if !g.on.Load() {
 			g.t.Error("a handler runs though its entry is gone")
@@ -325,7 +329,7 @@ func (g *guarded) Read([]byte, *int64) (int, error) {
 	return 0, nil
 }
 
-func (g *guarded) Write(p []byte, pos *int64) (int, error) {
-	_, _ = g.Read(p, pos)
+func (g *guarded) Write(r *sysctl.Request, p []byte) (int, error) {
+	_, _ = g.Read(r, p)
 	return len(p), nil
 }

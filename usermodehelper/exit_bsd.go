@@ -2,24 +2,39 @@
 
 package usermodehelper
 
-import "syscall"
+import (
+	"syscall"
+	"time"
+)
 
 // blockUntilExit waits until the child pid has ended, and leaves it to be
 // reaped. It asks kqueue, because waitid on darwin also returns for a child
-// that is stopped. A child that has ended before is reported as ESRCH.
+// that is stopped. If there is no kqueue to be had, as when the process has run
+// out of descriptors, it looks now and then.
 func blockUntilExit(pid int) {
+	for !watchExit(pid, nil) {
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+// hasExited reports whether the child pid has ended and is to be reaped.
+func hasExited(pid int) bool { return watchExit(pid, new(syscall.Timespec)) }
+
+// watchExit reports whether the child has ended within the timeout. A child
+// that has ended before is reported as ESRCH.
+func watchExit(pid int, timeout *syscall.Timespec) bool {
 	kq, err := syscall.Kqueue()
 	if err != nil {
-		return
+		return false
 	}
 	defer syscall.Close(kq)
 	var watch syscall.Kevent_t
 	syscall.SetKevent(&watch, pid, syscall.EVFILT_PROC, syscall.EV_ADD|syscall.EV_ONESHOT)
 	watch.Fflags = syscall.NOTE_EXIT
 	for {
-		_, err := syscall.Kevent(kq, []syscall.Kevent_t{watch}, make([]syscall.Kevent_t, 1), nil)
+		n, err := syscall.Kevent(kq, []syscall.Kevent_t{watch}, make([]syscall.Kevent_t, 1), timeout)
 		if err != syscall.EINTR {
-			return
+			return n > 0 || err == syscall.ESRCH
 		}
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
+const supported = true
+
 // start starts the program. It returns as soon as the exec has gone well or
 // wrong.
 //
@@ -21,7 +23,7 @@ import (
 // refuses to run it (ETXTBSY), and all there is to do is to try again.
 func (h *Helper) start(ctx context.Context) (*exec.Cmd, error) {
 	for pause := time.Millisecond; ; pause *= 2 {
-		if err := waitqueue.Interrupted(ctx); err != nil {
+		if err := waitqueue.ContextErr(ctx); err != nil {
 			return nil, fmt.Errorf("usermodehelper: %s was not started: %w", h.Path, err)
 		}
 		cmd := h.command()
@@ -68,8 +70,10 @@ func (h *Helper) wait(ctx context.Context, cmd *exec.Cmd) (Status, error) {
 	select {
 	case <-exited:
 	case <-ctx.Done():
-		interrupted = waitqueue.Interrupted(ctx)
-		h.endGroup(pid, exited)
+		if !hasExited(pid) { // it may have, and exited be closed next
+			interrupted = waitqueue.ContextErr(ctx)
+			h.endGroup(pid, exited)
+		}
 	}
 	status, err := reap(cmd)
 	if interrupted != nil {
@@ -97,11 +101,12 @@ func (h *Helper) endGroup(pid int, exited <-chan struct{}) {
 	<-exited
 }
 
-// signalGroup signals the group, or the helper alone if it has moved to
-// another one and left its own empty.
+// signalGroup signals the group, and the helper itself if it has moved to
+// another one. That a group is empty by now is no error.
 func signalGroup(pid int, sig syscall.Signal) {
-	if syscall.Kill(-pid, sig) == syscall.ESRCH {
-		_ = syscall.Kill(pid, sig) // not reaped yet, so it can only succeed
+	_ = syscall.Kill(-pid, sig)
+	if group, err := syscall.Getpgid(pid); err == nil && group != pid {
+		_ = syscall.Kill(pid, sig)
 	}
 }
 

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -65,6 +67,12 @@ func helper(role string, args []string) error {
 			return err
 		}
 		return os.WriteFile(args[0], text, 0o600)
+	case "desert-child":
+		child := exec.Command("/bin/sh", "-c", "exec sleep 1000")
+		if err := child.Start(); err != nil {
+			return err
+		}
+		return helper("desert", args)
 	case "desert": // to the group of its parent, which is not to be signalled
 		group, err := syscall.Getpgid(os.Getppid())
 		if err != nil {
@@ -334,22 +342,58 @@ func TestGroupIsEndedThoughItsLeaderHasGone(t *testing.T) {
 	require.Empty(t, readAll(t, f), "ends only when nobody holds it")
 }
 
+// It has left its group, empty or with a child in it.
 func TestHelperThatLeftItsGroupIsEndedToo(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	ready, never := fifo(t), fifo(t)
-	result := make(chan ended, 1)
-	h := usermodehelper.Helper{Path: self(t), Argv: []string{"kprim-test-helper", "desert", ready, never}}
-	go func() {
-		status, err := h.Exec(ctx, usermodehelper.WaitProc)
-		result <- ended{status, err}
-	}()
-	f, err := os.Open(ready)
+	for _, role := range []string{"desert", "desert-child"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		ready, never := fifo(t), fifo(t)
+		result := make(chan ended, 1)
+		h := usermodehelper.Helper{Path: self(t), Argv: []string{"kprim-test-helper", role, ready, never}}
+		go func() {
+			status, err := h.Exec(ctx, usermodehelper.WaitProc)
+			result <- ended{status, err}
+		}()
+		f, err := os.Open(ready)
+		require.NoError(t, err)
+		require.Empty(t, readAll(t, f))
+		require.NoError(t, f.Close())
+		cancel()
+		got := <-result
+		require.ErrorIs(t, got.err, syscall.EINTR)
+		require.Equal(t, syscall.SIGTERM, got.status.Signal())
+	}
+}
+
+// The context ends when the helper has ended, and before anybody has noticed.
+func TestHelperThatEndedFirstWasNotInterrupted(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		pipe := fifo(t)
+		h := shell(`exec > "$1"; echo ready; exit 6`, pipe)
+		f, result := running(t, ctx, h, pipe)
+		busyUntilZombie(t, f)
+		cancel()
+		require.Equal(t, ended{status: 6 << 8}, <-result)
+	}
+}
+
+// busyUntilZombie keeps the only CPU busy until the writer of the fifo is gone,
+// and a little longer: its end of the fifo is closed before it is a zombie.
+func busyUntilZombie(t *testing.T, f *os.File) {
+	require.NoError(t, f.SetDeadline(time.Time{}))
+	raw, err := f.SyscallConn()
 	require.NoError(t, err)
-	require.NoError(t, f.Close())
-	cancel()
-	got := <-result
-	require.ErrorIs(t, got.err, syscall.EINTR)
-	require.Equal(t, syscall.SIGTERM, got.status.Signal())
+	require.NoError(t, raw.Read(func(fd uintptr) bool {
+		var buf [16]byte
+		for {
+			if n, err := syscall.Read(int(fd), buf[:]); n == 0 && err == nil {
+				return true
+			}
+		}
+	}))
+	for start := time.Now(); time.Since(start) < 3*time.Millisecond; {
+	}
 }
 
 // A helper that ends by itself may leave a daemon behind, as in the kernel.

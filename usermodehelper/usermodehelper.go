@@ -4,10 +4,10 @@
 //	status, err := usermodehelper.Call(ctx, "/usr/local/bin/alert", nil,
 //		usermodehelper.Environ("TROUBLED_DS=9527"), usermodehelper.WaitProc)
 //
-// A helper gets what it is given and nothing else: the environment holds
-// exactly the strings of the call, the working directory is /, the standard
-// files are /dev/null, and the program is named by an absolute path, which is
-// looked up nowhere and passed through no shell. It runs in a process group of
+// A helper's environment holds exactly the strings of the call, its working
+// directory is /, its standard files are /dev/null, and it is named by an
+// absolute path, which is looked up nowhere and passed through no shell. User
+// and umask are those of the calling program. It runs in a process group of
 // its own. When its context ends before the helper does, the whole group is
 // ended: the helper and whatever it has started and left in the group. A
 // helper that ends by itself may leave daemons, as in the kernel. If your
@@ -21,13 +21,15 @@
 //   - Use this package for a program that handles an event: it must not see
 //     your secrets or outlive its context.
 //
-// On systems that are not Unix every call fails with [errors.ErrUnsupported].
+// On systems other than Linux, macOS and FreeBSD every call fails with
+// [errors.ErrUnsupported].
 //
 // Kernel: include/linux/umh.h, kernel/umh.c
 package usermodehelper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -102,8 +104,9 @@ type Helper struct {
 	Cleanup func(Status, error)
 }
 
-// Exec runs the helper and waits as mode says. The argument slices are copied
-// before it returns.
+// Exec runs the helper and waits as mode says. ctx governs the helper until its
+// end, also when Exec has returned: do not cancel it on return, unless the mode
+// is WaitProc. The argument slices are copied before Exec returns.
 //
 // With WaitProc, Exec returns how the program ended. A program that fails is
 // not an error: look at the [Status]. With WaitExec the status is 0, and an
@@ -111,12 +114,15 @@ type Helper struct {
 // [syscall.EACCES] and [syscall.ENOEXEC] are the usual ones. With NoWait even
 // that goes to Cleanup only.
 //
-// ctx governs the helper until its end, also when Exec has returned. When ctx
-// ends, the process group gets SIGTERM. As soon as the helper itself has ended,
+// When ctx ends, the process group gets SIGTERM. As soon as the helper itself has ended,
 // or Grace has passed, the group gets SIGKILL. The error of such a helper is
-// that of [waitqueue.Interrupted], and its status is the final one; with any
+// that of [waitqueue.ContextErr], and its status is the final one; with any
 // other error the status means nothing. Processes that have left the group are
-// out of reach.
+// out of reach, and a helper that has become another user is waited for, if it
+// may not be signalled.
+//
+// A program that is just being written, by another process or by one that this
+// program is about to start, is tried again for up to two seconds.
 //
 // A helper whose ctx has ended already is not started. A bad call gives an
 // error that matches [syscall.EINVAL] in every mode: a path that is not
@@ -125,13 +131,16 @@ type Helper struct {
 //
 // Kernel: call_usermodehelper_setup, call_usermodehelper_exec
 //
-// Differs: an empty path is an error, not a success that ran nothing; nil Argv is allowed; the end of ctx ends the helper, where a killed caller leaves it running.
+// Differs: an empty path is an error, not a success that ran nothing; nil Argv is allowed; the end of ctx ends the helper, where a killed caller leaves it running; the standard files are open on /dev/null, where the kernel leaves them closed; the helper runs as the caller's user with its umask, not as root with 022.
 func (h *Helper) Exec(ctx context.Context, mode Mode) (Status, error) {
 	if err := h.check(mode); err != nil {
 		return h.finish(0, err)
 	}
 	h = h.clone()
-	if mode == NoWait {
+	switch mode {
+	case WaitProc:
+		return h.run(ctx)
+	case NoWait:
 		go h.run(ctx)
 		return 0, nil
 	}
@@ -139,11 +148,8 @@ func (h *Helper) Exec(ctx context.Context, mode Mode) (Status, error) {
 	if err != nil {
 		return h.finish(0, err)
 	}
-	if mode == WaitExec {
-		go func() { h.finish(h.wait(ctx, cmd)) }()
-		return 0, nil
-	}
-	return h.finish(h.wait(ctx, cmd))
+	go func() { h.finish(h.wait(ctx, cmd)) }()
+	return 0, nil
 }
 
 // run is Exec in the mode WaitProc, of a helper that was checked and copied.
@@ -173,6 +179,8 @@ func (h *Helper) clone() *Helper {
 // check refuses what no system could run as it was meant.
 func (h *Helper) check(mode Mode) error {
 	switch {
+	case !supported:
+		return fmt.Errorf("usermodehelper: %s: %w", h.Path, errors.ErrUnsupported)
 	case mode < WaitExec || mode > NoWait:
 		return h.invalid("%v is not a mode", mode)
 	case h.Path == "":

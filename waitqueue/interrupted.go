@@ -6,18 +6,18 @@ import (
 	"syscall"
 )
 
-// Interrupted returns nil while ctx lives. After that it returns the error of
+// ContextErr returns nil while ctx lives. After that it returns the error of
 // a wait that ctx ended. The error matches [syscall.EINTR], ctx.Err() and
 // context.Cause(ctx) with [errors.Is]; if ctx ended by its deadline, it
 // matches [syscall.ETIMEDOUT] in the place of EINTR.
 //
-// Wait loops written out use it where the kernel tests for a signal. It does
-// not block.
+// Wait loops written out use it where the kernel tests for a signal, and
+// whoever waits by other means to give the same error. It does not block.
 //
-// Kernel: signal_pending, ERESTARTSYS, EINTR, ETIME
+// Kernel: ERESTARTSYS, EINTR, ETIME
 //
 // Differs: a timeout is ETIMEDOUT, which every platform has, in place of ETIME or a result of 0.
-func Interrupted(ctx context.Context) error {
+func ContextErr(ctx context.Context) error {
 	err := ctx.Err()
 	if err == nil {
 		return nil

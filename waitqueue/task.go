@@ -104,7 +104,7 @@ func (t *Task) Schedule() {
 //
 // Kernel: schedule_timeout
 //
-// Differs: takes and returns a [time.Duration], not jiffies.
+// Differs: takes and returns a [time.Duration], not jiffies; does not sleep to the next tick for a d of 0.
 func (t *Task) ScheduleTimeout(d time.Duration) time.Duration {
 	if d <= 0 {
 		t.SetState(Running)
@@ -211,7 +211,7 @@ func (t *Task) wait(q *Queue, exclusive bool, cond func() bool) error {
 // interruption returns the error of a wait that has to end now, or nil.
 func (t *Task) interruption() error {
 	if t.ctx != nil {
-		return Interrupted(t.ctx)
+		return ContextErr(t.ctx)
 	}
 	if t.Interrupted() {
 		return errInterrupted

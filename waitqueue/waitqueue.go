@@ -17,7 +17,9 @@
 // The condition runs several times, on the waiter's goroutine, with no lock
 // held. So it must not block, and it must read what other goroutines write by
 // atomics or under a lock of its own. It is not called again once it has
-// returned true: q.WaitExclusive(ctx, tryTake) tests and takes in one step.
+// returned true: q.WaitExclusive(ctx, tryTake) tests and takes in one step. A
+// condition that panics leaves no waiter behind, but a wake-up that was spent
+// on an exclusive one is lost.
 //
 // The context says what may end the sleep. [context.Background] never does
 // (the kernel's uninterruptible sleep); a context with a Done channel does
@@ -66,9 +68,9 @@
 //
 // # Bubbles of testing/synctest
 //
-// A waiting goroutine is durably blocked. A Queue holds no channel and no
-// timer, so a package-level one serves any number of bubbles, one after
-// another. As with a channel, a waiter in a bubble must be woken from inside
+// A waiting goroutine is durably blocked, if its context has none or a Done
+// channel of the same bubble. A Queue holds no channel and no timer, so a
+// package-level one serves any number of bubbles, one after another. As with a channel, a waiter in a bubble must be woken from inside
 // that bubble; waking it from outside ends the program.
 //
 // Kernel: include/linux/wait.h, kernel/sched/wait.c
@@ -97,13 +99,13 @@ type Queue struct {
 // if cond returned true, which may be at once. Every wake-up of q makes it
 // test cond again.
 //
-// If ctx has ended and cond is false, Wait returns the error of [Interrupted].
+// If ctx has ended and cond is false, Wait returns the error of [ContextErr].
 // It does so only after a last test of cond, made when no waker could find the
 // waiter any more.
 //
-// Kernel: wait_event, wait_event_interruptible, wait_event_timeout, wait_event_interruptible_timeout
+// Kernel: wait_event, wait_event_interruptible, wait_event_interruptible_timeout
 //
-// Differs: which of them is chosen by ctx; no remaining time is returned.
+// Differs: which of them is chosen by ctx; no remaining time is returned. A wait with a deadline can always be interrupted, which wait_event_timeout cannot.
 func (q *Queue) Wait(ctx context.Context, cond func() bool) error {
 	return q.waitContext(ctx, false, cond)
 }
@@ -120,7 +122,7 @@ func (q *Queue) Wait(ctx context.Context, cond func() bool) error {
 // There is no hand-over: a newcomer may take the thing before the woken waiter
 // runs, which then goes back to the end of the queue.
 //
-// Kernel: wait_event_interruptible_exclusive, wait_event_killable_exclusive
+// Kernel: wait_event_interruptible_exclusive
 //
 // Differs: exists in the uninterruptible and timeout forms too.
 func (q *Queue) WaitExclusive(ctx context.Context, cond func() bool) error {
@@ -203,7 +205,7 @@ func (q *Queue) wake(mask State, budget int) int {
 func (q *Queue) waitContext(ctx context.Context, exclusive bool, cond func() bool) error {
 	// ctx is sampled before the test, here and in wait: an ended wait has
 	// always seen its condition false after the end of ctx.
-	err := Interrupted(ctx)
+	err := ContextErr(ctx)
 	if cond() {
 		return nil
 	}

@@ -193,7 +193,7 @@ func TestInterruptedErrors(t *testing.T) {
 		why := errors.New("the reason")
 
 		ctx, cancel := context.WithCancelCause(t.Context())
-		require.NoError(t, waitqueue.Interrupted(ctx))
+		require.NoError(t, waitqueue.ContextErr(ctx))
 		result := asleep(func() error { return q.Wait(ctx, never) })
 		cancel(why)
 		err := <-result

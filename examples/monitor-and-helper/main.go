@@ -83,8 +83,8 @@ func (m *module) mykthread(cur *kthread.Current) error {
 		// The article tests only after schedule(), and sleeps for ever if the
 		// monitor was here before it.
 		var posted bool
-		id, posted = m.myevent.TryTake() // read_lock ... read_unlock
-		if posted || cur.Pending() {     // if (myevent_id) ... if (signal_pending(current))
+		id, posted = m.myevent.TryTake() // read_lock, if (myevent_id), read_unlock
+		if posted || cur.Pending() {     // if (signal_pending(current)) break
 			break
 		}
 		m.cpu.Sleep(task.Schedule) // schedule()
@@ -92,7 +92,7 @@ func (m *module) mykthread(cur *kthread.Current) error {
 	task.SetState(waitqueue.Running) // set_current_state(TASK_RUNNING)
 	queue.Remove(&wait)              // remove_wait_queue(&myevent_waitqueue, &wait)
 
-	var err error
+	err := errors.New("josephthread was killed before an event came")
 	if id != 0 {
 		err = m.runUmodeHandler(id) // the lock is free: the helper may take long
 	}

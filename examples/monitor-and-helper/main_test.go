@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/sysctl"
 )
 
@@ -206,4 +208,24 @@ func TestReadme(t *testing.T) {
 	for _, row := range rows {
 		require.Contains(t, code.String(), row[1])
 	}
+}
+
+// The way out that the article has for SIGKILL.
+func TestThreadIsKilledBeforeTheEvent(t *testing.T) {
+	var out strings.Builder
+	m := newModule(t.Context(), &out, new(sysctl.String))
+	thread := kthread.Run("josephthread", m.mykthread)
+	m.threads = append(m.threads, thread)
+	for gone := false; !gone; { // it may not have allowed the signal yet
+		_ = thread.Signal(syscall.SIGKILL)
+		select {
+		case <-thread.Done():
+			gone = true
+		default:
+			runtime.Gosched()
+		}
+	}
+	require.ErrorContains(t, m.settle(), "killed")
+	m.unload()
+	require.Contains(t, out.String(), "kernel: josephthread out\n")
 }
