@@ -1,34 +1,112 @@
 package waitqueue
 
+import (
+	"fmt"
+	"syscall"
+)
+
 // An Entry puts a task on a queue, for a wait loop that is written out. Set
-// Task and leave the rest zero. While it is on a queue an Entry must not be
-// copied or put on another one. It belongs to the goroutine of its task.
+// Task, or Func, or both, and leave the rest zero. While it is on a queue an
+// Entry must not be copied or put on another one. It belongs to the goroutine
+// that put it there.
 //
-// An entry stays on its queue, whoever wakes the task, until [Queue.Remove].
-//
-// Kernel: struct wait_queue_entry, DECLARE_WAITQUEUE, init_waitqueue_entry
+// Kernel: struct wait_queue_entry, DECLARE_WAITQUEUE, init_waitqueue_entry, init_waitqueue_func_entry
 type Entry struct {
 	Task *Task // whom to wake
 
+	// Func, if not nil, is called by a wake-up instead of waking Task. It may
+	// do that itself, by [Task.WakeUp] with mask. A result above 0 says that
+	// it has woken somebody, which uses up the budget of an exclusive entry; 0
+	// that it has not; below 0 that the walk must end here. It runs with the
+	// queue locked: it must not block, panic, or use the queue.
+	//
+	// Kernel: wait_queue_func_t
+	Func func(e *Entry, mask State, key any) int
+
 	queue      *Queue // where it is, or nil; guarded by queue.mu, as are the links
 	prev, next *Entry
-	exclusive  bool
-	autoremove bool // a wake-up takes it off the queue; written before it is linked
+	exclusive  bool // this and the next two are written before it is linked
+	priority   bool
+	kind       kind
 }
 
-// Add puts e at the head of the queue: the last ordinary waiter to come is the
-// first to be woken. Adding an entry does not put anybody to sleep, and a
-// wake-up skips it until its task announces a sleep by [Task.SetState].
+// A kind says what a wake-up does with an entry, besides waking its task.
+type kind uint8
+
+const (
+	waiting  kind = iota // of a Wait: takes it off, and tells the task so
+	prepared             // takes it off
+	added                // leaves it there
+)
+
+// Add puts e in front of the other ordinary entries: the last ordinary waiter
+// to come is the first to be woken. It stays there, whoever is woken, until
+// [Queue.Remove]. Adding an entry puts nobody to sleep, and a wake-up skips it
+// until its task announces a sleep by [Task.SetState].
 //
-// Add panics if e has no Task, or is on a queue already.
+// Add, and what is like it, panics if e has neither Task nor Func, or is on a
+// queue already.
 //
 // Kernel: add_wait_queue
-func (q *Queue) Add(e *Entry) { q.add(e, false) }
+func (q *Queue) Add(e *Entry) {
+	q.mustAdd(e, false, false)
+}
 
 // AddExclusive puts e at the tail of the queue, as one that uses up a wake-up.
 //
 // Kernel: add_wait_queue_exclusive
-func (q *Queue) AddExclusive(e *Entry) { q.add(e, true) }
+func (q *Queue) AddExclusive(e *Entry) {
+	q.mustAdd(e, true, false)
+}
+
+// AddPriority puts e in front of all but the priority entries that are there.
+// It is not exclusive.
+//
+// Kernel: add_wait_queue_priority
+func (q *Queue) AddPriority(e *Entry) {
+	q.mustAdd(e, false, true)
+}
+
+// AddPriorityExclusive puts e at the head of the queue, as one that uses up a
+// wake-up: what it takes, nobody behind it gets. If a priority entry is there
+// already, e is not added, and the error matches [syscall.EBUSY].
+//
+// Kernel: add_wait_queue_priority_exclusive
+func (q *Queue) AddPriorityExclusive(e *Entry) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e.fresh(true, true, added)
+	if q.head != nil && q.head.priority {
+		return errBusy
+	}
+	q.link(e)
+	return nil
+}
+
+var errBusy = fmt.Errorf("waitqueue: a priority entry is on the queue already: %w", syscall.EBUSY)
+
+// Prepare puts e on the queue if it is not there, as an ordinary entry, and
+// announces the sleep: a loop that begins with it may test its condition next
+// and then call [Task.Schedule]. A wake-up takes e off the queue again. Every
+// way out of the loop must call [Queue.Finish].
+//
+// Kernel: prepare_to_wait, DEFINE_WAIT, autoremove_wake_function
+func (q *Queue) Prepare(e *Entry, s State) { q.prepareAs(e, s, false) }
+
+// PrepareExclusive is Prepare with an exclusive entry. A wake-up that picks it
+// between the test and Finish is lost if the test has taken something else, as
+// in the kernel; [Queue.WaitExclusive] passes it on.
+//
+// Kernel: prepare_to_wait_exclusive
+func (q *Queue) PrepareExclusive(e *Entry, s State) { q.prepareAs(e, s, true) }
+
+// Finish ends a loop of Prepare: the task runs, and e is off the queue.
+//
+// Kernel: finish_wait
+func (q *Queue) Finish(e *Entry) {
+	e.Task.SetState(Running)
+	q.Remove(e)
+}
 
 // Remove takes e off the queue. If e is not on a queue, it does nothing. The
 // state of the task is left as it is.
@@ -37,59 +115,132 @@ func (q *Queue) AddExclusive(e *Entry) { q.add(e, true) }
 //
 // Differs: there the entry must be queued.
 func (q *Queue) Remove(e *Entry) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if e.queue == q {
-		q.unlink(e)
+	q.remove(e)
+	if e.Task != nil {
+		e.Task.clearWchan(q)
 	}
 }
 
-func (q *Queue) add(e *Entry, exclusive bool) {
-	if e.Task == nil {
-		panic("waitqueue: Add of an Entry without a Task")
-	}
+// remove is Remove, and reports whether e was there.
+func (q *Queue) remove(e *Entry) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if e.queue != nil {
-		panic("waitqueue: Add of an Entry that is on a queue")
+	if e.queue != q {
+		return false
 	}
-	e.exclusive = exclusive
+	q.unlink(e)
+	return true
+}
+
+// fresh sets what kind of entry e is, or panics if it is in use. The caller
+// holds the lock of the queue that e goes to.
+func (e *Entry) fresh(exclusive, priority bool, k kind) {
+	if e.Task == nil && e.Func == nil {
+		panic("waitqueue: Entry without a Task and a Func")
+	}
+	if e.queue != nil {
+		panic("waitqueue: Entry is on a queue already")
+	}
+	e.exclusive, e.priority, e.kind = exclusive, priority, k
+}
+
+func (q *Queue) mustAdd(e *Entry, exclusive, priority bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e.fresh(exclusive, priority, added)
 	q.link(e)
+	if e.Task != nil {
+		e.Task.showWchan(q)
+	}
+}
+
+// add puts e on the queue if it is not there.
+func (q *Queue) add(e *Entry) {
+	q.mu.Lock()
+	if e.queue == nil {
+		q.link(e)
+	}
+	q.mu.Unlock()
 }
 
 // prepare puts e on the queue if a wake-up took it off, and announces the
 // sleep. The state is set last: a waker that sees it will find the entry.
 func (q *Queue) prepare(e *Entry, s State) {
+	q.add(e)
+	e.Task.announce(s)
+}
+
+func (q *Queue) prepareAs(e *Entry, s State, exclusive bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if e.queue == nil {
+	if e.queue != q {
+		e.fresh(exclusive, false, prepared)
 		q.link(e)
 	}
+	e.Task.showWchan(q)
 	e.Task.SetState(s)
+}
+
+// leave takes e off the queue, and reports whether a wake-up has done that
+// before. The task runs after that.
+func (q *Queue) leave(e *Entry) (picked bool) {
+	t := e.Task
+	t.settle()
+	t.SetState(Running)
+	t.clearWchan(q)
+	if e.kind == waiting && t.word.Load()&taken != 0 {
+		return true
+	}
+	return !q.remove(e)
 }
 
 // finish ends a wait, however it went.
 func (q *Queue) finish(e *Entry) {
-	e.Task.SetState(Running)
-	q.Remove(e)
+	q.leave(e)
+	if t := e.Task; e == &t.own {
+		t.waiting = false
+		t.free()
+	}
 }
 
-// link puts an ordinary entry at the head and an exclusive one at the tail, so
-// that a walk meets every ordinary waiter before the first exclusive one.
-// The caller holds q.mu.
+// link puts an exclusive entry at the tail and others at the head, behind the
+// priority entries, so that a walk meets every ordinary waiter before the first
+// exclusive one. The caller holds q.mu.
 func (q *Queue) link(e *Entry) {
-	e.queue = q
-	switch {
-	case q.head == nil:
-		q.head, q.tail = e, e
-	case e.exclusive:
-		e.prev, q.tail.next = q.tail, e
-		q.tail = e
-	default:
-		e.next, q.head.prev = q.head, e
-		q.head = e
+	if e.exclusive && !e.priority {
+		q.linkBehind(q.tail, e)
+	} else {
+		q.linkBehind(q.lastPriority(), e)
 	}
-	q.length.Add(1)
+}
+
+// linkBehind puts e behind before, or at the head if that is nil. The caller
+// holds q.mu.
+func (q *Queue) linkBehind(before, e *Entry) {
+	after := q.head
+	if before == nil {
+		q.head = e
+	} else {
+		after = before.next
+		before.next = e
+	}
+	if after == nil {
+		q.tail = e
+	} else {
+		after.prev = e
+	}
+	e.queue, e.prev, e.next = q, before, after
+	if !q.occupied.Load() {
+		q.occupied.Store(true)
+	}
+}
+
+// lastPriority returns the last of the priority entries at the head, or nil.
+func (q *Queue) lastPriority() (last *Entry) {
+	for e := q.head; e != nil && e.priority; e = e.next {
+		last = e
+	}
+	return last
 }
 
 // unlink takes e off the queue. The caller holds q.mu.
@@ -105,5 +256,4 @@ func (q *Queue) unlink(e *Entry) {
 		e.next.prev = e.prev
 	}
 	e.queue, e.prev, e.next = nil, nil, nil
-	q.length.Add(-1)
 }

@@ -108,3 +108,107 @@ func ExampleTask() {
 	fmt.Println("ready")
 	// Output: ready
 }
+
+// A buffer of two items. Put and get give up when their context ends, and are
+// served in order of arrival.
+func ExampleCond_WaitFor() {
+	var mu sync.Mutex
+	full, empty := waitqueue.NewCond(&mu), waitqueue.NewCond(&mu)
+	var items []string
+	put := func(ctx context.Context, item string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if err := full.WaitFor(ctx, func() bool { return len(items) < 2 }); err != nil {
+			return err
+		}
+		items = append(items, item)
+		empty.Signal()
+		return nil
+	}
+	get := func(ctx context.Context) (item string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if err := empty.WaitFor(ctx, func() bool { return len(items) > 0 }); err != nil {
+			return "", err
+		}
+		item, items = items[0], items[1:]
+		full.Signal()
+		return item, nil
+	}
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	fmt.Println(put(ctx, "one"), put(ctx, "two"))
+	fmt.Println(put(ctx, "three"))
+	item, _ := get(ctx)
+	fmt.Println(item)
+	// Output:
+	// <nil> <nil>
+	// waitqueue: wait timed out: context deadline exceeded
+	// one
+}
+
+// A worker waits for work or for the end, whichever is on its own queue.
+func ExampleWaitAny() {
+	var work, stop waitqueue.Queue
+	var jobs atomic.Int64
+	var stopped atomic.Bool
+	done := make(chan int64)
+	go func() {
+		for {
+			_ = waitqueue.WaitAny(context.Background(), func() bool {
+				return jobs.Load() > 0 || stopped.Load()
+			}, &work, &stop)
+			if stopped.Load() {
+				close(done)
+				return
+			}
+			done <- jobs.Swap(0)
+		}
+	}()
+	jobs.Store(3)
+	work.WakeUp()
+	fmt.Println("jobs done:", <-done)
+	stopped.Store(true)
+	stop.WakeUp()
+	_, more := <-done
+	fmt.Println("more:", more)
+	// Output:
+	// jobs done: 3
+	// more: false
+}
+
+// Three wait for a turn, one after the other, and are served in that order.
+func ExampleCompletion() {
+	var turn waitqueue.Completion
+	served := make(chan string)
+	for _, name := range []string{"first", "second", "third"} {
+		waits := make(chan bool)
+		go func() {
+			task := waitqueue.Task{Name: name}
+			close(waits)
+			_ = task.WaitExclusive(turn.Queue(), turn.TryWait)
+			served <- name
+		}()
+		<-waits
+		turn.Complete()
+		fmt.Println(<-served)
+	}
+	// Output:
+	// first
+	// second
+	// third
+}
+
+// A service waits for requests until it is told to stop.
+func ExampleTask_Interrupt() {
+	var requests waitqueue.Queue
+	var service waitqueue.Task
+	ended := make(chan error)
+	go func() {
+		ended <- service.Wait(&requests, func() bool { return false })
+	}()
+	service.Interrupt()
+	fmt.Println(errors.Is(<-ended, syscall.EINTR))
+	// Output: true
+}

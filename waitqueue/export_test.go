@@ -10,3 +10,16 @@ func (q *Queue) Entries() []*Task {
 	}
 	return tasks
 }
+
+// Tokens returns the number of tokens.
+func (c *Completion) Tokens() uint32 { return c.done.Load() }
+
+// SetTokens sets it.
+func (c *Completion) SetTokens(n uint32) { c.done.Store(n) }
+
+// Idle reports whether nobody is on the queue.
+func (c *Cond) Idle() bool { return !c.queue.Active() }
+
+// SetYield has f called at the points of the package, on the goroutine that
+// comes there. nil ends that.
+func SetYield(f func(point string)) { yield = f }

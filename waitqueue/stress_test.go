@@ -2,7 +2,9 @@ package waitqueue_test
 
 import (
 	"context"
+	"flag"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,10 +15,24 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
+// With -long all Hammer tests together do 100 million waits:
+//
+//	go test ./waitqueue -run Hammer -long -timeout 0
+var long = flag.Bool("long", false, "run the Hammer tests for long")
+
+// rounds returns how long a Hammer test goes on.
+func rounds(short, ifLong int) int {
+	if *long {
+		return ifLong
+	}
+	return short
+}
+
 // Tokens go round between takers that are cancelled at random. In the end
 // every token is there, and nobody slept while one was.
 func TestHammerConservesTokens(t *testing.T) {
-	const takers, rounds = 8, 2000
+	const takers = 8
+	rounds := rounds(5000, 5_000_000)
 	var q waitqueue.Queue
 	var tok tokens
 	var cancelled, watched atomic.Int64
@@ -68,6 +84,151 @@ func TestHammerConservesTokens(t *testing.T) {
 	require.EqualValues(t, 2, tok.Load())
 	require.False(t, q.Active())
 	t.Logf("%d waits, %d cancelled, %d seen by watchers", takers*rounds, cancelled.Load(), watched.Load())
+}
+
+// A till gives out tokens: take waits for one, give adds one and wakes.
+type till struct {
+	take func(ctx context.Context) error
+	give func()
+	left func() int
+	idle func() bool // nobody is on the queue
+}
+
+func tills() map[string]till {
+	return map[string]till{
+		"WaitExclusive":       queueTill((*waitqueue.Queue).WaitExclusive),
+		"WaitExclusiveLocked": queueTill(waitWithLock),
+		"Task":                queueTill(waitAsTask),
+		"Completion":          completionTill(),
+		"Cond.WaitFor":        condTill((*waitqueue.Cond).WaitFor),
+		"Cond.Wait":           condTill(waitInLoop),
+	}
+}
+
+func queueTill(wait func(*waitqueue.Queue, context.Context, func() bool) error) till {
+	var q waitqueue.Queue
+	var tok tokens
+	return till{
+		take: func(ctx context.Context) error { return wait(&q, ctx, tok.tryTake) },
+		give: func() { tok.Add(1); q.WakeUp() },
+		left: func() int { return int(tok.Load()) },
+		idle: func() bool { return !q.Active() },
+	}
+}
+
+// waitWithLock has a lock of its own for each wait, which nobody else wants.
+func waitWithLock(q *waitqueue.Queue, ctx context.Context, cond func() bool) error {
+	var mu sync.Mutex
+	mu.Lock()
+	defer mu.Unlock()
+	return q.WaitExclusiveLocked(ctx, &mu, cond)
+}
+
+// waitAsTask has the end of ctx interrupt the task.
+func waitAsTask(q *waitqueue.Queue, ctx context.Context, cond func() bool) error {
+	var task waitqueue.Task
+	defer context.AfterFunc(ctx, task.Interrupt)()
+	return task.WaitExclusive(q, cond)
+}
+
+func completionTill() till {
+	var c waitqueue.Completion
+	return till{
+		take: c.Wait,
+		give: c.Complete,
+		left: func() int { return int(c.Tokens()) },
+		idle: func() bool { return !c.Queue().Active() },
+	}
+}
+
+func condTill(wait func(*waitqueue.Cond, context.Context, func() bool) error) till {
+	c := waitqueue.NewCond(new(sync.Mutex))
+	n := 0 // guarded by c.L
+	return till{
+		take: func(ctx context.Context) error {
+			c.L.Lock()
+			defer c.L.Unlock()
+			err := wait(c, ctx, func() bool { return n > 0 })
+			if err == nil {
+				n--
+			}
+			return err
+		},
+		give: func() {
+			c.L.Lock()
+			n++
+			c.L.Unlock()
+			c.Signal()
+		},
+		left: func() int { return n },
+		idle: c.Idle,
+	}
+}
+
+// waitInLoop is the loop that users of sync.Cond write.
+func waitInLoop(c *waitqueue.Cond, ctx context.Context, pred func() bool) error {
+	for !pred() {
+		if err := c.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// In each round as many tokens are given as are taken in the end, and nobody
+// comes twice. So a wake-up that is lost, or swallowed by one who gives up,
+// leaves a token and a sleeper, and the round does not end.
+func TestHammerEveryTokenIsTaken(t *testing.T) {
+	for name, till := range tills() {
+		t.Run(name, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(2, 3))
+			waits, wakes, cancelled := 0, 0, 0
+			for range rounds(5000, 3_400_000) {
+				waited, gaveUp := till.round(t.Context(), rng)
+				waits += waited
+				wakes += waited - gaveUp
+				cancelled += gaveUp
+			}
+			require.Zero(t, till.left())
+			require.True(t, till.idle())
+			t.Logf("%d waits, %d of them cancelled, %d wakes", waits, cancelled, wakes)
+		})
+	}
+}
+
+// round has some takers that never give up and some that are cancelled, and
+// returns how many there were and how many of them gave up.
+func (c till) round(parent context.Context, rng *rand.Rand) (waited, gaveUp int) {
+	patient, hasty := 1+rng.IntN(3), rng.IntN(3)
+	ctx, cancel := context.WithCancel(parent)
+	var staying, leaving, giving sync.WaitGroup
+	var failed atomic.Int32
+	for _, i := range rng.Perm(patient + hasty) {
+		if i < patient {
+			staying.Go(func() { _ = c.take(context.Background()) })
+			continue
+		}
+		leaving.Go(func() {
+			if c.take(ctx) != nil {
+				failed.Add(1)
+			}
+		})
+	}
+	for range rng.IntN(3) {
+		runtime.Gosched()
+	}
+	giving.Go(cancel)
+	for range patient {
+		giving.Go(c.give)
+	}
+	giving.Wait()
+	leaving.Wait()
+	gaveUp = int(failed.Load())
+	for range hasty - gaveUp { // what they took has to be made up for
+		c.give()
+	}
+	staying.Wait() // hangs if a wake-up was lost
+	return patient + hasty, gaveUp
 }
 
 func TestTaskWaitAllocatesNothing(t *testing.T) {

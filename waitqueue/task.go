@@ -3,6 +3,7 @@ package waitqueue
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,17 +41,49 @@ func (s State) String() string {
 //
 // Kernel: struct task_struct, as far as sleeping goes
 type Task struct {
-	mu          sync.Mutex
-	state       State     // guarded by mu
-	interrupted bool      // guarded by mu
-	parked      sync.Cond // the place to sleep; L is &mu
-	own         Entry     // of the task's own Wait; of its goroutine only
-	waiting     bool      // own is in use; of its goroutine only
+	Name string // for those who look; set it before the first use, if at all
 
-	// The task of a plain wait lives for that wait only, and sleeps in a
-	// select. Both are written before anybody else can see the task.
-	ctx  context.Context
-	kick chan struct{} // buffered, 1: a wake-up not yet acted on
+	word   atomic.Uint32 // a State, and the flags below
+	parked sync.Cond     // the place to sleep; L is the task itself, as a bed
+
+	// Of the task's own goroutine only.
+	own       Entry // of its own Wait
+	waiting   bool  // own is in use
+	announced bool  // a sleep was announced that it has not gone to yet
+	stray     bool  // it was claimed and not unparked yet, when it went on
+
+	wchan atomic.Pointer[Queue] // what Wchan shows
+
+	// The task of a plain wait lives for that wait only, or is pooled. If a
+	// context can end the wait, it sleeps in a select. All are written before
+	// anybody else can see the task.
+	pooled bool
+	ctx    context.Context
+	kick   chan struct{} // buffered, 1: a wake-up not yet acted on
+}
+
+// yield, if not nil, is called between the steps of a sleep and of a wake-up,
+// never with a lock of this package held. The tests that go through every
+// interleaving stop goroutines there.
+var yield func(point string)
+
+func at(point string) {
+	if yield != nil {
+		yield(point)
+	}
+}
+
+// The flags of a task's word.
+const (
+	taken       = 1 << 30 // who claimed it has taken the entry of its wait off the queue
+	interrupted = 1 << 31
+	states      = taken - 1
+)
+
+// sleeps reports whether a task with this word has to sleep on.
+func sleeps(word uint32) bool {
+	s := State(word & states)
+	return s != Running && !(word&interrupted != 0 && s&Interruptible != 0)
 }
 
 // SetState announces how the task is about to sleep, or that it is not. From
@@ -59,20 +92,19 @@ type Task struct {
 //
 // Kernel: set_current_state, __set_current_state
 func (t *Task) SetState(s State) {
-	t.mu.Lock()
-	t.state = s
-	t.mu.Unlock()
+	for {
+		w := t.word.Load()
+		if State(w&states) == s || t.word.CompareAndSwap(w, w&interrupted|uint32(s)) {
+			return
+		}
+	}
 }
 
 // State returns the state that the task is in now. It is stale when it
 // returns, unless something keeps the task asleep.
 //
 // Kernel: task_struct.__state, task_state_to_char
-func (t *Task) State() State {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.state
-}
+func (t *Task) State() State { return State(t.word.Load() & states) }
 
 // Schedule sleeps until the task is Running, and returns with it Running. It
 // returns at once if the task is not about to sleep, and if the announced
@@ -84,18 +116,50 @@ func (t *Task) Schedule() {
 	if t.kick != nil {
 		select {
 		case <-t.kick:
+			t.announced = false
 		case <-t.ctx.Done():
 		}
-		t.SetState(Running)
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.parked.L = &t.mu
-	for t.state != Running && !(t.interrupted && t.state&Interruptible != 0) {
+	} else {
+		t.parked.L = (*bed)(t)
 		t.parked.Wait()
 	}
-	t.state = Running
+	at("awake")
+	t.settle()
+	t.SetState(Running)
+}
+
+// A bed is the lock of a task's parked, which calls Unlock when the sleeper
+// has its place there and not yet gone to sleep. From then on a Signal finds
+// the sleeper. So this is the moment for the last look: a waker that claims the
+// task later will signal it, and one that was earlier is seen here. That one's
+// signal may come at any time now.
+type bed Task
+
+func (b *bed) Unlock() {
+	at("commit")
+	b.announced = false
+	if !sleeps(b.word.Load()) {
+		b.stray = true
+		b.parked.Signal() // gives the place back
+	}
+}
+
+func (b *bed) Lock() {}
+
+// announce is SetState in a wait that ends by Schedule or settle.
+func (t *Task) announce(s State) {
+	t.announced = true
+	t.SetState(s)
+}
+
+// settle makes the task Running after a wait, which may have announced a last
+// sleep and not gone to it.
+func (t *Task) settle() {
+	for t.announced {
+		w := t.word.Load()
+		t.stray = t.stray || State(w&states) == Running
+		t.announced = State(w&states) != Running && !t.word.CompareAndSwap(w, w&interrupted)
+	}
 }
 
 // ScheduleTimeout is Schedule for at most d. It returns how much of d is left:
@@ -124,24 +188,64 @@ func (t *Task) ScheduleTimeout(d time.Duration) time.Duration {
 //
 // Kernel: wake_up_process, wake_up_state, try_to_wake_up
 func (t *Task) WakeUp(mask State) bool {
-	t.mu.Lock()
-	if t.state&mask == 0 {
-		t.mu.Unlock()
-		return false
+	claimed := t.claim(mask, 0)
+	if claimed {
+		t.unpark()
 	}
-	t.state = Running
-	t.mu.Unlock()
+	return claimed
+}
 
-	// The sleeper tests state and takes its place in parked with mu held all
-	// the while, so this finds it there or it has seen the new state.
+// claim sets the task Running, with the given flag, if it is in a state of
+// mask. Whoever claims a task has to unpark it.
+func (t *Task) claim(mask State, flag uint32) bool {
+	for {
+		w := t.word.Load()
+		if w&uint32(mask) == 0 {
+			return false
+		}
+		if t.word.CompareAndSwap(w, w&interrupted|flag) {
+			return true
+		}
+	}
+}
+
+// unpark ends the sleep of a task that was claimed.
+func (t *Task) unpark() {
+	at("unpark")
 	if t.kick == nil {
 		t.parked.Signal()
-		return true
+		return
 	}
 	// Never blocks: each sleep that was announced is undone once, and the
 	// sleeper takes what undid it before it announces another.
 	t.kick <- struct{}{}
-	return true
+}
+
+// Wchan returns the name of the queue that the task sleeps on, or "" if it is
+// awake or the queue has no name. Of several queues it is the one that the task
+// went on last. Like State, it is stale when it returns.
+//
+// Kernel: wchan of ps(1), get_wchan
+//
+// Differs: names the queue, not the function that sleeps.
+func (t *Task) Wchan() string {
+	if q := t.wchan.Load(); q != nil && t.State() != Running {
+		return q.Name
+	}
+	return ""
+}
+
+// showWchan has the task show q, which costs nothing if q has no name.
+func (t *Task) showWchan(q *Queue) {
+	if q.Name != "" {
+		t.wchan.Store(q)
+	}
+}
+
+func (t *Task) clearWchan(q *Queue) {
+	if q.Name != "" {
+		t.wchan.CompareAndSwap(q, nil)
+	}
 }
 
 // Interrupt ends the task's interruptible sleeps, this one and every later
@@ -149,9 +253,8 @@ func (t *Task) WakeUp(mask State) bool {
 //
 // Kernel: signal_wake_up, TIF_SIGPENDING
 func (t *Task) Interrupt() {
-	t.mu.Lock()
-	t.interrupted = true
-	t.mu.Unlock()
+	t.word.Or(interrupted)
+	at("interrupted")
 	t.WakeUp(Interruptible)
 }
 
@@ -160,20 +263,12 @@ func (t *Task) Interrupt() {
 // call, or it wipes out a reason that has just come.
 //
 // Kernel: clear_thread_flag(TIF_SIGPENDING), recalc_sigpending
-func (t *Task) ClearInterrupt() {
-	t.mu.Lock()
-	t.interrupted = false
-	t.mu.Unlock()
-}
+func (t *Task) ClearInterrupt() { t.word.And(^uint32(interrupted)) }
 
 // Interrupted reports whether an interrupt is set.
 //
 // Kernel: signal_pending
-func (t *Task) Interrupted() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.interrupted
-}
+func (t *Task) Interrupted() bool { return t.word.Load()&interrupted != 0 }
 
 // Wait blocks until cond returns true or the task is interrupted. It is
 // [Queue.Wait] with the task's interrupt in the place of a context, and it
@@ -182,36 +277,35 @@ func (t *Task) Interrupted() bool {
 //
 // Kernel: wait_event_interruptible
 func (t *Task) Wait(q *Queue, cond func() bool) error {
-	return t.wait(q, false, cond)
+	return q.wait(t, nil, nil, false, cond)
 }
 
 // WaitExclusive is [Queue.WaitExclusive] in the same way.
 //
 // Kernel: wait_event_interruptible_exclusive
 func (t *Task) WaitExclusive(q *Queue, cond func() bool) error {
-	return t.wait(q, true, cond)
+	return q.wait(t, nil, nil, true, cond)
 }
 
-func (t *Task) wait(q *Queue, exclusive bool, cond func() bool) error {
-	err := t.interruption()
-	if cond() {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
+// entry returns the entry for a wait on q.
+func (t *Task) entry(q *Queue, exclusive bool) *Entry {
+	e := &t.own
 	if t.waiting { // a condition that waits itself
-		return q.wait(t, new(Entry), Interruptible, exclusive, cond)
+		e = &Entry{kind: prepared}
 	}
+	e.Task, e.exclusive = t, exclusive
 	t.waiting = true
-	defer func() { t.waiting = false }()
-	return q.wait(t, &t.own, Interruptible, exclusive, cond)
+	if t.parked.L == nil {
+		t.parked.L = (*bed)(t)
+	}
+	return e
 }
 
-// interruption returns the error of a wait that has to end now, or nil.
-func (t *Task) interruption() error {
-	if t.ctx != nil {
-		return ContextErr(t.ctx)
+// ended returns the error of a wait that has to end now, or nil. The wait is
+// one of a task of the caller's if there is no ctx.
+func ended(t *Task, ctx context.Context) error {
+	if ctx != nil {
+		return ContextErr(ctx)
 	}
 	if t.Interrupted() {
 		return errInterrupted
@@ -219,21 +313,36 @@ func (t *Task) interruption() error {
 	return nil
 }
 
-// A sleeper is the task and entry of one plain wait.
-type sleeper struct {
-	task  Task
-	entry Entry
-	state State
+// The tasks of plain waits are pooled. In a pool they hold no channel and no
+// timer, so they may go from bubble to bubble. There are two pools because a
+// waker reads kick when it has claimed a task that has none, and only a channel
+// shows the race detector that it has done so before the task is used again.
+var unending, ending = taskPool(), taskPool()
+
+func taskPool() *sync.Pool { return &sync.Pool{New: func() any { return &Task{pooled: true} }} }
+
+// sleeper returns a task for one wait that ctx may end, and how it sleeps. If
+// it needs a channel, that is made here, on the waiter's goroutine, so that it
+// belongs to the waiter's bubble.
+func sleeper(ctx context.Context) (*Task, State) {
+	if ctx.Done() == nil {
+		return unending.Get().(*Task), Uninterruptible
+	}
+	t := ending.Get().(*Task)
+	t.ctx, t.kick = ctx, make(chan struct{}, 1)
+	return t, Interruptible
 }
 
-// newSleeper makes the sleeper of a wait that ctx may end. Its channel is made
-// here, on the waiter's goroutine, so that it belongs to the waiter's bubble.
-func newSleeper(ctx context.Context) *sleeper {
-	w := &sleeper{state: Uninterruptible}
-	if ctx.Done() != nil {
-		w.state = Interruptible
-		w.task.ctx = ctx
-		w.task.kick = make(chan struct{}, 1)
+// free gives up a sleeper that is off its queues. If a signal may still be on
+// its way, nobody may have the sleeper again: it could be in another bubble
+// then, and must not be woken from here.
+func (t *Task) free() {
+	switch {
+	case !t.pooled || t.stray:
+	case t.kick == nil:
+		unending.Put(t)
+	default:
+		t.ctx, t.kick = nil, nil
+		ending.Put(t)
 	}
-	return w
 }

@@ -230,3 +230,46 @@ func TestStateLetters(t *testing.T) {
 	require.Equal(t, "S", waitqueue.Interruptible.String())
 	require.Equal(t, "D", waitqueue.Uninterruptible.String())
 }
+
+// What a task waits for is shown, however it waits, and no longer when it has
+// left the queue.
+func TestWchanOfAnyLoop(t *testing.T) {
+	q := waitqueue.Queue{Name: "pipe_wait"}
+	for name, loop := range map[string]func(task *waitqueue.Task){
+		"Wait": func(task *waitqueue.Task) {
+			require.Error(t, task.Wait(&q, func() bool { return false }))
+		},
+		"Add": func(task *waitqueue.Task) {
+			entry := waitqueue.Entry{Task: task}
+			q.Add(&entry)
+			task.SetState(waitqueue.Interruptible)
+			task.Schedule()
+			q.Remove(&entry)
+		},
+		"Prepare": func(task *waitqueue.Task) {
+			entry := waitqueue.Entry{Task: task}
+			q.Prepare(&entry, waitqueue.Interruptible)
+			task.Schedule()
+			q.Finish(&entry)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var task waitqueue.Task
+				go func() {
+					loop(&task)
+					task.ClearInterrupt()
+					task.SetState(waitqueue.Interruptible)
+					task.Schedule() // on no queue
+				}()
+				synctest.Wait()
+				require.Equal(t, "pipe_wait", task.Wchan())
+				task.Interrupt()
+				synctest.Wait()
+				require.Equal(t, waitqueue.Interruptible, task.State())
+				require.Empty(t, task.Wchan())
+				task.Interrupt()
+			})
+		})
+	}
+}

@@ -12,14 +12,39 @@
 //	ready.Store(true)              // the waker: first the state,
 //	q.WakeUp()                     // then the wake-up
 //
+// [Cond] is [sync.Cond] with a Wait that a context can end, and [Completion] is
+// an event that is remembered.
+//
+// # Which tool
+//
+//   - Use a channel when the thing waited for is a message or happens once.
+//   - Use [sync.Cond] when nobody ever has to give up waiting.
+//   - Use golang.org/x/sync/semaphore when the thing waited for is a count.
+//   - Use [Cond] when the condition is guarded by a mutex, and each change is
+//     for one waiter, who comes first.
+//   - Use [Queue] when the condition is atomic, when one wake-up is for all
+//     watchers and one worker, for waits on several queues, or to follow a
+//     kernel source.
+//
 // # The rules
 //
-// The condition runs several times, on the waiter's goroutine, with no lock
-// held. So it must not block, and it must read what other goroutines write by
-// atomics or under a lock of its own. It is not called again once it has
-// returned true: q.WaitExclusive(ctx, tryTake) tests and takes in one step. A
-// condition that panics leaves no waiter behind, but a wake-up that was spent
-// on an exclusive one is lost.
+// The condition of [Queue.Wait] runs several times, on the waiter's goroutine,
+// with no lock held. So it must not block, and what it reads has to be atomic,
+// or locked by the condition itself. This is a data race:
+//
+//	q.Wait(ctx, func() bool { return len(items) > 0 }) // wrong: others write items
+//
+// [Queue.WaitLocked] is for that: its condition runs with a lock of yours held.
+//
+//	mu.Lock()
+//	err := q.WaitLocked(ctx, &mu, func() bool { return len(items) > 0 })
+//	... // mu is held, whatever err is
+//	mu.Unlock()
+//
+// A condition is not called again once it has returned true, so
+// q.WaitExclusive(ctx, tryTake) tests and takes in one step. A condition that
+// panics leaves no waiter behind, but a wake-up that was spent on an exclusive
+// one is lost.
 //
 // The context says what may end the sleep. [context.Background] never does
 // (the kernel's uninterruptible sleep); a context with a Done channel does
@@ -33,15 +58,6 @@
 //
 // Wake-ups are not remembered: one that finds no waiter does nothing. That
 // loses nothing, because Wait tests the condition after it has queued itself.
-//
-// # Which tool
-//
-//   - Use a channel when the thing waited for is a message or happens once.
-//   - Use [sync.Cond] when nobody ever has to give up waiting.
-//   - Use golang.org/x/sync/semaphore when the thing waited for is a count.
-//   - Use a Queue when a wait for a condition must end with a context, when
-//     one wake-up must reach all watchers and one worker, or to follow a
-//     kernel source.
 //
 // # Building your own wait loop
 //
@@ -69,15 +85,32 @@
 // # Bubbles of testing/synctest
 //
 // A waiting goroutine is durably blocked, if its context has none or a Done
-// channel of the same bubble. A Queue holds no channel and no timer, so a
-// package-level one serves any number of bubbles, one after another. As with a channel, a waiter in a bubble must be woken from inside
+// channel of the same bubble. A Queue, a Cond and a Completion hold no channel
+// and no timer, so package-level ones serve any number of bubbles, one after
+// another. As with a channel, a waiter in a bubble must be woken from inside
 // that bubble; waking it from outside ends the program.
 //
-// Kernel: include/linux/wait.h, kernel/sched/wait.c
+// # What cannot be as in the kernel
+//
+//   - No remaining time is returned: nil stands for what is left, ETIMEDOUT for
+//     0. A deadline is a point in time, and what is left of it is known to
+//     whoever set it. There is no timed sleep that cannot be interrupted.
+//   - There is no killable sleep: Go has no fatal signal that a goroutine could
+//     be told of.
+//   - Which of a timeout and an interruption wins cannot be chosen: a context
+//     keeps the one that came first.
+//   - There is no wait_woken, which an [Entry] with a Func that remembers can
+//     do, no semaphore, and no sleep_on, which loses wake-ups.
+//   - Who was woken first need not run first: goroutines run as they can.
+//   - How often a condition runs is not promised, save that an ended context on
+//     entry means once.
+//
+// Kernel: include/linux/wait.h, include/linux/completion.h, kernel/sched/wait.c, kernel/sched/completion.c
 package waitqueue
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 )
@@ -88,11 +121,16 @@ import (
 //
 // Kernel: wait_queue_head_t, DECLARE_WAIT_QUEUE_HEAD, init_waitqueue_head
 type Queue struct {
-	mu         sync.Mutex
-	head, tail *Entry       // ordinary entries, then exclusive ones; guarded by mu
-	length     atomic.Int64 // written with mu held, read by anybody
+	Name string // what [Task.Wchan] shows; set it before the first use, if at all
 
-	// Lock order: Queue.mu before Task.mu.
+	mu         sync.Mutex
+	head, tail *Entry // priority, ordinary, exclusive; guarded by mu
+
+	// occupied is true if there are entries, and for a while after the last
+	// one has left, until a wake-up finds nobody. Written with mu held.
+	occupied atomic.Bool
+
+	// Lock order: Queue.mu is taken last, and held over custom wake functions.
 }
 
 // Wait blocks until cond returns true or ctx ends. It returns nil if and only
@@ -107,38 +145,65 @@ type Queue struct {
 //
 // Differs: which of them is chosen by ctx; no remaining time is returned. A wait with a deadline can always be interrupted, which wait_event_timeout cannot.
 func (q *Queue) Wait(ctx context.Context, cond func() bool) error {
-	return q.waitContext(ctx, false, cond)
+	return q.wait(nil, ctx, nil, false, cond)
 }
 
 // WaitExclusive is Wait for those who consume what they wait for: a
-// [Queue.WakeUp] wakes only the exclusive waiter that has waited longest. All exclusive waiters of
-// a queue should wait for the same kind of thing, so that any of them can use
-// the wake-up.
+// [Queue.WakeUp] wakes only the exclusive waiter that has waited longest. All
+// exclusive waiters of a queue should wait for the same kind of thing, so that
+// any of them can use the wake-up.
 //
 // An exclusive waiter whose ctx ends swallows no wake-up: either it was still
 // queued, and a later WakeUp finds the next one, or it had been picked, and
-// then its last test of cond sees what the waker brought.
+// then its last test of cond sees what the waker brought. Nor does one that
+// found cond true on its way to sleep: it passes on the wake-up that picked it
+// meanwhile.
 //
 // There is no hand-over: a newcomer may take the thing before the woken waiter
 // runs, which then goes back to the end of the queue.
 //
 // Kernel: wait_event_interruptible_exclusive
 //
-// Differs: exists in the uninterruptible and timeout forms too.
+// Differs: exists in the uninterruptible and timeout forms too; the kernel does not pass a wake-up on.
 func (q *Queue) WaitExclusive(ctx context.Context, cond func() bool) error {
-	return q.waitContext(ctx, true, cond)
+	return q.wait(nil, ctx, nil, true, cond)
+}
+
+// WaitLocked is Wait with a condition that l guards. The caller holds l. It is
+// held whenever cond runs, released while the goroutine sleeps, and held again
+// on every return. Wakers change the state under l, and may call WakeUp with
+// or without it.
+//
+// Kernel: wait_event_lock_irq, wait_event_interruptible_lock_irq
+func (q *Queue) WaitLocked(ctx context.Context, l sync.Locker, cond func() bool) error {
+	return q.wait(nil, ctx, l, false, cond)
+}
+
+// WaitExclusiveLocked is [Queue.WaitExclusive] in the same way.
+//
+// Kernel: wait_event_interruptible_exclusive_locked
+//
+// Differs: the lock is the caller's, not the queue's own.
+func (q *Queue) WaitExclusiveLocked(ctx context.Context, l sync.Locker, cond func() bool) error {
+	return q.wait(nil, ctx, l, true, cond)
 }
 
 // WakeUp wakes all ordinary waiters and one exclusive waiter, and returns how
 // many it woke. Change the state behind the condition before the call. A
 // waiter that is awake already is passed over, so no wake-up is spent on it.
 //
-// With nobody waiting it costs one atomic load.
+// With nobody waiting it costs one atomic load, but for the first time after
+// the last waiter has gone.
 //
 // Kernel: wake_up
 //
 // Differs: returns the number of all woken, where the kernel counts exclusive ones.
-func (q *Queue) WakeUp() int { return q.wake(Normal, 1) }
+func (q *Queue) WakeUp() int {
+	if !q.occupied.Load() { // here as well as in Wake, to be inlined
+		return 0
+	}
+	return q.Wake(Normal, 1, nil)
+}
 
 // WakeUpN is WakeUp for up to n exclusive waiters. If n is less than 1, it
 // wakes the ordinary waiters only.
@@ -146,99 +211,193 @@ func (q *Queue) WakeUp() int { return q.wake(Normal, 1) }
 // Kernel: wake_up_nr
 //
 // Differs: there an n of 0 wakes all; that is [Queue.WakeUpAll] here, because a computed budget of nothing should wake nobody.
-func (q *Queue) WakeUpN(n int) int { return q.wake(Normal, max(n, 0)) }
+func (q *Queue) WakeUpN(n int) int { return q.Wake(Normal, n, nil) }
 
 // WakeUpAll wakes all waiters, ordinary and exclusive.
 //
 // Kernel: wake_up_all
-func (q *Queue) WakeUpAll() int { return q.wake(Normal, everyone) }
+func (q *Queue) WakeUpAll() int { return q.Wake(Normal, All, nil) }
 
 // WakeUpInterruptible is WakeUp for those whose sleep can be interrupted. It
 // passes over waiters whose context is [context.Background]: if there are
 // such, use WakeUp.
 //
 // Kernel: wake_up_interruptible
-func (q *Queue) WakeUpInterruptible() int { return q.wake(Interruptible, 1) }
+func (q *Queue) WakeUpInterruptible() int { return q.Wake(Interruptible, 1, nil) }
 
-// Active reports whether anybody is on the queue. Called after a change of
-// the state behind the condition, false means that nobody needs waking: a
-// waiter that is not on the queue yet will see the change. No lock is needed.
+// All is a budget of exclusive wake-ups that does not run out.
+const All = math.MaxInt
+
+// Wake is what the other wake-ups are made of. It walks the queue from its
+// head, wakes whoever sleeps in a state of mask, and stops after n exclusive
+// waiters; n is as in [Queue.WakeUpN], and [All] wakes all. key is for the wake
+// functions of entries that have one. It returns how many were woken.
 //
-// Kernel: wq_has_sleeper, waitqueue_active
-func (q *Queue) Active() bool { return q.length.Load() != 0 }
-
-// everyone is a budget of exclusive wake-ups that does not run out.
-const everyone = -1
-
-// wake walks the queue and wakes the entries whose task sleeps in a state of
-// mask, until budget exclusive ones have been woken.
-func (q *Queue) wake(mask State, budget int) int {
-	// A waiter raises length before it tests its condition. The waker changed
-	// the condition before this load. So one of them sees the other.
-	if !q.Active() {
+// Kernel: __wake_up, wake_up_poll, wake_up_interruptible_nr, wake_up_interruptible_all
+func (q *Queue) Wake(mask State, n int, key any) int {
+	// A waiter sees to it that occupied is true before it tests its condition.
+	// The waker changed the condition before this load. So one of them sees
+	// the other.
+	if !q.occupied.Load() {
 		return 0
 	}
+	var few [4]*Task
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	woken := 0
-	var next *Entry
-	for e := q.head; e != nil; e = next {
-		next = e.next // e may leave the queue below
-		if e.exclusive && budget == 0 {
-			break
-		}
-		if !e.Task.WakeUp(mask) {
-			continue // awake already, or not in mask: costs no budget
-		}
-		woken++
-		if e.autoremove {
-			q.unlink(e)
-		}
-		if e.exclusive {
-			budget--
-		}
+	woken, tasks := q.walk(mask, n, key, few[:0])
+	q.mu.Unlock()
+	// The goroutines are made ready without the lock: a thousand of them that
+	// run at once, and need it, would be in each other's way.
+	for _, t := range tasks {
+		t.unpark()
 	}
 	return woken
 }
 
-// waitContext waits with a task made for this one sleep.
-func (q *Queue) waitContext(ctx context.Context, exclusive bool, cond func() bool) error {
-	// ctx is sampled before the test, here and in wait: an ended wait has
-	// always seen its condition false after the end of ctx.
-	err := ContextErr(ctx)
+// Active reports whether anybody is on the queue. Called after a change of
+// the state behind the condition, false means that nobody needs waking: a
+// waiter that is not on the queue yet will see the change. The caller needs no
+// lock for that.
+//
+// Kernel: wq_has_sleeper, waitqueue_active
+func (q *Queue) Active() bool {
+	if !q.occupied.Load() {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.head != nil
+}
+
+// walk wakes entries from the head on. It returns how many, and adds to tasks
+// those that have yet to be unparked. The caller holds q.mu.
+func (q *Queue) walk(mask State, n int, key any, tasks []*Task) (int, []*Task) {
+	if q.head == nil {
+		q.occupied.Store(false) // the next wake-up will not have to look
+		return 0, tasks
+	}
+	woken := 0
+	var next *Entry
+	for e := q.head; e != nil; e = next {
+		// Once its task is claimed, an entry may be used again.
+		next = e.next
+		exclusive := e.exclusive
+		if exclusive && n < 1 {
+			continue // no budget from the start: ordinary ones may be behind a priority one
+		}
+		result, claimed := q.wakeEntry(e, mask, key)
+		if result < 0 {
+			break
+		}
+		if result == 0 {
+			continue // awake already, or not in mask: costs no budget
+		}
+		woken++
+		if claimed != nil {
+			tasks = append(tasks, claimed)
+		}
+		if exclusive {
+			if n--; n < 1 {
+				break
+			}
+		}
+	}
+	return woken, tasks
+}
+
+// wakeEntry wakes the task of e, or calls its Func. It returns the task if that
+// has yet to be unparked.
+func (q *Queue) wakeEntry(e *Entry, mask State, key any) (result int, claimed *Task) {
+	t := e.Task
+	switch {
+	case e.Func != nil:
+		result = e.Func(e, mask, key)
+		if result > 0 && e.kind != added {
+			q.unlink(e)
+		}
+		return result, nil
+	case t.word.Load()&uint32(mask) == 0:
+		return 0, nil
+	}
+	kind, before := e.kind, e.prev
+	flag := uint32(0)
+	if kind == waiting {
+		flag = taken
+	}
+	// Off the queue first: a task that was claimed may use its entry again.
+	if kind != added {
+		q.unlink(e)
+	}
+	if t.claim(mask, flag) {
+		return 1, t
+	}
+	// Another waker was quicker, this moment. It is as if e had not been met.
+	if kind != added {
+		q.linkBehind(before, e)
+	}
+	return 0, nil
+}
+
+// wait is what all waits on one queue share: for a task of the caller's if
+// there is one, and else with one made for this sleep, which ctx may end. It is
+// one long function because each frame that a goroutine has to return through
+// costs a good deal after a switch.
+func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool, cond func() bool) error {
+	// Whether the wait has to end is sampled before the test, here and below:
+	// a wait that was ended has seen its condition false after that.
+	err := ended(t, ctx)
 	if cond() {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	w := newSleeper(ctx)
-	return q.wait(&w.task, &w.entry, w.state, exclusive, cond)
-}
-
-// wait is the loop that all waits share. It has three steps: announce the
-// sleep, test, sleep. The announcement comes before the test, so a waker that
-// changes the state after the test finds the entry and undoes the sleep.
-func (q *Queue) wait(t *Task, e *Entry, s State, exclusive bool, cond func() bool) error {
-	*e = Entry{Task: t, exclusive: exclusive, autoremove: true}
+	state := Interruptible
+	if t == nil {
+		t, state = sleeper(ctx)
+	}
+	e := t.entry(q, exclusive)
 	defer q.finish(e) // also when cond panics
 	for {
-		err := t.interruption()
-		if err != nil {
+		// Announce the sleep, test, sleep. The announcement comes before the
+		// test, so a waker that changes the state after the test finds the
+		// entry and undoes the sleep.
+		err = ended(t, ctx)
+		at("sampled")
+		if err == nil {
+			q.prepare(e, state)
+		} else {
 			// Off the queue first, then the last test. A waker that picked
 			// this task did so before, and its change is seen; a later one
 			// cannot see this task and picks another.
 			q.Remove(e)
-		} else {
-			q.prepare(e, s)
 		}
-		if cond() {
+		done := cond()
+		at("tested")
+		if done {
+			// What was taken here is not what a wake-up brought that has
+			// picked this task since the announcement: the next one gets it.
+			if exclusive && err == nil && q.leave(e) {
+				q.WakeUp()
+			}
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		t.Schedule()
+		if l != nil {
+			l.Unlock()
+		}
+		t.showWchan(q)
+		if t.kick == nil {
+			t.parked.Wait() // as Schedule does
+			_ = t.State()   // of which the race detector learns what sync.Cond does not tell it
+			at("awake")
+		} else {
+			t.Schedule()
+		}
+		if l != nil {
+			l.Lock()
+		}
 		if cond() { // the usual end: no need to queue once more
 			return nil
 		}

@@ -1,0 +1,79 @@
+package waitqueue
+
+import (
+	"context"
+	"sync"
+)
+
+// A Cond is a [sync.Cond] whose Wait can be ended by a context. Each Cond has
+// an L, which is held when a condition is changed and when Wait is called. Set
+// L, or use [NewCond]. A Cond must not be copied after first use.
+//
+// Signal and Broadcast are those of sync.Cond, and need not hold L. A waiter
+// whose context ends never takes a Signal with it: if it was picked, Wait
+// returns nil.
+type Cond struct {
+	L sync.Locker // held while the condition is observed or changed
+
+	queue Queue
+}
+
+// NewCond returns a Cond with the given L.
+func NewCond(l sync.Locker) *Cond { return &Cond{L: l} }
+
+// Wait releases L, sleeps until a Signal or Broadcast reaches it or ctx ends,
+// and acquires L again: L is held on every return. It returns nil if it was
+// reached, and otherwise the error of [ContextErr]. As with sync.Cond, the
+// condition may be false again by then, so Wait belongs in a loop; [Cond.WaitFor]
+// is that loop.
+func (c *Cond) Wait(ctx context.Context) error {
+	if err := ContextErr(ctx); err != nil {
+		return err
+	}
+	t, state := sleeper(ctx)
+	e := t.entry(&c.queue, true)
+	// On the queue before L is free: a Signal that comes after that finds it.
+	c.queue.prepare(e, state)
+	c.L.Unlock()
+	if t.kick == nil {
+		t.parked.Wait() // as Schedule does
+		at("awake")
+	} else {
+		t.Schedule()
+	}
+	picked := c.queue.leave(e)
+	t.waiting = false
+	t.free()
+	c.L.Lock()
+	if picked {
+		return nil
+	}
+	return ContextErr(ctx)
+}
+
+// WaitFor blocks until pred returns true or ctx ends. pred runs with L held,
+// several times. Waiters are signalled in order of arrival; one that finds pred
+// false goes to the end. A true pred beats a ctx that has ended, and one who
+// gives up passes on the Signal that it may have got.
+func (c *Cond) WaitFor(ctx context.Context, pred func() bool) error {
+	picked := false
+	for {
+		err := ContextErr(ctx)
+		if pred() {
+			return nil
+		}
+		if err != nil {
+			if picked {
+				c.Signal()
+			}
+			return err
+		}
+		picked = c.Wait(ctx) == nil
+	}
+}
+
+// Signal wakes the goroutine that has waited longest, if there is any.
+func (c *Cond) Signal() { c.queue.WakeUp() }
+
+// Broadcast wakes all goroutines that wait.
+func (c *Cond) Broadcast() { c.queue.WakeUpAll() }

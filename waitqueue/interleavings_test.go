@@ -1,0 +1,532 @@
+package waitqueue_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// The three ways to sleep: until a wake-up, in a select with a context, and at
+// the place of a task. The last two can be ended.
+var (
+	forms    = []string{"background", "ctx", "task"}
+	endForms = []string{"ctx", "task"}
+)
+
+// A waiter waits in one of the forms.
+type waiter struct {
+	task *waitqueue.Task
+	ctx  context.Context
+	end  func()
+
+	returned bool
+	err      error
+}
+
+func newWaiter(t *testing.T, form string) *waiter {
+	w := &waiter{ctx: context.Background()}
+	switch form {
+	case "ctx":
+		w.ctx, w.end = context.WithCancel(t.Context())
+	case "deadline":
+		w.ctx, w.end = context.WithTimeout(t.Context(), time.Hour)
+	case "task":
+		w.task = new(waitqueue.Task)
+		w.end = w.task.Interrupt
+	}
+	return w
+}
+
+func (w *waiter) wait(q *waitqueue.Queue, cond func() bool) {
+	if w.task != nil {
+		w.err = w.task.Wait(q, cond)
+	} else {
+		w.err = q.Wait(w.ctx, cond)
+	}
+	w.returned = true
+}
+
+func (w *waiter) waitExclusive(q *waitqueue.Queue, cond func() bool) {
+	if w.task != nil {
+		w.err = w.task.WaitExclusive(q, cond)
+	} else {
+		w.err = q.WaitExclusive(w.ctx, cond)
+	}
+	w.returned = true
+}
+
+func (w *waiter) succeeded() bool { return w.returned && w.err == nil }
+
+var morePoints = flag.String("morepoints", "", "points of the package at which threads stop in every model, besides its own")
+
+// few returns points, and more unless time is short.
+func few(points, more string) string {
+	if testing.Short() || raceEnabled {
+		return points
+	}
+	return points + " " + more
+}
+
+// inEachForm explores a model in each form.
+func inEachForm(t *testing.T, forms []string, points string, model func(t *testing.T, s *schedule, form string)) {
+	for _, form := range forms {
+		t.Run(form, func(t *testing.T) {
+			explore(t, points, func(t *testing.T, s *schedule) { model(t, s, form) })
+		})
+	}
+}
+
+// The explorer finds what [TestOldLoopLosesTheWakeUpEveryTime] has to know.
+func TestInterleavingsOfTheOldLoop(t *testing.T) {
+	model := func(loop func(*waitqueue.Task, *waitqueue.Queue, *atomic.Int32, func(int))) func(*testing.T, *schedule) {
+		return func(t *testing.T, s *schedule) {
+			var q waitqueue.Queue
+			var event atomic.Int32
+			s.thread("helper", func(th *thread) {
+				loop(new(waitqueue.Task), &q, &event, func(step int) { th.at(fmt.Sprintf("step %d", step)) })
+			})
+			s.thread("monitor", func(th *thread) {
+				th.at("post and wake")
+				post(&q, &event)
+			})
+			s.wrong = func() string {
+				if len(s.asleep()) > 0 {
+					return "the event is there"
+				}
+				return ""
+			}
+			s.release = func() { q.WakeUp() }
+		}
+	}
+	explore(t, "", model(rightLoop))
+
+	explored, bad, first := search(t, "", model(oldLoop))
+	require.Equal(t, []int{3, 1}, []int{explored, bad})
+	require.Equal(t, ` 1 monitor: post and wake
+ 2 helper: step 1
+ 3 helper: step 2
+asleep: ["helper"]; the event is there`, first)
+}
+
+// A waiter that tests, is overtaken by the waker, and then sleeps: that is the
+// lost wake-up.
+func TestInterleavingsOneWaiterOneWaker(t *testing.T) {
+	const points = "sampled tested commit awake unpark"
+	inEachForm(t, forms, points, func(t *testing.T, s *schedule, form string) {
+		var q waitqueue.Queue
+		var ready atomic.Bool
+		w := newWaiter(t, form)
+		s.thread("waiter", func(th *thread) { w.wait(&q, th.test(ready.Load)) })
+		s.thread("waker", func(th *thread) {
+			th.at("set")
+			ready.Store(true)
+			th.at("wake")
+			q.WakeUp()
+		})
+		s.wrong = func() string {
+			if !w.succeeded() || q.Active() {
+				return fmt.Sprintf("the condition holds; error %v, on the queue %t", w.err, q.Active())
+			}
+			return ""
+		}
+	})
+}
+
+// The same with a lock, and with a stop at every place where it is held.
+func TestInterleavingsWaitLocked(t *testing.T) {
+	inEachForm(t, []string{"background", "ctx"}, "sampled tested commit awake unpark", func(t *testing.T, s *schedule, form string) {
+		var q waitqueue.Queue
+		l := newLock(s)
+		ready := false
+		w := newWaiter(t, form)
+		s.thread("waiter", func(th *thread) {
+			l.Lock()
+			w.err = q.WaitLocked(w.ctx, l, th.test(func() bool { return ready }))
+			w.returned = true
+			l.Unlock()
+		})
+		s.thread("waker", func(th *thread) {
+			th.at("set")
+			l.Lock()
+			ready = true
+			l.Unlock()
+			q.WakeUp()
+		})
+		s.wrong = func() string {
+			if !w.succeeded() || q.Active() {
+				return fmt.Sprintf("the condition holds; error %v, on the queue %t", w.err, q.Active())
+			}
+			return ""
+		}
+	})
+}
+
+// A lock that keeps others durably asleep, so that its holder may stop. There
+// is a point where it has just been released.
+type lock struct {
+	s    *schedule
+	held chan struct{}
+}
+
+func newLock(s *schedule) sync.Locker { return &lock{s, make(chan struct{}, 1)} }
+
+func (l *lock) Lock() { l.held <- struct{}{} }
+
+func (l *lock) Unlock() {
+	<-l.held
+	l.s.at("unlocked")
+}
+
+// A condition that came true before the end of the wait beats it, also if that
+// was after the test and before the look at the context.
+func TestInterleavingsTrueBeforeTheEnd(t *testing.T) {
+	inEachForm(t, endForms, "sampled tested commit awake interrupted", func(t *testing.T, s *schedule, form string) {
+		var q waitqueue.Queue
+		var ready atomic.Bool
+		w := newWaiter(t, form)
+		s.thread("waiter", func(th *thread) {
+			w.wait(&q, func() bool {
+				th.at("test")
+				done := ready.Load()
+				th.at("leave the test")
+				return done
+			})
+		})
+		s.thread("ender", func(th *thread) {
+			th.at("set")
+			ready.Store(true)
+			th.at("end")
+			w.end()
+		})
+		s.wrong = func() string {
+			if !w.succeeded() || q.Active() {
+				return fmt.Sprintf("error %v, on the queue %t", w.err, q.Active())
+			}
+			return ""
+		}
+	})
+}
+
+// rivals are two who want the tokens of one queue. B is there to the end.
+type rivals struct {
+	q    waitqueue.Queue
+	tok  tokens
+	put  int32
+	a, b *waiter
+
+	ended, woken bool // A; and the wake-up came when it was not ended
+}
+
+// wrong: nobody may sleep while a token is free, a token is taken if and only
+// if a wait succeeds, and who was not ended has no error.
+func (r *rivals) wrong(s *schedule) string {
+	free, taken := r.tok.Load(), int32(0)
+	for _, w := range []*waiter{r.a, r.b} {
+		if w.succeeded() {
+			taken++
+		}
+	}
+	sleepers := len(s.asleep())
+	switch {
+	case free > 0 && sleepers > 0:
+		return "a token is free"
+	case free+taken != r.put:
+		return fmt.Sprintf("%d tokens put, %d free, %d taken", r.put, free, taken)
+	case r.b.err != nil:
+		return "B failed: " + r.b.err.Error()
+	case r.q.Active() != (sleepers > 0):
+		return "somebody is left on the queue"
+	}
+	return ""
+}
+
+// start makes A and B of a model, in their forms, and what judges them.
+func (r *rivals) start(t *testing.T, s *schedule, formA, formB string) {
+	r.a, r.b = newWaiter(t, formA), newWaiter(t, formB)
+	s.thread("A", func(th *thread) { r.a.waitExclusive(&r.q, th.test(r.tok.tryTake)) })
+	s.thread("B", func(th *thread) { r.b.waitExclusive(&r.q, th.test(r.tok.tryTake)) })
+	s.wrong = func() string { return r.wrong(s) }
+	s.release = func() {
+		r.tok.Add(2)
+		r.q.WakeUpAll()
+	}
+}
+
+// waker adds a thread that puts n tokens, each with a wake-up.
+func (r *rivals) waker(s *schedule, n int) {
+	s.thread("waker", func(th *thread) {
+		for range n {
+			th.at("put a token")
+			r.put++
+			r.tok.Add(1)
+			th.at("wake")
+			r.woken = !r.ended
+			r.q.WakeUp()
+		}
+	})
+}
+
+func (r *rivals) canceller(s *schedule) {
+	s.thread("canceller", func(th *thread) {
+		th.at("end A")
+		r.ended = true
+		r.a.end()
+	})
+}
+
+// A is picked, and gives up: the wake-up is for B then.
+func TestInterleavingsCancelAndWake(t *testing.T) {
+	for _, formB := range []string{"background", "task"} {
+		t.Run("B="+formB, func(t *testing.T) {
+			inEachForm(t, endForms, "sampled tested commit awake unpark interrupted", func(t *testing.T, s *schedule, formA string) {
+				var r rivals
+				s.before(func() { r.start(t, s, formA, formB) })
+				r.waker(s, 1)
+				r.canceller(s)
+			})
+		})
+	}
+}
+
+// The same, but A and B may still be on their way.
+func TestInterleavingsCancelOnTheWay(t *testing.T) {
+	inEachForm(t, endForms, few("", "tested"), func(t *testing.T, s *schedule, form string) {
+		var r rivals
+		r.start(t, s, form, "background")
+		r.waker(s, 1)
+		r.canceller(s)
+	})
+}
+
+// Two tokens for two. One who took a token on the way to sleep, before any
+// wake-up, is still queued when the wake-up for the second token comes.
+func TestInterleavingsTwoTokens(t *testing.T) {
+	inEachForm(t, endForms, "tested", func(t *testing.T, s *schedule, form string) {
+		var r rivals
+		r.start(t, s, form, form)
+		r.waker(s, 2)
+	})
+}
+
+// A came first. If it has not been ended by then, the only token is for it.
+func TestInterleavingsFirstComeFirstServed(t *testing.T) {
+	inEachForm(t, endForms, "tested commit awake unpark interrupted", func(t *testing.T, s *schedule, form string) {
+		var r rivals
+		s.before(func() { r.start(t, s, form, form) })
+		r.waker(s, 1)
+		r.canceller(s)
+		s.wrong = func() string {
+			if wrong := r.wrong(s); wrong != "" {
+				return wrong
+			}
+			if r.woken && !r.a.succeeded() {
+				return "A was passed over"
+			}
+			return ""
+		}
+	})
+}
+
+// One wake-up is for all who watch and for one who takes: none is at the
+// expense of another.
+func TestInterleavingsWatcherAndTaker(t *testing.T) {
+	inEachForm(t, forms, "commit", func(t *testing.T, s *schedule, form string) {
+		var q waitqueue.Queue
+		var tok tokens
+		var seen atomic.Bool
+		watcher, taker := newWaiter(t, form), newWaiter(t, form)
+		s.thread("watcher", func(th *thread) { watcher.wait(&q, th.test(seen.Load)) })
+		s.thread("taker", func(th *thread) { taker.waitExclusive(&q, th.test(tok.tryTake)) })
+		s.thread("waker", func(th *thread) {
+			th.at("put a token")
+			tok.Add(1)
+			seen.Store(true)
+			th.at("wake")
+			q.WakeUp()
+		})
+		s.wrong = func() string {
+			if !watcher.succeeded() || !taker.succeeded() {
+				return fmt.Sprintf("watcher %t, taker %t", watcher.succeeded(), taker.succeeded())
+			}
+			return ""
+		}
+	})
+}
+
+// A deadline is one more who may come at any moment.
+func TestInterleavingsDeadline(t *testing.T) {
+	explore(t, few("", "tested"), func(t *testing.T, s *schedule) {
+		var r rivals
+		r.start(t, s, "deadline", "background")
+		r.waker(s, 1)
+		s.event("deadline", func() { time.Sleep(2 * time.Hour) })
+	})
+}
+
+// A loop written out, with a timeout for the sleep in place of a context.
+func TestInterleavingsScheduleTimeout(t *testing.T) {
+	explore(t, "commit awake unpark", func(t *testing.T, s *schedule) {
+		var q waitqueue.Queue
+		var tok tokens
+		var took, late bool
+		s.thread("waiter", func(th *thread) {
+			var task waitqueue.Task
+			e := waitqueue.Entry{Task: &task}
+			left := time.Hour
+			for {
+				q.Prepare(&e, waitqueue.Interruptible)
+				th.at("test")
+				if took = tok.tryTake(); took || left == 0 {
+					break
+				}
+				th.at("sleep")
+				left = task.ScheduleTimeout(left)
+			}
+			q.Finish(&e)
+		})
+		s.thread("waker", func(th *thread) {
+			th.at("put a token")
+			tok.Add(1)
+			th.at("wake")
+			q.WakeUp()
+		})
+		s.event("deadline", func() {
+			late = true
+			time.Sleep(2 * time.Hour)
+		})
+		s.wrong = func() string {
+			if len(s.asleep()) > 0 || q.Active() || took != (tok.Load() == 0) || !late {
+				return fmt.Sprintf("took the token %t, %d free", took, tok.Load())
+			}
+			return ""
+		}
+	})
+}
+
+// A Signal that has picked A reaches B if A gives up, whether A is about to
+// sleep, asleep, or waiting for the lock.
+func TestInterleavingsCondSignalAndCancel(t *testing.T) {
+	points := few("", "commit")
+	inEachForm(t, []string{"Wait", "WaitFor"}, points, func(t *testing.T, s *schedule, form string) {
+		c := waitqueue.NewCond(newLock(s))
+		items := 0
+		a, b := newWaiter(t, "ctx"), newWaiter(t, "background")
+		take := func(w *waiter) func(*thread) {
+			return func(th *thread) {
+				c.L.Lock()
+				defer c.L.Unlock()
+				ready := th.test(func() bool { return items > 0 })
+				if form == "WaitFor" {
+					w.err = c.WaitFor(w.ctx, ready)
+				} else {
+					for !ready() && w.err == nil {
+						w.err = c.Wait(w.ctx)
+					}
+				}
+				w.returned = true
+				if w.err == nil {
+					items--
+				}
+			}
+		}
+		s.thread("A", take(a))
+		s.thread("B", take(b))
+		s.thread("signaller", func(th *thread) {
+			th.at("add an item")
+			c.L.Lock()
+			items++
+			c.L.Unlock()
+			c.Signal()
+		})
+		s.thread("canceller", func(th *thread) {
+			th.at("end A")
+			a.end()
+		})
+		s.wrong = func() string {
+			switch {
+			case items > 0 && len(s.asleep()) > 0:
+				return "an item is there"
+			case b.err != nil:
+				return "B failed: " + b.err.Error()
+			case items < 0 || a.succeeded() && b.succeeded():
+				return "the item was taken twice"
+			}
+			return ""
+		}
+		s.release = func() {
+			c.L.Lock()
+			items += 2
+			c.L.Unlock()
+			c.Broadcast()
+		}
+	})
+}
+
+// Two tokens for two waiters, and a third who does not wait but may be quicker.
+func TestInterleavingsCompletionBarging(t *testing.T) {
+	inEachForm(t, []string{"background", "ctx"}, "added tested awake", func(t *testing.T, s *schedule, form string) {
+		var c waitqueue.Completion
+		var passed atomic.Int32
+		for _, name := range []string{"W1", "W2"} {
+			w := newWaiter(t, form)
+			s.thread(name, func(*thread) {
+				if c.Wait(w.ctx) == nil {
+					passed.Add(1)
+				}
+			})
+		}
+		s.thread("completer", func(th *thread) {
+			for range 2 {
+				th.at("complete")
+				c.Complete()
+			}
+		})
+		s.thread("T3", func(th *thread) {
+			th.at("try")
+			if c.TryWait() {
+				passed.Add(1)
+			}
+		})
+		s.wrong = func() string {
+			if passed.Load() != 2 || c.Done() {
+				return fmt.Sprintf("%d of 2 passed, token left: %t", passed.Load(), c.Done())
+			}
+			return ""
+		}
+		s.release = c.CompleteAll
+	})
+}
+
+// One waiter on two queues, each of which has a waker.
+func TestInterleavingsWaitAny(t *testing.T) {
+	inEachForm(t, []string{"background", "ctx"}, "commit awake unpark", func(t *testing.T, s *schedule, form string) {
+		var left, right waitqueue.Queue
+		var n atomic.Int32
+		w := newWaiter(t, form)
+		s.thread("waiter", func(th *thread) {
+			w.err = waitqueue.WaitAny(w.ctx, th.test(func() bool { return n.Load() == 2 }), &left, &right)
+			w.returned = true
+		})
+		for i, q := range []*waitqueue.Queue{&left, &right} {
+			s.thread(fmt.Sprintf("waker %d", i), func(th *thread) {
+				th.at("add and wake")
+				n.Add(1)
+				q.WakeUp()
+			})
+		}
+		s.wrong = func() string {
+			if !w.succeeded() || left.Active() || right.Active() {
+				return "both wakers have come"
+			}
+			return ""
+		}
+	})
+}
