@@ -1,0 +1,371 @@
+package waitqueue_test
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// A contest is a benchmark of several ways to do one thing. Each way does it n
+// times.
+type contest struct {
+	name string
+	ways []way
+}
+
+type way struct {
+	name  string
+	run   func(n int)
+	close func() // if not nil, ends what the runs have left
+}
+
+// bench runs a contest as an ordinary benchmark, one way after the other.
+func (c contest) bench(b *testing.B) {
+	for _, w := range c.ways {
+		b.Run(w.name, func(b *testing.B) {
+			b.ReportAllocs()
+			w.run(b.N)
+		})
+		if w.close != nil {
+			w.close()
+		}
+	}
+}
+
+var (
+	herds  = []int{1, 10, 1000, 100000}
+	crowds = []int{10, 1000, 100000, 1000000}
+)
+
+func BenchmarkPingPong(b *testing.B)   { pingPong().bench(b) }
+func BenchmarkWakeNobody(b *testing.B) { wakeNobody().bench(b) }
+
+func BenchmarkWakeAll(b *testing.B) {
+	for _, size := range herds {
+		b.Run(fmt.Sprint(size), wakeAll(size).bench)
+	}
+}
+
+func BenchmarkCancelOne(b *testing.B) {
+	for _, size := range crowds {
+		b.Run(fmt.Sprint(size), cancelOne(size).bench)
+	}
+}
+
+// pingPong is two goroutines that wait for each other: two waits and two wakes.
+func pingPong() contest {
+	ctx := unending()
+	background := context.Background()
+	return contest{"PingPong", []way{
+		{"sync.Cond", func(n int) {
+			var mu sync.Mutex
+			c, turn := sync.NewCond(&mu), 0
+			both(func(me int) {
+				for range n {
+					mu.Lock()
+					for turn != me {
+						c.Wait()
+					}
+					turn = 1 - me
+					c.Signal()
+					mu.Unlock()
+				}
+			})
+		}, nil},
+		{"task", func(n int) {
+			var q waitqueue.Queue
+			var tasks [2]waitqueue.Task
+			turns(&q, n, func(me int, cond func() bool) error { return tasks[me].Wait(&q, cond) })
+		}, nil},
+		{"background", func(n int) {
+			var q waitqueue.Queue
+			turns(&q, n, func(_ int, cond func() bool) error { return q.Wait(background, cond) })
+		}, nil},
+		{"ctx", func(n int) {
+			var q waitqueue.Queue
+			turns(&q, n, func(_ int, cond func() bool) error { return q.Wait(ctx, cond) })
+		}, nil},
+		{"WaitLocked", func(n int) {
+			var q waitqueue.Queue
+			var mu sync.Mutex
+			turn := 0
+			both(func(me int) {
+				mine := func() bool { return turn == me }
+				mu.Lock()
+				defer mu.Unlock()
+				for range n {
+					_ = q.WaitLocked(background, &mu, mine)
+					turn = 1 - me
+					q.WakeUp()
+				}
+			})
+		}, nil},
+		{"Cond-background", func(n int) { condTurns(background, n) }, nil},
+		{"Cond-ctx", func(n int) { condTurns(ctx, n) }, nil},
+		{"channel", func(n int) {
+			pair := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
+			both(func(me int) {
+				for range n {
+					if me == 0 {
+						pair[1] <- struct{}{}
+						<-pair[0]
+					} else {
+						<-pair[1]
+						pair[0] <- struct{}{}
+					}
+				}
+			})
+		}, nil},
+		{"channel-list-select", func(n int) {
+			var c listCond
+			turn := 0
+			both(func(me int) {
+				for range n {
+					c.L.Lock()
+					for turn != me {
+						_ = c.wait(ctx)
+					}
+					turn = 1 - me
+					c.signal()
+					c.L.Unlock()
+				}
+			})
+		}, nil},
+	}}
+}
+
+// unending is a context that could end, for all that a wait can tell.
+func unending() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	context.AfterFunc(ctx, cancel) // to say that cancel is not forgotten
+	return ctx
+}
+
+// both runs f for 0 and for 1 at the same time.
+func both(f func(me int)) {
+	var group sync.WaitGroup
+	group.Go(func() { f(0) })
+	f(1)
+	group.Wait()
+}
+
+func turns(q *waitqueue.Queue, n int, wait func(me int, cond func() bool) error) {
+	var turn atomic.Int64
+	both(func(me int) {
+		mine := func() bool { return turn.Load() == int64(me) }
+		for range n {
+			_ = wait(me, mine)
+			turn.Store(int64(1 - me))
+			q.WakeUp()
+		}
+	})
+}
+
+func condTurns(ctx context.Context, n int) {
+	var mu sync.Mutex
+	c, turn := waitqueue.NewCond(&mu), 0
+	both(func(me int) {
+		for range n {
+			mu.Lock()
+			for turn != me {
+				_ = c.Wait(ctx)
+			}
+			turn = 1 - me
+			c.Signal()
+			mu.Unlock()
+		}
+	})
+}
+
+// listCond is the condition variable that projects write for themselves: a
+// list of channels, one a waiter, and a select.
+type listCond struct {
+	L       sync.Mutex
+	waiters list.List
+}
+
+func (c *listCond) wait(ctx context.Context) error {
+	ready := make(chan struct{})
+	me := c.waiters.PushBack(ready)
+	c.L.Unlock()
+	defer c.L.Lock()
+	select {
+	case <-ready:
+		return nil
+	case <-ctx.Done():
+		c.L.Lock()
+		c.waiters.Remove(me) // may lose a signal, as most of them do
+		c.L.Unlock()
+		return ctx.Err()
+	}
+}
+
+func (c *listCond) signal() {
+	if first := c.waiters.Front(); first != nil {
+		close(c.waiters.Remove(first).(chan struct{}))
+	}
+}
+
+// wakeAll is one who wakes n sleepers and waits until all of them have run and
+// sleep again.
+func wakeAll(size int) contest {
+	background := context.Background()
+	return contest{fmt.Sprintf("WakeAll-%d", size), []way{
+		{"sync.Cond", func(rounds int) {
+			var mu sync.Mutex
+			c := sync.NewCond(&mu)
+			herd(rounds, size, &mu, func(cond func() bool) {
+				for !cond() {
+					c.Wait()
+				}
+			}, c.Broadcast)
+		}, nil},
+		{"queue", func(rounds int) {
+			var q waitqueue.Queue
+			herd(rounds, size, nil, func(cond func() bool) { _ = q.Wait(background, cond) }, func() { q.WakeUpAll() })
+		}, nil},
+		{"Cond", func(rounds int) {
+			var mu sync.Mutex
+			c := waitqueue.NewCond(&mu)
+			herd(rounds, size, &mu, func(cond func() bool) {
+				for !cond() {
+					_ = c.Wait(background)
+				}
+			}, c.Broadcast)
+		}, nil},
+		{"close-channel", func(rounds int) {
+			var ready atomic.Pointer[chan struct{}]
+			fresh := func() *chan struct{} { c := make(chan struct{}); return &c }
+			ready.Store(fresh())
+			herd(rounds, size, nil, func(cond func() bool) {
+				for {
+					c := *ready.Load()
+					if cond() {
+						return
+					}
+					<-c
+				}
+			}, func() { close(*ready.Swap(fresh())) })
+		}, nil},
+	}}
+}
+
+// herd has size goroutines wait for each round to begin. mu, if not nil, is
+// held over the wait and the wake-up.
+func herd(rounds, size int, mu *sync.Mutex, wait func(cond func() bool), wakeAll func()) {
+	lock, unlock := func() {}, func() {}
+	if mu != nil {
+		lock, unlock = mu.Lock, mu.Unlock
+	}
+	var round atomic.Int64
+	var running sync.WaitGroup
+	running.Add(size)
+	var all sync.WaitGroup
+	for range size {
+		all.Go(func() {
+			for next := int64(1); next <= int64(rounds); next++ {
+				lock()
+				if next == 1 {
+					running.Done()
+				}
+				wait(func() bool { return round.Load() >= next })
+				unlock()
+				running.Done()
+			}
+		})
+	}
+	for range rounds {
+		running.Wait()
+		running.Add(size)
+		lock()
+		round.Add(1)
+		wakeAll()
+		unlock()
+	}
+	running.Wait()
+	all.Wait()
+}
+
+func wakeNobody() contest {
+	return contest{"WakeNobody", []way{
+		{"sync.Cond", func(n int) {
+			c := sync.NewCond(new(sync.Mutex))
+			for range n {
+				c.Signal()
+			}
+		}, nil},
+		{"queue", func(n int) {
+			var q waitqueue.Queue
+			for range n {
+				q.WakeUp()
+			}
+		}, nil},
+	}}
+}
+
+// cancelOne ends the wait of the one in the middle of size waiters, and lets a
+// new one come in its place.
+func cancelOne(size int) contest {
+	never := make(chan struct{})
+	var q waitqueue.Queue
+	c := waitqueue.NewCond(new(sync.Mutex))
+	return contest{fmt.Sprintf("CancelOne-%d", size), []way{
+		newCrowd("select", size, func(ctx context.Context) {
+			select {
+			case <-never:
+			case <-ctx.Done():
+			}
+		}),
+		newCrowd("queue", size, func(ctx context.Context) {
+			_ = q.Wait(ctx, func() bool { return false })
+		}),
+		newCrowd("Cond", size, func(ctx context.Context) {
+			c.L.Lock()
+			_ = c.Wait(ctx)
+			c.L.Unlock()
+		}),
+	}}
+}
+
+// newCrowd has size goroutines sleep, each with a context of its own. They come
+// at the first run, and leave when the way is closed.
+func newCrowd(name string, size int, sleep func(context.Context)) way {
+	var cancels []context.CancelFunc
+	gone := make(chan struct{})
+	join := func(i int) {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancels[i] = cancel
+		go func() {
+			sleep(ctx)
+			gone <- struct{}{}
+		}()
+	}
+	run := func(n int) {
+		if cancels == nil {
+			cancels = make([]context.CancelFunc, size)
+			for i := range size {
+				join(i)
+			}
+		}
+		for range n {
+			cancels[size/2]()
+			<-gone
+			join(size / 2)
+		}
+	}
+	leave := func() {
+		for _, cancel := range cancels {
+			cancel()
+		}
+		for range cancels {
+			<-gone
+		}
+		cancels = nil
+	}
+	return way{name, run, leave}
+}
