@@ -1,6 +1,7 @@
 package onecpu_test
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -47,6 +48,70 @@ func TestCPUIsTakenBackThoughTheSleepPanics(t *testing.T) {
 	var cpu onecpu.CPU
 	cpu.Lock()
 	require.Panics(t, func() { cpu.Sleep(func() { panic("in the sleep") }) })
-	require.False(t, cpu.TryLock())
 	cpu.Unlock()
+	require.Panics(t, cpu.Unlock, "it is idle")
+}
+
+// One wake-up wakes ten. They run in the order of the walk, which is the
+// reverse of that in which they came, and before a thread that comes later.
+func TestWokenRunInTheOrderOfTheWalk(t *testing.T) {
+	for range 200 {
+		var cpu onecpu.CPU
+		var queue waitqueue.Queue
+		var log []int
+		var all sync.WaitGroup
+		cpu.Lock()
+		for n := range 10 {
+			running := make(chan bool)
+			all.Go(func() {
+				cpu.Lock()
+				defer cpu.Unlock()
+				close(running)
+				var task waitqueue.Task
+				wait := waitqueue.Entry{Task: &task, Func: cpu.Enqueue}
+				queue.Add(&wait)
+				task.SetState(waitqueue.Uninterruptible)
+				cpu.Schedule(&task)
+				queue.Remove(&wait)
+				log = append(log, n)
+			})
+			cpu.Sleep(func() { <-running })
+		}
+		require.Equal(t, 10, queue.WakeUpAll())
+		require.Zero(t, queue.WakeUpAll(), "they are awake")
+		cpu.Unlock()
+		cpu.Lock() // comes later
+		require.Equal(t, []int{9, 8, 7, 6, 5, 4, 3, 2, 1, 0}, log)
+		cpu.Unlock()
+		all.Wait()
+	}
+}
+
+// Who is woken past the wake function has no place, and goes to the end.
+func TestSleeperWithoutAPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cpu onecpu.CPU
+		var task waitqueue.Task
+		var log []string
+		go func() {
+			cpu.Lock()
+			defer cpu.Unlock()
+			task.SetState(waitqueue.Interruptible)
+			cpu.Schedule(&task)
+			log = append(log, "sleeper")
+		}()
+		synctest.Wait()
+		cpu.Lock()
+		go func() {
+			cpu.Lock()
+			defer cpu.Unlock()
+			log = append(log, "other")
+		}()
+		synctest.Wait()
+		task.Interrupt()
+		synctest.Wait()
+		cpu.Unlock()
+		synctest.Wait()
+		require.Equal(t, []string{"other", "sleeper"}, log)
+	})
 }
