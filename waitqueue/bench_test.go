@@ -79,17 +79,19 @@ func pingPong() contest {
 		}, nil},
 		{"task", func(n int) {
 			var q waitqueue.Queue
-			var tasks [2]waitqueue.Task
-			turns(&q, n, func(me int, cond func() bool) error { return tasks[me].Wait(&q, cond) })
+			var turn atomic.Int64
+			both(func(me int) {
+				var task waitqueue.Task
+				mine := func() bool { return turn.Load() == int64(me) }
+				for range n {
+					_ = task.Wait(&q, mine)
+					turn.Store(int64(1 - me))
+					q.WakeUp()
+				}
+			})
 		}, nil},
-		{"background", func(n int) {
-			var q waitqueue.Queue
-			turns(&q, n, func(_ int, cond func() bool) error { return q.Wait(background, cond) })
-		}, nil},
-		{"ctx", func(n int) {
-			var q waitqueue.Queue
-			turns(&q, n, func(_ int, cond func() bool) error { return q.Wait(ctx, cond) })
-		}, nil},
+		{"background", func(n int) { queueTurns(background, n) }, nil},
+		{"ctx", func(n int) { queueTurns(ctx, n) }, nil},
 		{"WaitLocked", func(n int) {
 			var q waitqueue.Queue
 			var mu sync.Mutex
@@ -154,12 +156,13 @@ func both(f func(me int)) {
 	group.Wait()
 }
 
-func turns(q *waitqueue.Queue, n int, wait func(me int, cond func() bool) error) {
+func queueTurns(ctx context.Context, n int) {
+	var q waitqueue.Queue
 	var turn atomic.Int64
 	both(func(me int) {
 		mine := func() bool { return turn.Load() == int64(me) }
 		for range n {
-			_ = wait(me, mine)
+			_ = q.Wait(ctx, mine)
 			turn.Store(int64(1 - me))
 			q.WakeUp()
 		}

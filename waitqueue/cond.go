@@ -31,7 +31,7 @@ func (c *Cond) Wait(ctx context.Context) error {
 		return err
 	}
 	t, state := sleeper(ctx)
-	e := t.entry(&c.queue, true)
+	e := t.entry(true)
 	// On the queue before L is free: a Signal that comes after that finds it.
 	c.queue.prepare(e, state)
 	c.L.Unlock()

@@ -206,6 +206,10 @@ func TestInterleavingsTrueBeforeTheEnd(t *testing.T) {
 			th.at("end")
 			w.end()
 		})
+		s.thread("stray", func(th *thread) {
+			th.at("wake")
+			q.WakeUp()
+		})
 		s.wrong = func() string {
 			if !w.succeeded() || q.Active() {
 				return fmt.Sprintf("error %v, on the queue %t", w.err, q.Active())

@@ -322,7 +322,7 @@ func TestKernel10TimeoutAndSignal(t *testing.T) {
 				g.Lock()
 				time.Sleep(signalAt)
 				cancel()
-				time.Sleep(100)
+				time.Sleep(100 * time.Nanosecond)
 				require.False(t, ended(result))
 				g.Unlock()
 				err := <-result

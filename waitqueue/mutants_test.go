@@ -22,7 +22,7 @@ var mutants = []struct {
 		// Waiter: test. Waker: set, wake nobody. Waiter: queue, sleep.
 		"test before queueing", "waitqueue.go",
 		"\t\tdone := cond()\n\t\tat(\"tested\")\n",
-		"\t\tif err == nil {\n\t\t\tq.leave(e)\n\t\t}\n\t\tdone := cond()\n\t\tat(\"tested\")\n\t\tif err == nil && !done {\n\t\t\tq.prepare(e, state)\n\t\t}\n",
+		"\t\tq.leave(e)\n\t\tdone := cond()\n\t\tat(\"tested\")\n\t\tif !done {\n\t\t\tq.prepare(e, state)\n\t\t}\n",
 	}, {
 		// A and B sleep. Waker: wake. B takes the token.
 		"the last exclusive waiter first", "entry.go",
@@ -35,12 +35,12 @@ var mutants = []struct {
 		// A is ended, and tests while it is still to be found. Waker: put a
 		// token, wake A. A returns its error, B sleeps on.
 		"a cancel swallows a wake-up", "waitqueue.go",
-		"\t\t\tq.Remove(e)\n\t\t}\n", "\t\t\tq.prepare(e, state)\n\t\t}\n",
+		"\tq.Remove(e)\n\tdone := cond()\n", "\tq.prepare(e, state)\n\tdone := cond()\n",
 	}, {
 		// Waiter: test. The condition comes true, then the end. The waiter
 		// returns the error.
 		"no test after an interruption", "waitqueue.go",
-		"\t\t\tq.Remove(e)\n\t\t}\n", "\t\t\tq.Remove(e)\n\t\t\treturn err\n\t\t}\n",
+		"\tq.Remove(e)\n\tdone := cond()\n", "\tq.Remove(e)\n\tdone := false\n",
 	}, {
 		// Waiter: test, has its place. Waker: set, take it off the queue.
 		// Waiter: sleep, and nobody will find it.

@@ -58,8 +58,8 @@ type Task struct {
 	// context can end the wait, it sleeps in a select. All are written before
 	// anybody else can see the task.
 	pooled bool
-	ctx    context.Context
-	kick   chan struct{} // buffered, 1: a wake-up not yet acted on
+	done   <-chan struct{} // of the context
+	kick   chan struct{}   // buffered, 1: a wake-up not yet acted on
 }
 
 // yield, if not nil, is called between the steps of a sleep and of a wake-up,
@@ -117,7 +117,7 @@ func (t *Task) Schedule() {
 		select {
 		case <-t.kick:
 			t.announced = false
-		case <-t.ctx.Done():
+		case <-t.done:
 		}
 	} else {
 		t.parked.L = (*bed)(t)
@@ -287,8 +287,8 @@ func (t *Task) WaitExclusive(q *Queue, cond func() bool) error {
 	return q.wait(t, nil, nil, true, cond)
 }
 
-// entry returns the entry for a wait on q.
-func (t *Task) entry(q *Queue, exclusive bool) *Entry {
+// entry returns the entry for a wait.
+func (t *Task) entry(exclusive bool) *Entry {
 	e := &t.own
 	if t.waiting { // a condition that waits itself
 		e = &Entry{kind: prepared}
@@ -325,11 +325,12 @@ func taskPool() *sync.Pool { return &sync.Pool{New: func() any { return &Task{po
 // it needs a channel, that is made here, on the waiter's goroutine, so that it
 // belongs to the waiter's bubble.
 func sleeper(ctx context.Context) (*Task, State) {
-	if ctx.Done() == nil {
+	done := ctx.Done()
+	if done == nil {
 		return unending.Get().(*Task), Uninterruptible
 	}
 	t := ending.Get().(*Task)
-	t.ctx, t.kick = ctx, make(chan struct{}, 1)
+	t.done, t.kick = done, make(chan struct{}, 1)
 	return t, Interruptible
 }
 
@@ -342,7 +343,7 @@ func (t *Task) free() {
 	case t.kick == nil:
 		unending.Put(t)
 	default:
-		t.ctx, t.kick = nil, nil
+		t.done, t.kick = nil, nil
 		ending.Put(t)
 	}
 }

@@ -355,34 +355,22 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 	if t == nil {
 		t, state = sleeper(ctx)
 	}
-	e := t.entry(q, exclusive)
+	e := t.entry(exclusive)
 	defer q.finish(e) // also when cond panics
-	for {
+	for err == nil {
 		// Announce the sleep, test, sleep. The announcement comes before the
 		// test, so a waker that changes the state after the test finds the
 		// entry and undoes the sleep.
-		err = ended(t, ctx)
-		at("sampled")
-		if err == nil {
-			q.prepare(e, state)
-		} else {
-			// Off the queue first, then the last test. A waker that picked
-			// this task did so before, and its change is seen; a later one
-			// cannot see this task and picks another.
-			q.Remove(e)
-		}
+		q.prepare(e, state)
 		done := cond()
 		at("tested")
 		if done {
 			// What was taken here is not what a wake-up brought that has
 			// picked this task since the announcement: the next one gets it.
-			if exclusive && err == nil && q.leave(e) {
+			if exclusive && q.leave(e) {
 				q.WakeUp()
 			}
 			return nil
-		}
-		if err != nil {
-			return err
 		}
 		if l != nil {
 			l.Unlock()
@@ -398,8 +386,20 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		if l != nil {
 			l.Lock()
 		}
-		if cond() { // the usual end: no need to queue once more
+		if cond() { // the usual end
 			return nil
 		}
+		err = ended(t, ctx)
+		at("sampled")
 	}
+	// Off the queue first, then the last test. A waker that picked this task
+	// did so before, and its change is seen; a later one cannot see this task
+	// and picks another.
+	q.Remove(e)
+	done := cond()
+	at("tested")
+	if done {
+		return nil
+	}
+	return err
 }
