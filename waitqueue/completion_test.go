@@ -33,13 +33,13 @@ func TestCompletionSaturates(t *testing.T) {
 	var c waitqueue.Completion
 	c.SetTokens(math.MaxUint32 - 1)
 	require.True(t, c.TryWait())
-	require.EqualValues(t, math.MaxUint32-2, c.Tokens(), "still counted")
+	require.EqualValues(t, uint32(math.MaxUint32-2), c.Tokens(), "still counted")
 	for range 5 {
 		c.Complete()
 	}
-	require.EqualValues(t, math.MaxUint32, c.Tokens())
+	require.EqualValues(t, uint32(math.MaxUint32), c.Tokens())
 	require.True(t, c.TryWait())
-	require.EqualValues(t, math.MaxUint32, c.Tokens())
+	require.EqualValues(t, uint32(math.MaxUint32), c.Tokens())
 }
 
 func TestCompleteAllUntilReinit(t *testing.T) {
