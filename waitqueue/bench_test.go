@@ -47,7 +47,11 @@ func BenchmarkWakeNobody(b *testing.B) { wakeNobody().bench(b) }
 
 func BenchmarkWakeAll(b *testing.B) {
 	for _, size := range herds {
-		b.Run(fmt.Sprint(size), wakeAll(size).bench)
+		c := wakeAll(size)
+		for i := range c.ways {
+			c.ways[i].name += fmt.Sprintf("-%d", size)
+		}
+		c.bench(b)
 	}
 }
 
