@@ -19,14 +19,17 @@ type contest struct {
 }
 
 type way struct {
-	name  string
-	run   func(n int)
-	close func() // if not nil, ends what the runs have left
+	name        string
+	run         func(n int)
+	open, close func() // if not nil, what comes before the first run and after the last
 }
 
 // bench runs a contest as an ordinary benchmark, one way after the other.
 func (c contest) bench(b *testing.B) {
 	for _, w := range c.ways {
+		if w.open != nil {
+			w.open()
+		}
 		b.Run(w.name, func(b *testing.B) {
 			b.ReportAllocs()
 			w.run(b.N)
@@ -80,7 +83,7 @@ func pingPong() contest {
 					mu.Unlock()
 				}
 			})
-		}, nil},
+		}, nil, nil},
 		{"task", func(n int) {
 			var q waitqueue.Queue
 			var turn atomic.Int64
@@ -93,9 +96,9 @@ func pingPong() contest {
 					q.WakeUp()
 				}
 			})
-		}, nil},
-		{"background", func(n int) { queueTurns(background, n) }, nil},
-		{"ctx", func(n int) { queueTurns(ctx, n) }, nil},
+		}, nil, nil},
+		{"background", func(n int) { queueTurns(background, n) }, nil, nil},
+		{"ctx", func(n int) { queueTurns(ctx, n) }, nil, nil},
 		{"WaitLocked", func(n int) {
 			var q waitqueue.Queue
 			var mu sync.Mutex
@@ -110,9 +113,9 @@ func pingPong() contest {
 					q.WakeUp()
 				}
 			})
-		}, nil},
-		{"Cond-background", func(n int) { condTurns(background, n) }, nil},
-		{"Cond-ctx", func(n int) { condTurns(ctx, n) }, nil},
+		}, nil, nil},
+		{"Cond-background", func(n int) { condTurns(background, n) }, nil, nil},
+		{"Cond-ctx", func(n int) { condTurns(ctx, n) }, nil, nil},
 		{"channel", func(n int) {
 			pair := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
 			both(func(me int) {
@@ -126,7 +129,7 @@ func pingPong() contest {
 					}
 				}
 			})
-		}, nil},
+		}, nil, nil},
 		{"channel-list-select", func(n int) {
 			var c listCond
 			turn := 0
@@ -141,7 +144,7 @@ func pingPong() contest {
 					c.L.Unlock()
 				}
 			})
-		}, nil},
+		}, nil, nil},
 	}}
 }
 
@@ -231,11 +234,11 @@ func wakeAll(size int) contest {
 					c.Wait()
 				}
 			}, c.Broadcast)
-		}, nil},
+		}, nil, nil},
 		{"queue", func(rounds int) {
 			var q waitqueue.Queue
 			herd(rounds, size, nil, func(cond func() bool) { _ = q.Wait(background, cond) }, func() { q.WakeUpAll() })
-		}, nil},
+		}, nil, nil},
 		{"Cond", func(rounds int) {
 			var mu sync.Mutex
 			c := waitqueue.NewCond(&mu)
@@ -244,7 +247,7 @@ func wakeAll(size int) contest {
 					_ = c.Wait(background)
 				}
 			}, c.Broadcast)
-		}, nil},
+		}, nil, nil},
 		{"close-channel", func(rounds int) {
 			var ready atomic.Pointer[chan struct{}]
 			fresh := func() *chan struct{} { c := make(chan struct{}); return &c }
@@ -258,7 +261,7 @@ func wakeAll(size int) contest {
 					<-c
 				}
 			}, func() { close(*ready.Swap(fresh())) })
-		}, nil},
+		}, nil, nil},
 	}}
 }
 
@@ -305,13 +308,13 @@ func wakeNobody() contest {
 			for range n {
 				c.Signal()
 			}
-		}, nil},
+		}, nil, nil},
 		{"queue", func(n int) {
 			var q waitqueue.Queue
 			for range n {
 				q.WakeUp()
 			}
-		}, nil},
+		}, nil, nil},
 	}}
 }
 
@@ -339,8 +342,7 @@ func cancelOne(size int) contest {
 	}}
 }
 
-// newCrowd has size goroutines sleep, each with a context of its own. They come
-// at the first run, and leave when the way is closed.
+// newCrowd has size goroutines sleep, each with a context of its own.
 func newCrowd(name string, size int, sleep func(context.Context)) way {
 	var cancels []context.CancelFunc
 	gone := make(chan struct{})
@@ -352,13 +354,13 @@ func newCrowd(name string, size int, sleep func(context.Context)) way {
 			gone <- struct{}{}
 		}()
 	}
-	run := func(n int) {
-		if cancels == nil {
-			cancels = make([]context.CancelFunc, size)
-			for i := range size {
-				join(i)
-			}
+	come := func() {
+		cancels = make([]context.CancelFunc, size)
+		for i := range size {
+			join(i)
 		}
+	}
+	run := func(n int) {
 		for range n {
 			cancels[size/2]()
 			<-gone
@@ -372,7 +374,6 @@ func newCrowd(name string, size int, sleep func(context.Context)) way {
 		for range cancels {
 			<-gone
 		}
-		cancels = nil
 	}
-	return way{name, run, leave}
+	return way{name, run, come, leave}
 }

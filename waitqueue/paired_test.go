@@ -43,10 +43,11 @@ func TestPairedContests(t *testing.T) {
 func (c contest) ratios(rounds int, slice, limit time.Duration) []float64 {
 	times := make([]int, len(c.ways)) // how often a way runs in a slice
 	for i, w := range c.ways {
-		times[i] = w.calibrate(slice)
-		if w.close != nil {
+		if w.open != nil {
+			w.open()
 			defer w.close()
 		}
+		times[i] = w.calibrate(slice)
 	}
 	all := make([][]float64, len(c.ways))
 	start := time.Now()
