@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -345,11 +346,12 @@ func cancelOne(size int) contest {
 // newCrowd has size goroutines sleep, each with a context of its own.
 func newCrowd(name string, size int, sleep func(context.Context)) way {
 	var cancels []context.CancelFunc
-	gone := make(chan struct{})
+	here, gone := make(chan struct{}), make(chan struct{})
 	join := func(i int) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancels[i] = cancel
 		go func() {
+			here <- struct{}{}
 			sleep(ctx)
 			gone <- struct{}{}
 		}()
@@ -358,13 +360,16 @@ func newCrowd(name string, size int, sleep func(context.Context)) way {
 		cancels = make([]context.CancelFunc, size)
 		for i := range size {
 			join(i)
+			<-here
 		}
+		runtime.GC() // gives those who are on their way the time to fall asleep
 	}
 	run := func(n int) {
 		for range n {
 			cancels[size/2]()
 			<-gone
 			join(size / 2)
+			<-here
 		}
 	}
 	leave := func() {

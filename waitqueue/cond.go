@@ -23,13 +23,22 @@ func NewCond(l sync.Locker) *Cond { return &Cond{L: l} }
 
 // Wait releases L, sleeps until a Signal or Broadcast reaches it or ctx ends,
 // and acquires L again: L is held on every return. It returns nil if it was
-// reached, and otherwise the error of [ContextErr]. As with sync.Cond, the
-// condition may be false again by then, so Wait belongs in a loop; [Cond.WaitFor]
-// is that loop.
+// reached, and otherwise the error of [ContextErr], without having released L if
+// ctx had ended before. As with sync.Cond, the condition may be false again by
+// then, so Wait belongs in a loop; [Cond.WaitFor] is that loop.
 func (c *Cond) Wait(ctx context.Context) error {
 	if err := ContextErr(ctx); err != nil {
 		return err
 	}
+	if c.sleep(ctx) {
+		return nil
+	}
+	return ContextErr(ctx)
+}
+
+// sleep is Wait for a ctx that lived a moment ago. It reports whether a Signal
+// or Broadcast has picked the waiter.
+func (c *Cond) sleep(ctx context.Context) (picked bool) {
 	t, state := sleeper(ctx)
 	e := t.entry(true)
 	// On the queue before L is free: a Signal that comes after that finds it.
@@ -41,22 +50,20 @@ func (c *Cond) Wait(ctx context.Context) error {
 	} else {
 		t.Schedule()
 	}
-	picked := c.queue.leave(e)
+	picked = c.queue.leave(e)
 	t.waiting = false
 	t.free()
 	c.L.Lock()
-	if picked {
-		return nil
-	}
-	return ContextErr(ctx)
+	return picked
 }
 
 // WaitFor blocks until pred returns true or ctx ends. pred runs with L held,
 // several times. Waiters are signalled in order of arrival; one that finds pred
 // false goes to the end. A true pred beats a ctx that has ended, and one who
-// gives up passes on the Signal that it may have got.
+// gives up passes on the Signal that it may have got. A pred that panics takes
+// it along.
 func (c *Cond) WaitFor(ctx context.Context, pred func() bool) error {
-	picked := false
+	picked := false // at least once, and pred was false then
 	for {
 		err := ContextErr(ctx)
 		if pred() {
@@ -68,7 +75,7 @@ func (c *Cond) WaitFor(ctx context.Context, pred func() bool) error {
 			}
 			return err
 		}
-		picked = c.Wait(ctx) == nil
+		picked = c.sleep(ctx) || picked
 	}
 }
 

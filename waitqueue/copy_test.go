@@ -17,7 +17,7 @@ func TestVetSeesCopies(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip(err)
 	}
-	for _, name := range []string{"Queue", "Cond", "Completion", "Task"} {
+	for _, name := range []string{"Queue", "Cond", "Completion", "Task", "Entry"} {
 		program := "package main\n\nimport \"github.com/kprim/kprim/waitqueue\"\n\n" +
 			"func take(waitqueue." + name + ") {}\n\nfunc main() { var v waitqueue." + name + "; take(v) }\n"
 		file := filepath.Join(t.TempDir(), "main.go")

@@ -12,13 +12,17 @@ import (
 //
 // Kernel: struct wait_queue_entry, DECLARE_WAITQUEUE, init_waitqueue_entry, init_waitqueue_func_entry
 type Entry struct {
+	_ noCopy
+
 	Task *Task // whom to wake
 
 	// Func, if not nil, is called by a wake-up instead of waking Task. It may
 	// do that itself, by [Task.WakeUp] with mask. A result above 0 says that
 	// it has woken somebody, which uses up the budget of an exclusive entry; 0
 	// that it has not; below 0 that the walk must end here. It runs with the
-	// queue locked: it must not block, panic, or use the queue.
+	// queue locked: it must not block, panic, use the queue, or take a lock
+	// that is held where the queue is used. key is what [Queue.Wake] was given;
+	// it is nil for the other wake-ups, some of which waiters make themselves.
 	//
 	// Kernel: wait_queue_func_t
 	Func func(e *Entry, mask State, key any) int
@@ -29,6 +33,12 @@ type Entry struct {
 	priority   bool
 	kind       kind
 }
+
+// noCopy has vet report copies.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
 
 // A kind says what a wake-up does with an entry, besides waking its task.
 type kind uint8
@@ -80,15 +90,19 @@ func (q *Queue) AddPriorityExclusive(e *Entry) error {
 		return errBusy
 	}
 	q.link(e)
+	if e.Task != nil {
+		e.Task.showWchan(q)
+	}
 	return nil
 }
 
 var errBusy = fmt.Errorf("waitqueue: a priority entry is on the queue already: %w", syscall.EBUSY)
 
 // Prepare puts e on the queue if it is not there, as an ordinary entry, and
-// announces the sleep: a loop that begins with it may test its condition next
-// and then call [Task.Schedule]. A wake-up takes e off the queue again. Every
-// way out of the loop must call [Queue.Finish].
+// announces the sleep of its Task: a loop that begins with it may test its
+// condition next and then call [Task.Schedule]. A wake-up takes e off the queue
+// again. Every way out of the loop must call [Queue.Finish]. An entry that was
+// put on the queue by Add stays what it is.
 //
 // Kernel: prepare_to_wait, DEFINE_WAIT, autoremove_wake_function
 func (q *Queue) Prepare(e *Entry, s State) { q.prepareAs(e, s, false) }
@@ -108,8 +122,8 @@ func (q *Queue) Finish(e *Entry) {
 	q.Remove(e)
 }
 
-// Remove takes e off the queue. If e is not on a queue, it does nothing. The
-// state of the task is left as it is.
+// Remove takes e off the queue. If e is not on q, it does nothing. The state of
+// the task is left as it is.
 //
 // Kernel: remove_wait_queue
 //
@@ -171,6 +185,9 @@ func (q *Queue) prepare(e *Entry, s State) {
 }
 
 func (q *Queue) prepareAs(e *Entry, s State, exclusive bool) {
+	if e.Task == nil {
+		panic("waitqueue: Prepare of an Entry without a Task")
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if e.queue != q {

@@ -336,3 +336,11 @@ func TestWchanNamesTheQueueOfThisWait(t *testing.T) {
 		require.Equal(t, "sleeper", task.Name)
 	})
 }
+
+func TestPrepareNeedsATask(t *testing.T) {
+	var q waitqueue.Queue
+	e := waitqueue.Entry{Func: func(*waitqueue.Entry, waitqueue.State, any) int { return 0 }}
+	require.Panics(t, func() { q.Prepare(&e, waitqueue.Interruptible) })
+	require.Panics(t, func() { q.PrepareExclusive(&e, waitqueue.Interruptible) })
+	require.False(t, q.Active())
+}

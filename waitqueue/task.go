@@ -63,8 +63,8 @@ type Task struct {
 }
 
 // yield, if not nil, is called between the steps of a sleep and of a wake-up,
-// never with a lock of this package held. The tests that go through every
-// interleaving stop goroutines there.
+// with no lock of this package held but for a wake function's sake. The tests
+// that go through every interleaving stop goroutines there.
 var yield func(point string)
 
 func at(point string) {
@@ -94,7 +94,7 @@ func sleeps(word uint32) bool {
 func (t *Task) SetState(s State) {
 	for {
 		w := t.word.Load()
-		if State(w&states) == s || t.word.CompareAndSwap(w, w&interrupted|uint32(s)) {
+		if State(w&states) == s || t.word.CompareAndSwap(w, w&interrupted|uint32(s)&states) {
 			return
 		}
 	}
@@ -223,7 +223,8 @@ func (t *Task) unpark() {
 
 // Wchan returns the name of the queue that the task sleeps on, or "" if it is
 // awake or the queue has no name. Of several queues it is the one that the task
-// went on last. Like State, it is stale when it returns.
+// went on last, as long as it is on that. Like State, it is stale when it
+// returns.
 //
 // Kernel: wchan of ps(1), get_wchan
 //
@@ -290,7 +291,7 @@ func (t *Task) WaitExclusive(q *Queue, cond func() bool) error {
 // entry returns the entry for a wait.
 func (t *Task) entry(exclusive bool) *Entry {
 	e := &t.own
-	if t.waiting { // a condition that waits itself
+	if t.waiting { // a condition that waits itself, though it should not
 		e = &Entry{kind: prepared}
 	}
 	e.Task, e.exclusive = t, exclusive

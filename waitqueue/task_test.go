@@ -246,6 +246,13 @@ func TestWchanOfAnyLoop(t *testing.T) {
 			task.Schedule()
 			q.Remove(&entry)
 		},
+		"AddPriorityExclusive": func(task *waitqueue.Task) {
+			entry := waitqueue.Entry{Task: task}
+			require.NoError(t, q.AddPriorityExclusive(&entry))
+			task.SetState(waitqueue.Interruptible)
+			task.Schedule()
+			q.Remove(&entry)
+		},
 		"Prepare": func(task *waitqueue.Task) {
 			entry := waitqueue.Entry{Task: task}
 			q.Prepare(&entry, waitqueue.Interruptible)

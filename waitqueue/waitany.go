@@ -3,7 +3,7 @@ package waitqueue
 import "context"
 
 // WaitAny is [Queue.Wait] on several queues at once: a wake-up of any of them
-// makes it test cond again. A queue may be named once only.
+// makes it test cond again. It allocates an [Entry] for each queue.
 //
 // Kernel: poll_wait on several queues, as poll(2) does
 func WaitAny(ctx context.Context, cond func() bool, queues ...*Queue) error {

@@ -94,7 +94,8 @@
 //
 //   - No remaining time is returned: nil stands for what is left, ETIMEDOUT for
 //     0. A deadline is a point in time, and what is left of it is known to
-//     whoever set it. There is no timed sleep that cannot be interrupted.
+//     whoever set it. A timed wait can always be interrupted; a loop with
+//     [Task.ScheduleTimeout] need not be.
 //   - There is no killable sleep: Go has no fatal signal that a goroutine could
 //     be told of.
 //   - Which of a timeout and an interruption wins cannot be chosen: a context
@@ -130,7 +131,8 @@ type Queue struct {
 	// one has left, until a wake-up finds nobody. Written with mu held.
 	occupied atomic.Bool
 
-	// Lock order: Queue.mu is taken last, and held over custom wake functions.
+	// No lock of this package is taken with mu held. Wake functions are called
+	// with it, so a lock that they take must not be held over calls of the queue.
 }
 
 // Wait blocks until cond returns true or ctx ends. It returns nil if and only
@@ -157,7 +159,7 @@ func (q *Queue) Wait(ctx context.Context, cond func() bool) error {
 // queued, and a later WakeUp finds the next one, or it had been picked, and
 // then its last test of cond sees what the waker brought. Nor does one that
 // found cond true on its way to sleep: it passes on the wake-up that picked it
-// meanwhile.
+// meanwhile, by a WakeUp of its own.
 //
 // There is no hand-over: a newcomer may take the thing before the woken waiter
 // runs, which then goes back to the end of the queue.
@@ -377,9 +379,9 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		}
 		t.showWchan(q)
 		if t.kick == nil {
-			t.parked.Wait() // as Schedule does
-			_ = t.State()   // of which the race detector learns what sync.Cond does not tell it
+			t.parked.Wait() // as Schedule does, and then
 			at("awake")
+			t.SetState(Running) // or a wake-up could pick it yet, for what it takes in this test
 		} else {
 			t.Schedule()
 		}

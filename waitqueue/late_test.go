@@ -1,0 +1,169 @@
+package waitqueue_test
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// holdAt stops the first goroutine that comes to the point of the package until
+// release is called.
+func holdAt(t *testing.T, point string) (held <-chan struct{}, release func()) {
+	came, goOn := make(chan struct{}), make(chan struct{})
+	var once atomic.Bool
+	waitqueue.SetYield(func(p string) {
+		if p == point && once.CompareAndSwap(false, true) {
+			close(came)
+			<-goOn
+		}
+	})
+	t.Cleanup(func() { waitqueue.SetYield(nil) })
+	return came, sync.OnceFunc(func() { close(goOn) })
+}
+
+// B is awake, by an interrupt that has yet to wake it, and tests. What it takes
+// was meant for A, which sleeps on behind it. The next wake-up must be for A: if
+// B could still be picked, that one would be lost.
+func TestWhoTestsCannotBePicked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q waitqueue.Queue
+		var tok tokens
+		var a, b waitqueue.Task
+		resultA := asleep(func() error { return a.WaitExclusive(&q, tok.tryTake) })
+		held, release := holdAt(t, "interrupted")
+		calls := 0
+		require.NoError(t, b.WaitExclusive(&q, func() bool {
+			switch calls++; calls {
+			case 2: // on the queue, and about to sleep
+				go b.Interrupt()
+				<-held
+			case 3: // it did not sleep
+				tok.Store(1)
+				q.WakeUp() // picks A, which comes too late
+				got := tok.tryTake()
+				synctest.Wait()
+				tok.Store(1)
+				q.WakeUp()
+				synctest.Wait()
+				return got
+			}
+			return false
+		}))
+		require.True(t, ended(resultA), "a token is free")
+		release()
+	})
+}
+
+// The context ends when the picked waiter has looked at it, and before it would
+// sleep again. It gives up, and does not take the Signal along.
+func TestWaitForPassesOnThoughItNeverSleptAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		c := waitqueue.NewCond(&mu)
+		ctx, cancel := context.WithCancel(t.Context())
+		calls := 0
+		resultA := asleep(func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			return c.WaitFor(ctx, func() bool {
+				if calls++; calls == 2 {
+					cancel()
+				}
+				return false
+			})
+		})
+		resultB := asleep(func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			return c.Wait(context.Background())
+		})
+		c.Signal()
+		require.ErrorIs(t, <-resultA, syscall.EINTR)
+		require.True(t, ended(resultB))
+	})
+}
+
+// A wait is over before the signal of its waker has come. The next one who
+// sleeps, in a bubble, must not get it: it would end the program. The wake-up
+// comes when the sleep is announced, or when it has all but begun.
+func TestLateSignalReachesNobody(t *testing.T) {
+	for _, moment := range []string{"tested", "commit"} {
+		var q waitqueue.Queue
+		var waker sync.WaitGroup
+		var ready atomic.Bool
+		came, goOn := make(chan struct{}), make(chan struct{})
+		points := map[string]func(){
+			moment: func() {
+				ready.Store(true)
+				waker.Go(func() { q.WakeUp() })
+				<-came
+			},
+			"unpark": func() { close(came); <-goOn },
+		}
+		var mu sync.Mutex
+		waitqueue.SetYield(func(point string) {
+			mu.Lock()
+			act := points[point]
+			delete(points, point) // each once
+			mu.Unlock()
+			if act != nil {
+				act()
+			}
+		})
+		require.NoError(t, q.Wait(context.Background(), ready.Load))
+		synctest.Test(t, func(t *testing.T) {
+			ready.Store(false)
+			var results []<-chan error
+			for range 4 {
+				results = append(results, asleep(func() error { return q.Wait(context.Background(), ready.Load) }))
+			}
+			close(goOn)
+			waker.Wait()
+			ready.Store(true)
+			q.WakeUpAll()
+			for _, result := range results {
+				require.NoError(t, <-result)
+			}
+		})
+		waitqueue.SetYield(nil)
+	}
+}
+
+// The same for a wait with a context, which left when it was picked already.
+func TestLateKickReachesNobody(t *testing.T) {
+	held, release := holdAt(t, "unpark")
+	defer release()
+	var q waitqueue.Queue
+	var waker sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	calls := 0
+	err := q.Wait(ctx, func() bool {
+		if calls++; calls == 2 {
+			waker.Go(func() { q.WakeUp() })
+			<-held
+			cancel()
+		}
+		return false
+	})
+	require.ErrorIs(t, err, syscall.EINTR)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var results []<-chan error
+		for range 4 {
+			results = append(results, asleep(func() error { return q.Wait(ctx, func() bool { return false }) }))
+		}
+		release()
+		waker.Wait()
+		cancel()
+		for _, result := range results {
+			require.ErrorIs(t, <-result, syscall.EINTR)
+		}
+	})
+}
