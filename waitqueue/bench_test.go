@@ -319,8 +319,8 @@ func wakeNobody() contest {
 	}}
 }
 
-// cancelOne ends the wait of the one in the middle of size waiters, and lets a
-// new one come in its place.
+// cancelOne ends the wait of one of size waiters, and lets a new one come in its
+// place.
 func cancelOne(size int) contest {
 	never := make(chan struct{})
 	var q waitqueue.Queue
@@ -343,15 +343,15 @@ func cancelOne(size int) contest {
 	}}
 }
 
-// newCrowd has size goroutines sleep, each with a context of its own.
+// newCrowd has size goroutines sleep, each with a context of its own. A run
+// ends their waits in turn, each of which has slept for long.
 func newCrowd(name string, size int, sleep func(context.Context)) way {
 	var cancels []context.CancelFunc
-	here, gone := make(chan struct{}), make(chan struct{})
+	gone := make(chan struct{})
 	join := func(i int) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancels[i] = cancel
 		go func() {
-			here <- struct{}{}
 			sleep(ctx)
 			gone <- struct{}{}
 		}()
@@ -360,16 +360,18 @@ func newCrowd(name string, size int, sleep func(context.Context)) way {
 		cancels = make([]context.CancelFunc, size)
 		for i := range size {
 			join(i)
-			<-here
 		}
-		runtime.GC() // gives those who are on their way the time to fall asleep
+		for range 3 {
+			runtime.GC() // gives those who are on their way the time to fall asleep
+		}
 	}
+	next := 0
 	run := func(n int) {
 		for range n {
-			cancels[size/2]()
+			next = (next + 1) % size
+			cancels[next]()
 			<-gone
-			join(size / 2)
-			<-here
+			join(next)
 		}
 	}
 	leave := func() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -178,19 +179,22 @@ func ExampleWaitAny() {
 	// more: false
 }
 
-// Three wait for a turn, one after the other, and are served in that order.
+// Three come one after the other and wait for their turn. They get it in that
+// order.
 func ExampleCompletion() {
 	var turn waitqueue.Completion
 	served := make(chan string)
 	for _, name := range []string{"first", "second", "third"} {
-		waits := make(chan bool)
+		task := &waitqueue.Task{Name: name}
 		go func() {
-			task := waitqueue.Task{Name: name}
-			close(waits)
 			_ = task.WaitExclusive(turn.Queue(), turn.TryWait)
-			served <- name
+			served <- task.Name
 		}()
-		<-waits
+		for task.State() == waitqueue.Running { // until it is in the queue
+			runtime.Gosched()
+		}
+	}
+	for range 3 {
 		turn.Complete()
 		fmt.Println(<-served)
 	}
