@@ -54,7 +54,7 @@ var mutants = []struct {
 	}, {
 		// Signal, which picks A. A is ended. A gives up, B sleeps on.
 		"a cancel swallows a Signal", "cond.go",
-		"\tif picked {\n\t\treturn nil\n", "\tif picked && ctx.Err() == nil {\n\t\treturn nil\n",
+		"picked = c.queue.leave(e)\n", "picked = c.queue.leave(e) && ctx.Err() == nil\n",
 	},
 }
 
