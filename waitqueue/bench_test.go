@@ -146,6 +146,21 @@ func pingPong() contest {
 				}
 			})
 		}, nil, nil},
+		{"channel-slice-select", func(n int) {
+			var c sliceCond
+			turn := 0
+			both(func(me int) {
+				for range n {
+					c.L.Lock()
+					for turn != me {
+						_ = c.wait(ctx)
+					}
+					turn = 1 - me
+					c.signal()
+					c.L.Unlock()
+				}
+			})
+		}, nil, nil},
 	}}
 }
 
@@ -191,6 +206,32 @@ func condTurns(ctx context.Context, n int) {
 			mu.Unlock()
 		}
 	})
+}
+
+// sliceCond is listCond at its leanest: a slice for the list.
+type sliceCond struct {
+	L       sync.Mutex
+	waiters []chan struct{}
+}
+
+func (c *sliceCond) wait(ctx context.Context) error {
+	ready := make(chan struct{})
+	c.waiters = append(c.waiters, ready)
+	c.L.Unlock()
+	defer c.L.Lock()
+	select {
+	case <-ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err() // stays in the list, and takes a signal with it
+	}
+}
+
+func (c *sliceCond) signal() {
+	if len(c.waiters) > 0 {
+		close(c.waiters[0])
+		c.waiters = c.waiters[1:]
+	}
 }
 
 // listCond is the condition variable that projects write for themselves: a
