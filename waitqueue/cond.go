@@ -39,20 +39,18 @@ func (c *Cond) Wait(ctx context.Context) error {
 // sleep is Wait for a ctx that lived a moment ago. It reports whether a Signal
 // or Broadcast has picked the waiter.
 func (c *Cond) sleep(ctx context.Context) (picked bool) {
-	t, state := sleeper(ctx)
-	e := t.entry(true)
+	e, end := entry(nil, ctx, true)
 	// On the queue before L is free: a Signal that comes after that finds it.
-	c.queue.prepare(e, state)
+	c.queue.prepare(e)
 	c.L.Unlock()
-	if t.kick == nil {
+	if t := e.Task; t != nil {
 		t.parked.Wait() // as Schedule does
 		at("awake")
 	} else {
-		t.Schedule()
+		e.sleep(end)
 	}
 	picked = c.queue.leave(e)
-	t.waiting = false
-	t.free()
+	c.queue.finish(e)
 	c.L.Lock()
 	return picked
 }

@@ -29,9 +29,15 @@ type Entry struct {
 
 	queue      *Queue // where it is, or nil; guarded by queue.mu, as are the links
 	prev, next *Entry
-	exclusive  bool // this and the next two are written before it is linked
-	priority   bool
-	kind       kind
+
+	// Of a wait; written before it is linked, as are the next three.
+	kick  kick // in the place of Task
+	state State
+
+	exclusive bool
+	priority  bool
+	kind      kind
+	off       bool // of the waiter only: a kick has come, or it has left by itself
 }
 
 // noCopy has vet report copies.
@@ -177,13 +183,6 @@ func (q *Queue) add(e *Entry) {
 	q.mu.Unlock()
 }
 
-// prepare puts e on the queue if a wake-up took it off, and announces the
-// sleep. The state is set last: a waker that sees it will find the entry.
-func (q *Queue) prepare(e *Entry, s State) {
-	q.add(e)
-	e.Task.announce(s)
-}
-
 func (q *Queue) prepareAs(e *Entry, s State, exclusive bool) {
 	if e.Task == nil {
 		panic("waitqueue: Prepare of an Entry without a Task")
@@ -196,28 +195,6 @@ func (q *Queue) prepareAs(e *Entry, s State, exclusive bool) {
 	}
 	e.Task.showWchan(q)
 	e.Task.SetState(s)
-}
-
-// leave takes e off the queue, and reports whether a wake-up has done that
-// before. The task runs after that.
-func (q *Queue) leave(e *Entry) (picked bool) {
-	t := e.Task
-	t.settle()
-	t.SetState(Running)
-	t.clearWchan(q)
-	if e.kind == waiting && t.word.Load()&taken != 0 {
-		return true
-	}
-	return !q.remove(e)
-}
-
-// finish ends a wait, however it went.
-func (q *Queue) finish(e *Entry) {
-	q.leave(e)
-	if t := e.Task; e == &t.own {
-		t.waiting = false
-		t.free()
-	}
 }
 
 // link puts an exclusive entry at the tail and others at the head, behind the

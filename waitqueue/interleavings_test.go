@@ -252,11 +252,15 @@ func (r *rivals) wrong(s *schedule) string {
 	return ""
 }
 
-// start makes A and B of a model, in their forms, and what judges them.
+// start makes A and B of a model, in their forms, and judges them.
 func (r *rivals) start(t *testing.T, s *schedule, formA, formB string) {
 	r.a, r.b = newWaiter(t, formA), newWaiter(t, formB)
 	s.thread("A", func(th *thread) { r.a.waitExclusive(&r.q, th.test(r.tok.tryTake)) })
 	s.thread("B", func(th *thread) { r.b.waitExclusive(&r.q, th.test(r.tok.tryTake)) })
+	r.judge(s)
+}
+
+func (r *rivals) judge(s *schedule) {
 	s.wrong = func() string { return r.wrong(s) }
 	s.release = func() {
 		r.tok.Add(2)
@@ -317,6 +321,29 @@ func TestInterleavingsTwoTokens(t *testing.T) {
 		var r rivals
 		r.start(t, s, form, form)
 		r.waker(s, 2)
+	})
+}
+
+// The same, and A, who comes behind B, is ended. It may take the token that B
+// was picked for, and B sleeps again: the second token's wake-up must not pick A,
+// which has what it wants and has not left yet.
+func TestInterleavingsTwoTokensAndCancel(t *testing.T) {
+	inEachForm(t, endForms, "interrupted", func(t *testing.T, s *schedule, form string) {
+		r := rivals{a: newWaiter(t, form), b: newWaiter(t, "background")}
+		s.before(func() {
+			s.thread("B", func(th *thread) { r.b.waitExclusive(&r.q, th.test(r.tok.tryTake)) })
+		})
+		s.thread("A", func(th *thread) {
+			r.a.waitExclusive(&r.q, func() bool {
+				th.at("test")
+				took := r.tok.tryTake()
+				th.at("leave the test")
+				return took
+			})
+		})
+		r.judge(s)
+		r.waker(s, 2)
+		r.canceller(s)
 	})
 }
 

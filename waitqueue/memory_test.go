@@ -25,7 +25,7 @@ func TestMemoryOfASleeper(t *testing.T) {
 	withContext := asleepBytes(func(ctx context.Context) {
 		_ = q.Wait(ctx, func() bool { return false })
 	})
-	t.Logf("a wait with a context holds %.0f bytes more: a Task and a channel", withContext-base)
+	t.Logf("a wait with a context holds %.0f bytes more: an Entry and a channel", withContext-base)
 	t.Logf("a Task is %d bytes, which is all that other waits hold", unsafe.Sizeof(waitqueue.Task{}))
 }
 

@@ -22,7 +22,7 @@ var mutants = []struct {
 		// Waiter: test. Waker: set, wake nobody. Waiter: queue, sleep.
 		"test before queueing", "waitqueue.go",
 		"\t\tdone := cond()\n\t\tat(\"tested\")\n",
-		"\t\tq.leave(e)\n\t\tdone := cond()\n\t\tat(\"tested\")\n\t\tif !done {\n\t\t\tq.prepare(e, state)\n\t\t}\n",
+		"\t\tq.leave(e)\n\t\tdone := cond()\n\t\tat(\"tested\")\n\t\tif !done {\n\t\t\tq.prepare(e)\n\t\t}\n",
 	}, {
 		// A and B sleep. Waker: wake. B takes the token.
 		"the last exclusive waiter first", "entry.go",
@@ -35,12 +35,12 @@ var mutants = []struct {
 		// A is ended, and tests while it is still to be found. Waker: put a
 		// token, wake A. A returns its error, B sleeps on.
 		"a cancel swallows a wake-up", "waitqueue.go",
-		"\tq.Remove(e)\n\tdone := cond()\n", "\tq.prepare(e, state)\n\tdone := cond()\n",
+		"\tq.leave(e)\n\tdone := cond()\n", "\tq.prepare(e)\n\tdone := cond()\n",
 	}, {
 		// Waiter: test. The condition comes true, then the end. The waiter
 		// returns the error.
 		"no test after an interruption", "waitqueue.go",
-		"\tq.Remove(e)\n\tdone := cond()\n", "\tq.Remove(e)\n\tdone := false\n",
+		"\tq.leave(e)\n\tdone := cond()\n", "\tq.leave(e)\n\tdone := false\n",
 	}, {
 		// Waiter: test, has its place. Waker: set, take it off the queue.
 		// Waiter: sleep, and nobody will find it.
@@ -51,6 +51,15 @@ var mutants = []struct {
 		// one, wake B, which does not need it.
 		"a wake-up that was not needed is kept", "waitqueue.go",
 		"q.leave(e) {\n\t\t\t\tq.WakeUp()\n", "q.leave(e) {\n",
+	}, {
+		// A is interrupted before it sleeps. It takes the first token, while the
+		// wake-up for the second one picks it. B sleeps on.
+		"a task tests while it can be picked", "waitqueue.go",
+		"\t\t\tt.SetState(Running) // or a", "\t\t\t// or a",
+	}, {
+		// The same with a context that ends.
+		"an ended waiter tests while it can be picked", "waitqueue.go",
+		"if woken && cond() {", "if woken = cond(); woken {",
 	}, {
 		// Signal, which picks A. A is ended. A gives up, B sleeps on.
 		"a cancel swallows a Signal", "cond.go",

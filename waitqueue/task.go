@@ -1,7 +1,6 @@
 package waitqueue
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,12 +53,7 @@ type Task struct {
 
 	wchan atomic.Pointer[Queue] // what Wchan shows
 
-	// The task of a plain wait lives for that wait only, or is pooled. If a
-	// context can end the wait, it sleeps in a select. All are written before
-	// anybody else can see the task.
-	pooled bool
-	done   <-chan struct{} // of the context
-	kick   chan struct{}   // buffered, 1: a wake-up not yet acted on
+	pooled bool // of a plain wait; written before anybody else can see the task
 }
 
 // yield, if not nil, is called between the steps of a sleep and of a wake-up,
@@ -113,16 +107,8 @@ func (t *Task) State() State { return State(t.word.Load() & states) }
 //
 // Kernel: schedule
 func (t *Task) Schedule() {
-	if t.kick != nil {
-		select {
-		case <-t.kick:
-			t.announced = false
-		case <-t.done:
-		}
-	} else {
-		t.parked.L = (*bed)(t)
-		t.parked.Wait()
-	}
+	t.parked.L = (*bed)(t)
+	t.parked.Wait()
 	at("awake")
 	t.settle()
 	t.SetState(Running)
@@ -212,13 +198,7 @@ func (t *Task) claim(mask State, flag uint32) bool {
 // unpark ends the sleep of a task that was claimed.
 func (t *Task) unpark() {
 	at("unpark")
-	if t.kick == nil {
-		t.parked.Signal()
-		return
-	}
-	// Never blocks: each sleep that was announced is undone once, and the
-	// sleeper takes what undid it before it announces another.
-	t.kick <- struct{}{}
+	t.parked.Signal()
 }
 
 // Wchan returns the name of the queue that the task sleeps on, or "" if it is
@@ -286,65 +266,4 @@ func (t *Task) Wait(q *Queue, cond func() bool) error {
 // Kernel: wait_event_interruptible_exclusive
 func (t *Task) WaitExclusive(q *Queue, cond func() bool) error {
 	return q.wait(t, nil, nil, true, cond)
-}
-
-// entry returns the entry for a wait.
-func (t *Task) entry(exclusive bool) *Entry {
-	e := &t.own
-	if t.waiting { // a condition that waits itself, though it should not
-		e = &Entry{kind: prepared}
-	}
-	e.Task, e.exclusive = t, exclusive
-	t.waiting = true
-	if t.parked.L == nil {
-		t.parked.L = (*bed)(t)
-	}
-	return e
-}
-
-// ended returns the error of a wait that has to end now, or nil. The wait is
-// one of a task of the caller's if there is no ctx.
-func ended(t *Task, ctx context.Context) error {
-	if ctx != nil {
-		return ContextErr(ctx)
-	}
-	if t.Interrupted() {
-		return errInterrupted
-	}
-	return nil
-}
-
-// The tasks of plain waits are pooled. In a pool they hold no channel and no
-// timer, so they may go from bubble to bubble. There are two pools because a
-// waker reads kick when it has claimed a task that has none, and only a channel
-// shows the race detector that it has done so before the task is used again.
-var unending, ending = taskPool(), taskPool()
-
-func taskPool() *sync.Pool { return &sync.Pool{New: func() any { return &Task{pooled: true} }} }
-
-// sleeper returns a task for one wait that ctx may end, and how it sleeps. If
-// it needs a channel, that is made here, on the waiter's goroutine, so that it
-// belongs to the waiter's bubble.
-func sleeper(ctx context.Context) (*Task, State) {
-	done := ctx.Done()
-	if done == nil {
-		return unending.Get().(*Task), Uninterruptible
-	}
-	t := ending.Get().(*Task)
-	t.done, t.kick = done, make(chan struct{}, 1)
-	return t, Interruptible
-}
-
-// free gives up a sleeper that is off its queues. If a signal may still be on
-// its way, nobody may have the sleeper again: it could be in another bubble
-// then, and must not be woken from here.
-func (t *Task) free() {
-	switch {
-	case !t.pooled || t.stray:
-	case t.kick == nil:
-		unending.Put(t)
-	default:
-		t.done, t.kick = nil, nil
-		ending.Put(t)
-	}
 }

@@ -3,7 +3,7 @@ package waitqueue
 import "context"
 
 // WaitAny is [Queue.Wait] on several queues at once: a wake-up of any of them
-// makes it test cond again. It allocates an [Entry] for each queue.
+// makes it test cond again. It allocates an [Entry] for each queue, and a channel.
 //
 // Kernel: poll_wait on several queues, as poll(2) does
 func WaitAny(ctx context.Context, cond func() bool, queues ...*Queue) error {
@@ -14,20 +14,19 @@ func WaitAny(ctx context.Context, cond func() bool, queues ...*Queue) error {
 	if err != nil {
 		return err
 	}
-	t, state := sleeper(ctx)
+	end, state := ctx.Done(), Interruptible
+	if end == nil {
+		state = Uninterruptible
+	}
+	wake := make(kick, 1)
 	entries := make([]Entry, len(queues))
 	for i := range entries { // once: wakers read what is on a queue
-		entries[i].Task, entries[i].kind = t, prepared
+		entries[i].kick, entries[i].state = wake, state
 	}
-	defer func() {
-		t.settle()
-		removeAll(queues, entries)
-		t.free()
-	}()
+	defer removeAll(queues, entries)
 	for {
 		if err = ContextErr(ctx); err == nil {
 			addAll(queues, entries)
-			t.announce(state)
 		} else {
 			removeAll(queues, entries)
 		}
@@ -37,17 +36,18 @@ func WaitAny(ctx context.Context, cond func() bool, queues ...*Queue) error {
 		if err != nil {
 			return err
 		}
-		t.Schedule()
+		select {
+		case <-wake:
+		case <-end:
+		}
+		at("awake")
 		if cond() {
 			return nil
 		}
 	}
 }
 
-// addAll puts on their queues those entries that are not there. The sleep is
-// announced only after that. Announced before, it could be undone by a wake-up
-// that takes an entry off, and be announced again for the next queue: the task
-// would sleep on too few.
+// addAll puts on their queues those entries that a wake-up took off.
 func addAll(queues []*Queue, entries []Entry) {
 	for i := range entries {
 		queues[i].add(&entries[i])

@@ -243,14 +243,18 @@ func (q *Queue) Wake(mask State, n int, key any) int {
 	if !q.occupied.Load() {
 		return 0
 	}
-	var few [4]*Task
+	var few [4]sleeper
 	q.mu.Lock()
-	woken, tasks := q.walk(mask, n, key, few[:0])
+	woken, sleepers := q.walk(mask, n, key, few[:0])
 	q.mu.Unlock()
 	// The goroutines are made ready without the lock: a thousand of them that
 	// run at once, and need it, would be in each other's way.
-	for _, t := range tasks {
-		t.unpark()
+	for _, s := range sleepers {
+		if s.task != nil {
+			s.task.unpark()
+		} else {
+			s.kick.unpark()
+		}
 	}
 	return woken
 }
@@ -270,12 +274,12 @@ func (q *Queue) Active() bool {
 	return q.head != nil
 }
 
-// walk wakes entries from the head on. It returns how many, and adds to tasks
-// those that have yet to be unparked. The caller holds q.mu.
-func (q *Queue) walk(mask State, n int, key any, tasks []*Task) (int, []*Task) {
+// walk wakes entries from the head on. It returns how many, and adds to
+// sleepers those that have yet to be unparked. The caller holds q.mu.
+func (q *Queue) walk(mask State, n int, key any, sleepers []sleeper) (int, []sleeper) {
 	if q.head == nil {
 		q.occupied.Store(false) // the next wake-up will not have to look
-		return 0, tasks
+		return 0, sleepers
 	}
 	woken := 0
 	var next *Entry
@@ -294,8 +298,8 @@ func (q *Queue) walk(mask State, n int, key any, tasks []*Task) (int, []*Task) {
 			continue // awake already, or not in mask: costs no budget
 		}
 		woken++
-		if claimed != nil {
-			tasks = append(tasks, claimed)
+		if claimed != (sleeper{}) {
+			sleepers = append(sleepers, claimed)
 		}
 		if exclusive {
 			if n--; n < 1 {
@@ -303,12 +307,12 @@ func (q *Queue) walk(mask State, n int, key any, tasks []*Task) (int, []*Task) {
 			}
 		}
 	}
-	return woken, tasks
+	return woken, sleepers
 }
 
-// wakeEntry wakes the task of e, or calls its Func. It returns the task if that
-// has yet to be unparked.
-func (q *Queue) wakeEntry(e *Entry, mask State, key any) (result int, claimed *Task) {
+// wakeEntry wakes who sleeps with e, or calls its Func. It returns the sleeper
+// if that has yet to be unparked.
+func (q *Queue) wakeEntry(e *Entry, mask State, key any) (result int, claimed sleeper) {
 	t := e.Task
 	switch {
 	case e.Func != nil:
@@ -316,9 +320,15 @@ func (q *Queue) wakeEntry(e *Entry, mask State, key any) (result int, claimed *T
 		if result > 0 && e.kind != added {
 			q.unlink(e)
 		}
-		return result, nil
+		return result, sleeper{}
+	case t == nil:
+		if e.state&mask == 0 {
+			return 0, sleeper{}
+		}
+		q.unlink(e)
+		return 1, sleeper{kick: e.kick}
 	case t.word.Load()&uint32(mask) == 0:
-		return 0, nil
+		return 0, sleeper{}
 	}
 	kind, before := e.kind, e.prev
 	flag := uint32(0)
@@ -330,13 +340,13 @@ func (q *Queue) wakeEntry(e *Entry, mask State, key any) (result int, claimed *T
 		q.unlink(e)
 	}
 	if t.claim(mask, flag) {
-		return 1, t
+		return 1, sleeper{task: t}
 	}
 	// Another waker was quicker, this moment. It is as if e had not been met.
 	if kind != added {
 		q.linkBehind(before, e)
 	}
-	return 0, nil
+	return 0, sleeper{}
 }
 
 // wait is what all waits on one queue share: for a task of the caller's if
@@ -353,17 +363,13 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 	if err != nil {
 		return err
 	}
-	state := Interruptible
-	if t == nil {
-		t, state = sleeper(ctx)
-	}
-	e := t.entry(exclusive)
+	e, end := entry(t, ctx, exclusive)
 	defer q.finish(e) // also when cond panics
 	for err == nil {
 		// Announce the sleep, test, sleep. The announcement comes before the
 		// test, so a waker that changes the state after the test finds the
 		// entry and undoes the sleep.
-		q.prepare(e, state)
+		q.prepare(e)
 		done := cond()
 		at("tested")
 		if done {
@@ -377,18 +383,20 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		if l != nil {
 			l.Unlock()
 		}
-		t.showWchan(q)
-		if t.kick == nil {
+		woken := true
+		if t := e.Task; t != nil {
+			t.showWchan(q)
 			t.parked.Wait() // as Schedule does, and then
 			at("awake")
+			e.off = e.kind == waiting && t.word.Load()&taken != 0
 			t.SetState(Running) // or a wake-up could pick it yet, for what it takes in this test
 		} else {
-			t.Schedule()
+			woken = e.sleep(end)
 		}
 		if l != nil {
 			l.Lock()
 		}
-		if cond() { // the usual end
+		if woken && cond() { // the usual end
 			return nil
 		}
 		err = ended(t, ctx)
@@ -397,7 +405,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 	// Off the queue first, then the last test. A waker that picked this task
 	// did so before, and its change is seen; a later one cannot see this task
 	// and picks another.
-	q.Remove(e)
+	q.leave(e)
 	done := cond()
 	at("tested")
 	if done {
