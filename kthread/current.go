@@ -2,7 +2,7 @@ package kthread
 
 import (
 	"context"
-	"syscall"
+	"runtime/pprof"
 	"time"
 
 	"github.com/kprim/kprim/waitqueue"
@@ -12,7 +12,13 @@ import (
 // use it, and only until the function returns.
 //
 // Kernel: current, in a kthread
-type Current struct{ t *Thread }
+type Current struct {
+	t *Thread
+
+	// The labels of the goroutine while it sleeps on the queue of this name.
+	wchan    string
+	sleeping context.Context
+}
 
 // Ready tells [Start] that the thread is set up. Later calls do nothing, and
 // so does the call in a thread that nobody waits for.
@@ -20,7 +26,9 @@ type Current struct{ t *Thread }
 // Kernel: init_kthread of the drivers that came before kthread_run
 func (cur *Current) Ready() {
 	cur.t.readied.Store(true)
-	cur.t.ready.open()
+	if cur.t.ready != nil {
+		cur.t.ready.open()
+	}
 }
 
 // ShouldStop reports whether the thread has been asked to stop. Once true, it
@@ -32,14 +40,12 @@ func (cur *Current) ShouldStop() bool { return cur.t.stop.Load() }
 // Wait blocks until cond returns true. It ends with [ErrStopped] when the
 // thread is asked to stop, and with an error that matches [syscall.EINTR]
 // while a signal is pending. A true condition beats both. See
-// [waitqueue.Queue.Wait] for what cond may do. It allocates nothing.
+// [waitqueue.Queue.Wait] for what cond may do. It allocates nothing, but for a
+// queue with a name, which becomes the goroutine's profiler label wchan.
 //
 // Kernel: wait_event_interruptible
 func (cur *Current) Wait(q *waitqueue.Queue, cond func() bool) error {
-	if cur.t.task.Wait(q, cond) != nil {
-		return cur.reason()
-	}
-	return nil
+	return cur.wait(q, false, cond)
 }
 
 // WaitExclusive is Wait for one who takes something: see
@@ -47,13 +53,38 @@ func (cur *Current) Wait(q *waitqueue.Queue, cond func() bool) error {
 //
 // Kernel: wait_event_interruptible_exclusive
 func (cur *Current) WaitExclusive(q *waitqueue.Queue, cond func() bool) error {
-	if cur.t.task.WaitExclusive(q, cond) != nil {
+	return cur.wait(q, true, cond)
+}
+func (cur *Current) wait(q *waitqueue.Queue, exclusive bool, cond func() bool) (err error) {
+	if cond() {
+		return nil // without a sleep that the labels would have to show
+	}
+	if q.Name != "" {
+		pprof.SetGoroutineLabels(cur.labels(q.Name))
+		defer pprof.SetGoroutineLabels(cur.t.label)
+	}
+	if exclusive {
+		err = cur.t.task.WaitExclusive(q, cond)
+	} else {
+		err = cur.t.task.Wait(q, cond)
+	}
+	if err != nil {
 		return cur.reason()
 	}
 	return nil
 }
 
-// Sleep returns nil when d has passed. It ends earlier as Wait does. A stray
+// labels returns the labels for a sleep on the queue of that name, which is
+// mostly the one of the last sleep.
+func (cur *Current) labels(wchan string) context.Context {
+	if cur.wchan != wchan {
+		cur.wchan, cur.sleeping = wchan, pprof.WithLabels(cur.t.label, pprof.Labels("wchan", wchan))
+	}
+	return cur.sleeping
+}
+
+// Sleep returns nil when d has passed. It ends earlier as Wait does, and with an
+// error that matches [syscall.EINTR] when the thread is asked to park. A stray
 // wake-up does not shorten it. If d is 0 or less, it returns nil at once, also
 // when a stop has been asked: a loop around it must ask for that itself.
 //
@@ -64,6 +95,10 @@ func (cur *Current) Sleep(d time.Duration) error {
 	task := &cur.t.task
 	for d > 0 {
 		task.SetState(waitqueue.Interruptible)
+		if cur.ShouldPark() {
+			task.SetState(waitqueue.Running)
+			return cur.reason()
+		}
 		d = task.ScheduleTimeout(d)
 		if d > 0 && task.Interrupted() {
 			return cur.reason()
@@ -77,7 +112,18 @@ func (cur *Current) Sleep(d time.Duration) error {
 // thread is asked to stop, or else when the thread has ended. It does not end
 // on signals, because a context cannot be un-cancelled. It carries no values of
 // the creator's, and the thread's name as a profiler label.
-func (cur *Current) Context() context.Context { return cur.t.ctx }
+func (cur *Current) Context() context.Context {
+	t := cur.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ctx == nil {
+		t.ctx, t.cancel = context.WithCancelCause(t.label)
+		if t.stop.Load() { // before its askStop could find the cancel
+			t.cancel(ErrStopped)
+		}
+	}
+	return t.ctx
+}
 
 // Task returns the thread as the wait queues see it, to write out a wait loop
 // step by step. Its interrupt says that a signal is pending or a stop asked: to
@@ -86,28 +132,13 @@ func (cur *Current) Context() context.Context { return cur.t.ctx }
 // Kernel: current
 func (cur *Current) Task() *waitqueue.Task { return &cur.t.task }
 
-// Allow lets the thread receive sig. A signal sent before that is lost. If the
-// number is not one of a signal, the error matches [syscall.EINVAL].
-//
-// Kernel: allow_signal
-func (cur *Current) Allow(sig syscall.Signal) error { return cur.t.signals.allow(sig) }
-
-// Pending reports whether a signal is pending, or a stop has been asked:
-// interruptible sleeps end at once then.
-//
-// Kernel: signal_pending
-func (cur *Current) Pending() bool { return cur.t.task.Interrupted() }
-
-// Flush drops all pending signals, so that the thread can sleep again. It does
-// not take back a stop.
-//
-// Kernel: flush_signals
-func (cur *Current) Flush() { cur.t.signals.flush() }
-
-// reason returns the error of a sleep that was interrupted.
+// reason returns the error of a sleep that was ended.
 func (cur *Current) reason() error {
-	if cur.ShouldStop() {
+	switch {
+	case cur.ShouldStop():
 		return ErrStopped
+	case cur.Pending():
+		return errSignal
 	}
-	return errSignal
+	return errParkAsked
 }

@@ -44,3 +44,27 @@ func (g *gate) wait(ctx context.Context) error {
 	}
 	return waitqueue.ContextErr(ctx)
 }
+
+// A reply is a gate with an answer. Only the first answer counts.
+type reply struct {
+	once sync.Once
+	done *gate
+	err  error // written once before done opens
+}
+
+func newReply() *reply { return &reply{done: newGate()} }
+
+func (r *reply) answer(err error) {
+	r.once.Do(func() {
+		r.err = err
+		r.done.open()
+	})
+}
+
+// wait blocks until there is an answer, and returns it, or until ctx has ended.
+func (r *reply) wait(ctx context.Context) error {
+	if err := r.done.wait(ctx); err != nil {
+		return err
+	}
+	return r.err
+}

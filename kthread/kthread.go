@@ -64,10 +64,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/pprof"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/kprim/kprim/waitqueue"
 )
@@ -85,24 +87,33 @@ var (
 )
 
 // A Thread is the handle of a thread. Its methods may be called from any
-// goroutine, but Stop, StopContext and Wait not from the thread itself, which
-// would wait for its own end.
+// goroutine. Those that wait for the thread answer the thread itself with an
+// error that matches [syscall.EDEADLK].
 //
 // Kernel: struct task_struct of a kthread, struct kthread
 type Thread struct {
+	pid   int
 	name  string
+	born  time.Time
 	fn    func(*Current) error
 	task  waitqueue.Task
-	begun sync.Once
+	begun atomic.Bool
+	label context.Context // of the goroutine, as package pprof wants it
+	ended func()          // if not nil, called at the end, whether fn ran or not
 
-	stop   atomic.Bool // set once, and never cleared
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	stop    atomic.Bool           // set once, and never cleared
+	parking atomic.Pointer[reply] // the request to park, or nil
 
-	signals signals
+	mu      sync.Mutex
+	allowed uint64                  // signals, a bit each; guarded by mu
+	pending uint64                  // likewise; guarded by mu
+	ctx     context.Context         // made when asked for; guarded by mu
+	cancel  context.CancelCauseFunc // of ctx; guarded by mu
+	exited  bool                    // guarded by mu
+	// Lock order: mu before the task's.
 
-	readied     atomic.Bool // the function called Ready; written before ready opens
-	ready, gone *gate
+	readied     atomic.Bool   // the function called Ready; written before ready opens
+	ready, gone *gate         // ready is nil if nobody waits for it
 	done        chan struct{} // closed after gone has opened
 	err         error         // written once before gone opens
 }
@@ -114,20 +125,25 @@ type Thread struct {
 //
 // Differs: cannot fail, as memory and a killed creator are no issue here.
 func Create(name string, fn func(*Current) error) *Thread {
+	t := newThread(name, fn)
+	runtime.AddCleanup(t, threads.remove, t.pid) // should it never run
+	return t
+}
+
+func newThread(name string, fn func(*Current) error) *Thread {
 	if fn == nil {
 		panic("kthread: a thread needs a function")
 	}
 	t := &Thread{
 		name:  name,
+		born:  time.Now(),
 		fn:    fn,
-		ready: newGate(),
+		label: pprof.WithLabels(context.Background(), pprof.Labels("kthread", name)),
 		gone:  newGate(),
 		done:  make(chan struct{}),
 	}
-	t.signals.task = &t.task
-	named := pprof.WithLabels(context.Background(), pprof.Labels("kthread", name))
-	t.ctx, t.cancel = context.WithCancelCause(named)
 	t.task.SetState(waitqueue.Uninterruptible)
+	threads.add(t)
 	return t
 }
 
@@ -138,7 +154,7 @@ func Create(name string, fn func(*Current) error) *Thread {
 //
 // Differs: kernel_thread has no handle, and no way to stop.
 func Run(name string, fn func(*Current) error) *Thread {
-	t := Create(name, fn)
+	t := newThread(name, fn)
 	t.WakeUp()
 	return t
 }
@@ -153,7 +169,9 @@ func Run(name string, fn func(*Current) error) *Thread {
 //
 // Kernel: start_kthread of the drivers that came before kthread_run
 func Start(ctx context.Context, name string, fn func(*Current) error) (*Thread, error) {
-	t := Run(name, fn)
+	t := newThread(name, fn)
+	t.ready = newGate()
+	t.WakeUp()
 	if err := t.ready.wait(ctx); err != nil {
 		t.askStop()
 		return t, err
@@ -167,21 +185,22 @@ func Start(ctx context.Context, name string, fn func(*Current) error) (*Thread, 
 	return nil, errNotReady
 }
 
-// Name returns the name that the thread was created with.
+// Name returns the name that the thread was created with. Where it is listed,
+// it is cut to 15 bytes: see [Info.Comm].
 //
 // Kernel: get_kthread_comm
-//
-// Differs: is not cut to 15 bytes.
 func (t *Thread) Name() string { return t.name }
 
 // WakeUp starts a thread that has not run yet, or wakes it from its sleep. It
 // reports whether it did either. The sleeps of [Current] test their condition
-// again and go on.
+// again and go on. A parked thread is not woken.
 //
 // Kernel: wake_up_process
 func (t *Thread) WakeUp() bool {
 	woken := t.task.WakeUp(waitqueue.Normal)
-	t.begun.Do(func() { go t.main() })
+	if !t.begun.Load() && t.begun.CompareAndSwap(false, true) {
+		go t.main()
+	}
 	return woken
 }
 
@@ -190,8 +209,10 @@ func (t *Thread) WakeUp() bool {
 // goroutines, also when the thread has ended: each call returns that error.
 //
 // If the thread has not run yet, its function is never called, and the error
-// matches [syscall.EINTR]. If its function called [runtime.Goexit], the error
-// says so.
+// matches [syscall.EINTR]. A parked thread is unparked; one that parked before
+// its first run calls its function, which finds that it should stop. If the
+// function called [runtime.Goexit], the error says so. Called by the thread
+// itself, Stop asks, and returns an error that matches [syscall.EDEADLK].
 //
 // Kernel: kthread_stop
 //
@@ -216,6 +237,9 @@ func (t *Thread) StopContext(ctx context.Context) error {
 //
 // Kernel: wait_for_completion on the thread's exit
 func (t *Thread) Wait(ctx context.Context) error {
+	if t.isCaller() {
+		return errDeadlock
+	}
 	if err := t.gone.wait(ctx); err != nil {
 		return err
 	}
@@ -232,8 +256,16 @@ func (t *Thread) Done() <-chan struct{} { return t.done }
 // find it clear, and go back to sleep for ever.
 func (t *Thread) askStop() {
 	t.stop.Store(true)
-	t.signals.stop()
-	t.cancel(ErrStopped)
+	at("stop flag is set")
+	t.mu.Lock()
+	t.task.Interrupt()
+	cancel := t.cancel
+	t.mu.Unlock()
+	if cancel != nil {
+		cancel(ErrStopped)
+	}
+	t.Unpark()
+	at("unparked for the stop")
 	t.WakeUp()
 }
 
@@ -256,19 +288,36 @@ func (t *Thread) main() {
 }
 
 func (t *Thread) run() error {
-	pprof.SetGoroutineLabels(t.ctx)
+	pprof.SetGoroutineLabels(t.label)
 	if t.stop.Load() {
 		return errNeverRan
 	}
-	return t.fn(&Current{t})
+	t.parkMe()
+	return t.fn(&Current{t: t})
 }
 
-// exit completes every handshake.
+// exit completes every handshake. Who asks for something from now on is told
+// that the thread is gone, and who asked before gets the answer here.
 func (t *Thread) exit() {
-	t.task.SetState(waitqueue.Running) // it never sleeps again, whatever it had announced
-	t.signals.exit()
-	t.cancel(nil)
-	t.ready.open()
+	t.task.SetState(waitqueue.Dead) // it never sleeps again, whatever it had announced
+	t.mu.Lock()
+	t.exited = true
+	cancel := t.cancel
+	t.mu.Unlock()
+	at("exited")
+	if p := t.parking.Swap(nil); p != nil {
+		p.answer(errParkExited)
+	}
+	if cancel != nil {
+		cancel(nil)
+	}
+	if t.ended != nil {
+		t.ended()
+	}
+	threads.remove(t.pid)
+	if t.ready != nil {
+		t.ready.open()
+	}
 	t.gone.open()
 	close(t.done)
 }

@@ -1,11 +1,10 @@
 package kthread
 
 import (
+	"errors"
 	"fmt"
-	"sync"
+	"math/bits"
 	"syscall"
-
-	"github.com/kprim/kprim/waitqueue"
 )
 
 // errSignal ends a sleep while a signal is pending.
@@ -19,42 +18,17 @@ const maxSignal = 64
 // and the result is nil all the same. A signal that is pending already is not
 // counted twice. Signal 0 only asks whether the thread is there.
 //
-// The error matches [syscall.EINVAL] if the number is not one of a signal, and
+// The error matches [syscall.EINVAL] if the number is not one of a signal,
+// [errors.ErrUnsupported] if this system has no signal of that name, and
 // [syscall.ESRCH] if the thread is gone.
 //
 // Kernel: send_sig, kill_proc
 //
 // Differs: kill_proc names the thread by its pid. What was sent before Allow is lost, as for kthreads; threads made by daemonize had it blocked, and got it later.
-func (t *Thread) Signal(sig syscall.Signal) error { return t.signals.send(sig) }
-
-// signals is what a thread allows and what is pending, a bit a signal.
-type signals struct {
-	task *waitqueue.Task // written before the thread is shared
-
-	mu      sync.Mutex
-	allowed uint64 // guarded by mu
-	pending uint64 // guarded by mu
-	stopped bool   // a pseudo-signal that flush does not clear; guarded by mu
-	exited  bool   // guarded by mu
-
-	// Lock order: signals.mu before the task's.
-}
-
-func (s *signals) allow(sig syscall.Signal) error {
-	bit, err := sigmask(sig)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.allowed |= bit
-	return nil
-}
-
-func (s *signals) send(sig syscall.Signal) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.exited {
+func (t *Thread) Signal(sig syscall.Signal) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.exited {
 		return fmt.Errorf("kthread: signal %d: the thread is gone: %w", int(sig), syscall.ESRCH)
 	}
 	if sig == 0 {
@@ -64,38 +38,94 @@ func (s *signals) send(sig syscall.Signal) error {
 	if err != nil {
 		return err
 	}
-	if s.allowed&bit != 0 {
-		s.pending |= bit
-		s.task.Interrupt()
+	if t.allowed&bit != 0 {
+		t.pending |= bit
+		t.task.Interrupt()
 	}
 	return nil
 }
 
-// flush clears the interrupt under the lock that guards its reasons. Without
-// it a stop or a signal that comes between the two would be wiped out.
-func (s *signals) flush() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending = 0
-	if !s.stopped {
-		s.task.ClearInterrupt()
+// Allow lets the thread receive sig. A signal sent before that is lost. SIGKILL
+// is a signal like the others: the thread has to end by itself. The errors are
+// those of [Thread.Signal].
+//
+// Kernel: allow_signal
+func (cur *Current) Allow(sig syscall.Signal) error {
+	bit, err := sigmask(sig)
+	if err != nil {
+		return err
+	}
+	t := cur.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.allowed |= bit
+	return nil
+}
+
+// Disallow undoes Allow, and drops sig if it is pending.
+//
+// Kernel: disallow_signal
+func (cur *Current) Disallow(sig syscall.Signal) error {
+	bit, err := sigmask(sig)
+	if err != nil {
+		return err
+	}
+	t := cur.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.allowed &^= bit
+	t.drop(bit)
+	return nil
+}
+
+// Pending reports whether a signal is pending, or a stop has been asked:
+// interruptible sleeps end at once then.
+//
+// Kernel: signal_pending
+func (cur *Current) Pending() bool { return cur.t.task.Interrupted() }
+
+// Dequeue takes the pending signal with the lowest number and returns it, or 0
+// if none is pending. When the last one has been taken the thread can sleep
+// again, unless it has been asked to stop.
+//
+// Kernel: kernel_dequeue_signal
+func (cur *Current) Dequeue() syscall.Signal {
+	t := cur.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.pending == 0 {
+		return 0
+	}
+	sig := bits.TrailingZeros64(t.pending) + 1
+	t.drop(1 << (sig - 1))
+	return syscall.Signal(sig)
+}
+
+// Flush drops all pending signals, so that the thread can sleep again. It does
+// not take back a stop.
+//
+// Kernel: flush_signals
+func (cur *Current) Flush() {
+	t := cur.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.drop(t.pending)
+}
+
+// drop clears signals, and the interrupt if no reason for it is left. That is
+// done under the lock that guards the reasons: without it, a stop or a signal
+// that comes between the two would be wiped out. The caller holds t.mu.
+func (t *Thread) drop(bits uint64) {
+	t.pending &^= bits
+	if t.pending == 0 && !t.stop.Load() {
+		t.task.ClearInterrupt()
 	}
 }
 
-func (s *signals) stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopped = true
-	s.task.Interrupt()
-}
-
-func (s *signals) exit() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.exited = true
-}
-
 func sigmask(sig syscall.Signal) (uint64, error) {
+	if sig < 0 {
+		return 0, fmt.Errorf("kthread: this system has no such signal: %w, %w", syscall.EINVAL, errors.ErrUnsupported)
+	}
 	if sig < 1 || sig > maxSignal {
 		return 0, fmt.Errorf("kthread: no signal has the number %d: %w", int(sig), syscall.EINVAL)
 	}

@@ -9,24 +9,30 @@ import (
 // A State says whether a task runs or how it sleeps. States are bits, so that
 // a set of them is a mask. The zero value is Running.
 //
-// Kernel: TASK_RUNNING, TASK_INTERRUPTIBLE, TASK_UNINTERRUPTIBLE, TASK_NORMAL
+// Kernel: TASK_RUNNING, TASK_INTERRUPTIBLE, TASK_UNINTERRUPTIBLE, TASK_PARKED, TASK_DEAD, TASK_NORMAL
 type State uint32
 
 const (
 	Running         State = 0      // awake
 	Interruptible   State = 1 << 0 // an interrupt ends the sleep
 	Uninterruptible State = 1 << 1 // only a wake-up ends it
+	Parked          State = 1 << 6 // only a wake-up that names it does, see package kthread
+	Dead            State = 1 << 7 // does not run any more
 
 	Normal = Interruptible | Uninterruptible // the mask of an ordinary wake-up
 )
 
-// String returns the letter that ps(1) shows for s: R, S or D.
+// String returns the letter that ps(1) shows for s: R, S, D, P or X.
 func (s State) String() string {
 	switch s {
 	case Running:
 		return "R"
 	case Interruptible:
 		return "S"
+	case Parked:
+		return "P"
+	case Dead:
+		return "X"
 	}
 	return "D"
 }
@@ -42,7 +48,7 @@ func (s State) String() string {
 type Task struct {
 	Name string // for those who look; set it before the first use, if at all
 
-	word   atomic.Uint32 // a State, and the flags below
+	word   atomic.Uint64 // a State, the flags below, and how often it was woken
 	parked sync.Cond     // the place to sleep; L is the task itself, as a bed
 
 	// Of the task's own goroutine only.
@@ -67,15 +73,18 @@ func at(point string) {
 	}
 }
 
-// The flags of a task's word.
+// The parts of a task's word.
 const (
+	states      = 1<<30 - 1
 	taken       = 1 << 30 // who claimed it has taken the entry of its wait off the queue
 	interrupted = 1 << 31
-	states      = taken - 1
+	wakeUp      = 1 << 32 // the rest is a count of these
+
+	kept uint64 = -wakeUp&(1<<64-1) | interrupted // by whoever changes the state
 )
 
 // sleeps reports whether a task with this word has to sleep on.
-func sleeps(word uint32) bool {
+func sleeps(word uint64) bool {
 	s := State(word & states)
 	return s != Running && !(word&interrupted != 0 && s&Interruptible != 0)
 }
@@ -88,7 +97,7 @@ func sleeps(word uint32) bool {
 func (t *Task) SetState(s State) {
 	for {
 		w := t.word.Load()
-		if State(w&states) == s || t.word.CompareAndSwap(w, w&interrupted|uint32(s)&states) {
+		if State(w&states) == s || t.word.CompareAndSwap(w, w&kept|uint64(s)&states) {
 			return
 		}
 	}
@@ -99,6 +108,14 @@ func (t *Task) SetState(s State) {
 //
 // Kernel: task_struct.__state, task_state_to_char
 func (t *Task) State() State { return State(t.word.Load() & states) }
+
+// WakeUps returns how often the task was woken, modulo 1<<32. It is counted in
+// the word that a waker has to change anyway.
+//
+// Kernel: task_struct.nvcsw, voluntary_ctxt_switches
+//
+// Differs: counts wake-ups, not the sleeps that they ended.
+func (t *Task) WakeUps() uint32 { return uint32(t.word.Load() / wakeUp) }
 
 // Schedule sleeps until the task is Running, and returns with it Running. It
 // returns at once if the task is not about to sleep, and if the announced
@@ -144,7 +161,7 @@ func (t *Task) settle() {
 	for t.announced {
 		w := t.word.Load()
 		t.stray = t.stray || State(w&states) == Running
-		t.announced = State(w&states) != Running && !t.word.CompareAndSwap(w, w&interrupted)
+		t.announced = State(w&states) != Running && !t.word.CompareAndSwap(w, w&kept)
 	}
 }
 
@@ -183,13 +200,13 @@ func (t *Task) WakeUp(mask State) bool {
 
 // claim sets the task Running, with the given flag, if it is in a state of
 // mask. Whoever claims a task has to unpark it.
-func (t *Task) claim(mask State, flag uint32) bool {
+func (t *Task) claim(mask State, flag uint64) bool {
 	for {
 		w := t.word.Load()
-		if w&uint32(mask) == 0 {
+		if w&uint64(mask) == 0 {
 			return false
 		}
-		if t.word.CompareAndSwap(w, w&interrupted|flag) {
+		if t.word.CompareAndSwap(w, w&kept+wakeUp|flag) {
 			return true
 		}
 	}
@@ -244,7 +261,7 @@ func (t *Task) Interrupt() {
 // call, or it wipes out a reason that has just come.
 //
 // Kernel: clear_thread_flag(TIF_SIGPENDING), recalc_sigpending
-func (t *Task) ClearInterrupt() { t.word.And(^uint32(interrupted)) }
+func (t *Task) ClearInterrupt() { t.word.And(^uint64(interrupted)) }
 
 // Interrupted reports whether an interrupt is set.
 //

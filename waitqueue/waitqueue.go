@@ -327,11 +327,11 @@ func (q *Queue) wakeEntry(e *Entry, mask State, key any) (result int, claimed sl
 		}
 		q.unlink(e)
 		return 1, sleeper{kick: e.kick}
-	case t.word.Load()&uint32(mask) == 0:
+	case t.word.Load()&uint64(mask) == 0:
 		return 0, sleeper{}
 	}
 	kind, before := e.kind, e.prev
-	flag := uint32(0)
+	flag := uint64(0)
 	if kind == waiting {
 		flag = taken
 	}

@@ -1,0 +1,144 @@
+package kthread
+
+import (
+	"container/list"
+	"context"
+	"time"
+)
+
+// A DelayedWork is a [Work] that a worker gets some time after it was asked to
+// run it. Until then its timer is armed, which counts as pending. Set Func and
+// leave the rest zero. It must not be copied after first use.
+//
+// Kernel: struct kthread_delayed_work, DEFINE_KTHREAD_DELAYED_WORK, kthread_init_delayed_work
+type DelayedWork struct {
+	Func func() // as in Work
+
+	work  Work
+	timer *time.Timer // armed, or nil; guarded by the worker's mu
+	armed int         // which timer counts: one that is stopped may fire yet; guarded likewise
+}
+
+// QueueDelayed is [Worker.Queue] after a delay; at once if that is 0 or less.
+//
+// Kernel: kthread_queue_delayed_work
+func (w *Worker) QueueDelayed(d *DelayedWork, delay time.Duration) bool {
+	w.ownDelayed(d)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if d.timer != nil || !w.free(&d.work) {
+		return false
+	}
+	w.arm(d, delay)
+	return true
+}
+
+// ModDelayed is QueueDelayed that takes back what was asked before: d is run
+// after this delay, and not after the former. It reports whether d was pending.
+// If a [DelayedWork.CancelSync] waits for d to end, that wins: ModDelayed queues
+// nothing and returns true.
+//
+// Kernel: kthread_mod_delayed_work
+func (w *Worker) ModDelayed(d *DelayedWork, delay time.Duration) (wasPending bool) {
+	w.ownDelayed(d)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if d.work.cancels > 0 {
+		return true
+	}
+	wasPending = w.takeBack(d)
+	if w.free(&d.work) {
+		w.arm(d, delay)
+	}
+	return wasPending
+}
+
+// Flush is [Work.Flush]. If the time has not come yet, d is queued at once.
+//
+// Kernel: flush_delayed_work
+//
+// Differs: kthread workers lack it, and kthread_flush_work on an armed delayed work hangs.
+func (d *DelayedWork) Flush(ctx context.Context) error {
+	w := d.work.worker.Load()
+	if w == nil {
+		return nil
+	}
+	w.mu.Lock()
+	if w.disarm(d) {
+		w.arm(d, 0)
+	}
+	w.mu.Unlock()
+	return d.work.Flush(ctx)
+}
+
+// CancelSync is [Work.CancelSync]. A timer that is armed counts as pending.
+//
+// Kernel: kthread_cancel_delayed_work_sync
+func (d *DelayedWork) CancelSync(ctx context.Context) (wasPending bool, err error) {
+	w := d.work.worker.Load()
+	if w == nil {
+		return false, nil
+	}
+	err = w.wait(ctx, func(b *Work) *list.Element {
+		wasPending = w.takeBack(d)
+		return w.block(&d.work, b)
+	})
+	return wasPending, err
+}
+
+func (w *Worker) ownDelayed(d *DelayedWork) {
+	w.mu.Lock()
+	d.work.Func = d.Func
+	w.mu.Unlock()
+	w.own(&d.work)
+}
+
+// arm queues d when the delay has passed. The caller holds w.mu, and d is free.
+func (w *Worker) arm(d *DelayedWork, delay time.Duration) {
+	if delay <= 0 {
+		d.work.pending = w.works.PushBack(&d.work)
+		w.wakeUp()
+		return
+	}
+	d.armed++
+	armed := d.armed
+	d.timer = time.AfterFunc(delay, func() { w.fire(d, armed) })
+}
+
+// disarm stops the timer, and reports whether it was armed. The caller holds
+// w.mu.
+func (w *Worker) disarm(d *DelayedWork) bool {
+	if d.timer == nil {
+		return false
+	}
+	d.timer.Stop()
+	d.timer = nil
+	return true
+}
+
+// takeBack makes d one that is not pending, and reports whether it was. The
+// caller holds w.mu.
+func (w *Worker) takeBack(d *DelayedWork) bool {
+	if d.work.pending != nil {
+		w.remove(&d.work)
+		return true
+	}
+	return w.disarm(d)
+}
+
+// fire is the timer. It may come when it has been stopped, and even when another
+// has been armed in its place.
+func (w *Worker) fire(d *DelayedWork, armed int) {
+	w.mu.Lock()
+	due := d.timer != nil && d.armed == armed
+	if due {
+		d.timer = nil
+		if due = w.free(&d.work); due {
+			d.work.pending = w.works.PushBack(&d.work)
+		}
+	}
+	w.mu.Unlock()
+	if due {
+		w.wakeUp()
+	}
+}

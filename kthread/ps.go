@@ -1,0 +1,129 @@
+package kthread
+
+import (
+	"cmp"
+	"fmt"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+	"weak"
+
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// threads lists the threads that are not gone. It holds them weakly: one that
+// is stuck for ever must look to a leak detector as if there were no list.
+var threads = registry{all: map[int]weak.Pointer[Thread]{}}
+
+// profile has the stacks that created them, by pid. See [pprof.Lookup].
+var profile = pprof.NewProfile("kthread")
+
+type registry struct {
+	mu   sync.Mutex
+	last int // pid
+	all  map[int]weak.Pointer[Thread]
+}
+
+// add gives t a pid. The stack of the profile begins at the caller of Create,
+// Run, or Start.
+func (r *registry) add(t *Thread) {
+	r.mu.Lock()
+	r.last++
+	t.pid = r.last
+	r.all[t.pid] = weak.Make(t)
+	r.mu.Unlock()
+	profile.Add(t.pid, 3)
+}
+
+func (r *registry) remove(pid int) {
+	profile.Remove(pid)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.all, pid)
+}
+
+// live returns the threads that are there.
+func (r *registry) live() (live []*Thread) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, weak := range r.all {
+		if t := weak.Value(); t != nil {
+			live = append(live, t)
+		}
+	}
+	return live
+}
+
+// Info says what a thread does at one moment.
+//
+// Kernel: /proc/PID/stat, /proc/PID/wchan
+type Info struct {
+	Pid     int // counts from 1 in the order of creation; no process has it
+	State   waitqueue.State
+	Wchan   string        // the name of the queue that it sleeps on, or ""
+	Age     time.Duration // since it was created
+	WakeUps uint32        // how often it was woken
+	Name    string
+}
+
+// Comm returns the name cut to 15 bytes, or fewer rather than a part of a
+// character.
+//
+// Kernel: task_struct.comm, TASK_COMM_LEN
+func (i Info) Comm() string {
+	const most = 15
+	if len(i.Name) <= most {
+		return i.Name
+	}
+	n := most
+	for n > 0 && !utf8.RuneStart(i.Name[n]) {
+		n--
+	}
+	return i.Name[:n]
+}
+
+// Info returns what the thread does now. Like all that is seen from outside, it
+// is stale when it is returned, unless something keeps the thread asleep.
+//
+// Kernel: task_state_to_char, get_wchan
+func (t *Thread) Info() Info {
+	return Info{
+		Pid:     t.pid,
+		State:   t.task.State(),
+		Wchan:   t.task.Wchan(),
+		Age:     max(0, time.Since(t.born)),
+		WakeUps: t.task.WakeUps(),
+		Name:    t.name,
+	}
+}
+
+// Infos is a list of threads. Printed, it is a table like that of ps(1).
+type Infos []Info
+
+// Tasks returns the threads that are not gone, by pid: those that run, sleep,
+// and have not run yet. It does not keep them alive.
+//
+// Kernel: for_each_process, ps(1)
+func Tasks() Infos {
+	infos := Infos{}
+	for _, t := range threads.live() {
+		infos = append(infos, t.Info())
+	}
+	slices.SortFunc(infos, func(a, b Info) int { return cmp.Compare(a.Pid, b.Pid) })
+	return infos
+}
+
+// String returns a line for each thread, below a line of headings. The names
+// are in brackets, as ps(1) shows kernel threads, and cut to 15 bytes.
+func (infos Infos) String() string {
+	var text strings.Builder
+	text.WriteString("  PID S ELAPSED WAKE-UPS WCHAN           COMMAND\n")
+	for _, i := range infos {
+		wchan := cmp.Or(i.Wchan, "-")
+		fmt.Fprintf(&text, "%5d %s %7v %8d %-15s [%s]\n", i.Pid, i.State, i.Age.Truncate(time.Second), i.WakeUps, wchan, i.Comm())
+	}
+	return text.String()
+}

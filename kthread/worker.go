@@ -1,0 +1,334 @@
+package kthread
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/kprim/kprim/waitqueue"
+)
+
+var errWorkerGone = fmt.Errorf("kthread: the worker is gone: %w", syscall.ESRCH)
+
+// A Worker is a thread that runs works, one at a time, in the order in which
+// they were queued. Make it with [CreateWorker] or [RunWorker].
+//
+// Stopping its thread drops the works that have not begun; [Worker.Destroy]
+// runs them first. Parking it holds them back. Works that are queued when the
+// worker is gone are refused.
+//
+// Kernel: struct kthread_worker
+type Worker struct {
+	thread *Thread
+	queue  waitqueue.Queue
+
+	mu      sync.Mutex
+	works   list.List // of *Work, those that are pending; guarded by mu
+	current *Work     // whose function runs; guarded by mu
+	gone    bool      // guarded by mu
+	// Lock order: mu before the queue's and the thread's.
+}
+
+// A Work is a function that a [Worker] runs once each time it is queued. It is
+// pending from then until its run begins, and can be queued anew while it runs.
+// It never runs twice at once. A Work belongs to the worker that it was first
+// queued on; using it with another one panics. Set Func and leave the rest
+// zero. It must not be copied after first use.
+//
+// Kernel: struct kthread_work, DEFINE_KTHREAD_WORK, kthread_init_work
+type Work struct {
+	_ sync.Mutex // has vet report copies
+
+	// Func is what the worker runs. It may queue works, its own too. If it
+	// panics, the program ends, as with any goroutine.
+	//
+	// Kernel: kthread_work_func_t
+	Func func()
+
+	worker  atomic.Pointer[Worker] // set once
+	pending *list.Element          // in worker.works, or nil; guarded by worker.mu
+	cancels int                    // how many CancelSync wait for its end; guarded by worker.mu
+
+	// Of a barrier, which is a work that only marks a place: who waits until
+	// its turn comes, and the answer if it never does.
+	barrier *reply
+	dropped error
+	unblock func() // if not nil, called with worker.mu held when nobody waits any more
+}
+
+// CreateWorker makes a worker whose thread does not run yet. The first work
+// that is queued starts it.
+//
+// Kernel: kthread_create_worker
+func CreateWorker(name string) *Worker {
+	w := &Worker{queue: waitqueue.Queue{Name: "worker"}}
+	w.thread = Create(name, w.main)
+	w.thread.ended = w.exit
+	return w
+}
+
+// RunWorker makes a worker and lets its thread run.
+//
+// Kernel: kthread_run_worker
+func RunWorker(name string) *Worker {
+	w := CreateWorker(name)
+	w.thread.WakeUp()
+	return w
+}
+
+// Thread returns the thread of the worker, to park or stop it.
+//
+// Kernel: kthread_worker.task
+func (w *Worker) Thread() *Thread { return w.thread }
+
+// main runs works until the thread is asked to stop.
+//
+// Kernel: kthread_worker_fn
+func (w *Worker) main(cur *Current) error {
+	var k *Work
+	due := func() bool {
+		if cur.ShouldStop() || cur.ShouldPark() {
+			return true
+		}
+		k = w.next()
+		return k != nil
+	}
+	for {
+		k = nil
+		_ = cur.Wait(&w.queue, due) // a stop makes due true
+		switch {
+		case k != nil:
+			k.Func()
+			w.finished()
+		case cur.ShouldStop():
+			return nil
+		default:
+			cur.ParkMe()
+		}
+	}
+}
+
+// next takes the first work and makes it the current one.
+func (w *Worker) next() *Work {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	first := w.works.Front()
+	if first == nil {
+		return nil
+	}
+	w.current = first.Value.(*Work)
+	w.remove(w.current)
+	return w.current
+}
+
+func (w *Worker) finished() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.current = nil
+}
+
+// exit drops what is pending, so that nobody waits for it.
+func (w *Worker) exit() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gone = true
+	w.current = nil
+	for e := w.works.Front(); e != nil; e = w.works.Front() {
+		k := e.Value.(*Work)
+		w.remove(k)
+		if k.barrier != nil {
+			k.barrier.answer(k.dropped)
+		}
+	}
+}
+
+// remove makes a pending work one that is not. The caller holds w.mu.
+func (w *Worker) remove(k *Work) {
+	w.works.Remove(k.pending)
+	k.pending = nil
+}
+
+// own binds the work to the worker.
+func (w *Worker) own(k *Work) {
+	if k.Func == nil {
+		panic("kthread: a work needs a function")
+	}
+	if !k.worker.CompareAndSwap(nil, w) && k.worker.Load() != w {
+		panic("kthread: a work can be used with one worker only")
+	}
+}
+
+// Queue has the worker run k, behind what is pending already. It reports
+// whether it did: false if k is pending, if a [Work.CancelSync] waits for it to
+// end, or if the worker is gone. It does not block. The work sees what happened
+// before the call.
+//
+// Kernel: kthread_queue_work
+func (w *Worker) Queue(k *Work) bool {
+	w.own(k)
+	w.mu.Lock()
+	queued := w.free(k)
+	if queued {
+		k.pending = w.works.PushBack(k)
+	}
+	w.mu.Unlock()
+	if queued {
+		w.wakeUp()
+	}
+	return queued
+}
+
+// wakeUp has the thread look for works. It may not have run yet.
+func (w *Worker) wakeUp() {
+	w.queue.WakeUp()
+	if !w.thread.begun.Load() {
+		w.thread.WakeUp()
+	}
+}
+
+// free reports whether k can be queued. The caller holds w.mu.
+func (w *Worker) free(k *Work) bool { return !w.gone && k.pending == nil && k.cancels == 0 }
+
+// Flush waits until everything has run that is pending or running now. What is
+// queued later is not waited for. Called from a work of this worker it would
+// wait for itself: the error matches [syscall.EDEADLK] then, if there is
+// anything to wait for, and nothing is waited for. If the worker is stopped
+// before all has run, the error matches [syscall.ESRCH]. If ctx ends, it is that
+// of [waitqueue.ContextErr].
+//
+// Kernel: kthread_flush_worker
+//
+// Differs: the kernel waits for itself for ever.
+func (w *Worker) Flush(ctx context.Context) error {
+	return w.wait(ctx, func(b *Work) *list.Element {
+		if w.current == nil && w.works.Len() == 0 {
+			return nil
+		}
+		b.dropped = errWorkerGone
+		return w.works.PushBack(b)
+	})
+}
+
+// Flush waits until k has run, if it is pending, or until its run is over. One
+// that is neither is not waited for. Later works are not waited for, nor later
+// runs of a work that queues itself. The errors are those of [Worker.Flush].
+//
+// Kernel: kthread_flush_work
+func (k *Work) Flush(ctx context.Context) error {
+	w := k.worker.Load()
+	if w == nil {
+		return nil
+	}
+	return w.wait(ctx, func(b *Work) *list.Element {
+		switch {
+		case k.pending != nil:
+			b.dropped = errWorkerGone
+			return w.works.InsertAfter(b, k.pending)
+		case w.current == k:
+			return w.works.PushFront(b)
+		}
+		return nil
+	})
+}
+
+// CancelSync sees to it that k is neither pending nor running. It takes k off
+// the works that are pending, and reports whether it was one, and waits for the
+// end of a run. Until then k cannot be queued, so a work that queues itself
+// comes to its end. Afterwards it can be queued anew.
+//
+// Called by the work itself it takes the work off, and returns an error that
+// matches [syscall.EDEADLK]. If ctx ends before the run, the error is that of
+// [waitqueue.ContextErr], and k can be queued again.
+//
+// Kernel: kthread_cancel_work_sync
+//
+// Differs: the kernel waits for itself for ever.
+func (k *Work) CancelSync(ctx context.Context) (wasPending bool, err error) {
+	w := k.worker.Load()
+	if w == nil {
+		return false, nil
+	}
+	err = w.wait(ctx, func(b *Work) *list.Element {
+		if wasPending = k.pending != nil; wasPending {
+			w.remove(k)
+		}
+		return w.block(k, b)
+	})
+	return wasPending, err
+}
+
+// block has b wait for the end of k's run, if it runs, and keeps k from being
+// queued until b has an answer or is given up. The caller holds w.mu.
+func (w *Worker) block(k, b *Work) *list.Element {
+	if w.current != k {
+		return nil
+	}
+	k.cancels++
+	b.unblock = func() { k.cancels-- }
+	return w.works.PushFront(b)
+}
+
+// wait has place put a work where its turn comes when the wait is over, or
+// return nil if there is nothing to wait for, and waits for that. place is
+// called with w.mu held.
+func (w *Worker) wait(ctx context.Context, place func(barrier *Work) *list.Element) error {
+	r := newReply()
+	b := &Work{barrier: r, Func: func() { r.answer(nil) }}
+	inside := w.isCaller()
+	w.mu.Lock()
+	b.pending = place(b)
+	if b.pending == nil {
+		w.mu.Unlock()
+		return nil
+	}
+	if inside {
+		w.remove(b)
+		w.unblock(b)
+		w.mu.Unlock()
+		return errDeadlock
+	}
+	w.mu.Unlock()
+	err := r.wait(ctx)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unblock(b)
+	return err
+}
+
+func (w *Worker) unblock(b *Work) {
+	if b.unblock != nil {
+		b.unblock()
+	}
+}
+
+// isCaller reports whether a work of this worker called.
+func (w *Worker) isCaller() bool {
+	w.mu.Lock()
+	running := w.current != nil
+	w.mu.Unlock()
+	return running && w.thread.isCaller()
+}
+
+// Destroy waits until everything has run that is pending or running now, and
+// stops the thread. What is queued meanwhile may be dropped, as are delayed
+// works whose time has not come: cancel these before. The errors are those of
+// [Worker.Flush]; if there is one, the worker lives on.
+//
+// Kernel: kthread_destroy_worker
+func (w *Worker) Destroy(ctx context.Context) error {
+	if w.isCaller() {
+		return errDeadlock
+	}
+	if err := w.Flush(ctx); err != nil {
+		return err
+	}
+	err := w.thread.StopContext(ctx)
+	if errors.Is(err, errNeverRan) {
+		return nil
+	}
+	return err
+}
