@@ -9,68 +9,40 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/kprim/kprim/internal/paired"
 	"github.com/kprim/kprim/waitqueue"
 )
-
-// A contest is a benchmark of several ways to do one thing. Each way does it n
-// times.
-type contest struct {
-	name string
-	ways []way
-}
-
-type way struct {
-	name        string
-	run         func(n int)
-	open, close func() // if not nil, what comes before the first run and after the last
-}
-
-// bench runs a contest as an ordinary benchmark, one way after the other.
-func (c contest) bench(b *testing.B) {
-	for _, w := range c.ways {
-		if w.open != nil {
-			w.open()
-		}
-		b.Run(w.name, func(b *testing.B) {
-			b.ReportAllocs()
-			w.run(b.N)
-		})
-		if w.close != nil {
-			w.close()
-		}
-	}
-}
 
 var (
 	herds  = []int{1, 10, 1000, 100000}
 	crowds = []int{10, 1000, 100000, 1000000}
 )
 
-func BenchmarkPingPong(b *testing.B)   { pingPong().bench(b) }
-func BenchmarkWakeNobody(b *testing.B) { wakeNobody().bench(b) }
+func BenchmarkPingPong(b *testing.B)   { pingPong().Bench(b) }
+func BenchmarkWakeNobody(b *testing.B) { wakeNobody().Bench(b) }
 
 func BenchmarkWakeAll(b *testing.B) {
 	for _, size := range herds {
 		c := wakeAll(size)
-		for i := range c.ways {
-			c.ways[i].name += fmt.Sprintf("-%d", size)
+		for i := range c.Ways {
+			c.Ways[i].Name += fmt.Sprintf("-%d", size)
 		}
-		c.bench(b)
+		c.Bench(b)
 	}
 }
 
 func BenchmarkCancelOne(b *testing.B) {
 	for _, size := range crowds {
-		b.Run(fmt.Sprint(size), cancelOne(size).bench)
+		b.Run(fmt.Sprint(size), cancelOne(size).Bench)
 	}
 }
 
 // pingPong is two goroutines that wait for each other: two waits and two wakes.
-func pingPong() contest {
+func pingPong() paired.Contest {
 	ctx := unending()
 	background := context.Background()
-	return contest{"PingPong", []way{
-		{"sync.Cond", func(n int) {
+	return paired.Contest{Name: "PingPong", Ways: []paired.Way{
+		{Name: "sync.Cond", Run: func(n int) {
 			var mu sync.Mutex
 			c, turn := sync.NewCond(&mu), 0
 			both(func(me int) {
@@ -84,8 +56,8 @@ func pingPong() contest {
 					mu.Unlock()
 				}
 			})
-		}, nil, nil},
-		{"task", func(n int) {
+		}},
+		{Name: "task", Run: func(n int) {
 			var q waitqueue.Queue
 			var turn atomic.Int64
 			both(func(me int) {
@@ -97,10 +69,10 @@ func pingPong() contest {
 					q.WakeUp()
 				}
 			})
-		}, nil, nil},
-		{"background", func(n int) { queueTurns(background, n) }, nil, nil},
-		{"ctx", func(n int) { queueTurns(ctx, n) }, nil, nil},
-		{"WaitLocked", func(n int) {
+		}},
+		{Name: "background", Run: func(n int) { queueTurns(background, n) }},
+		{Name: "ctx", Run: func(n int) { queueTurns(ctx, n) }},
+		{Name: "WaitLocked", Run: func(n int) {
 			var q waitqueue.Queue
 			var mu sync.Mutex
 			turn := 0
@@ -114,10 +86,10 @@ func pingPong() contest {
 					q.WakeUp()
 				}
 			})
-		}, nil, nil},
-		{"Cond-background", func(n int) { condTurns(background, n) }, nil, nil},
-		{"Cond-ctx", func(n int) { condTurns(ctx, n) }, nil, nil},
-		{"channel", func(n int) {
+		}},
+		{Name: "Cond-background", Run: func(n int) { condTurns(background, n) }},
+		{Name: "Cond-ctx", Run: func(n int) { condTurns(ctx, n) }},
+		{Name: "channel", Run: func(n int) {
 			pair := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
 			both(func(me int) {
 				for range n {
@@ -130,8 +102,8 @@ func pingPong() contest {
 					}
 				}
 			})
-		}, nil, nil},
-		{"channel-list-select", func(n int) {
+		}},
+		{Name: "channel-list-select", Run: func(n int) {
 			var c listCond
 			turn := 0
 			both(func(me int) {
@@ -145,8 +117,8 @@ func pingPong() contest {
 					c.L.Unlock()
 				}
 			})
-		}, nil, nil},
-		{"channel-slice-select", func(n int) {
+		}},
+		{Name: "channel-slice-select", Run: func(n int) {
 			var c sliceCond
 			turn := 0
 			both(func(me int) {
@@ -160,7 +132,7 @@ func pingPong() contest {
 					c.L.Unlock()
 				}
 			})
-		}, nil, nil},
+		}},
 	}}
 }
 
@@ -265,10 +237,10 @@ func (c *listCond) signal() {
 
 // wakeAll is one who wakes n sleepers and waits until all of them have run and
 // sleep again.
-func wakeAll(size int) contest {
+func wakeAll(size int) paired.Contest {
 	background := context.Background()
-	return contest{fmt.Sprintf("WakeAll-%d", size), []way{
-		{"sync.Cond", func(rounds int) {
+	return paired.Contest{Name: fmt.Sprintf("WakeAll-%d", size), Ways: []paired.Way{
+		{Name: "sync.Cond", Run: func(rounds int) {
 			var mu sync.Mutex
 			c := sync.NewCond(&mu)
 			herd(rounds, size, &mu, func(cond func() bool) {
@@ -276,12 +248,12 @@ func wakeAll(size int) contest {
 					c.Wait()
 				}
 			}, c.Broadcast)
-		}, nil, nil},
-		{"queue", func(rounds int) {
+		}},
+		{Name: "queue", Run: func(rounds int) {
 			var q waitqueue.Queue
 			herd(rounds, size, nil, func(cond func() bool) { _ = q.Wait(background, cond) }, func() { q.WakeUpAll() })
-		}, nil, nil},
-		{"Cond", func(rounds int) {
+		}},
+		{Name: "Cond", Run: func(rounds int) {
 			var mu sync.Mutex
 			c := waitqueue.NewCond(&mu)
 			herd(rounds, size, &mu, func(cond func() bool) {
@@ -289,8 +261,8 @@ func wakeAll(size int) contest {
 					_ = c.Wait(background)
 				}
 			}, c.Broadcast)
-		}, nil, nil},
-		{"close-channel", func(rounds int) {
+		}},
+		{Name: "close-channel", Run: func(rounds int) {
 			var ready atomic.Pointer[chan struct{}]
 			fresh := func() *chan struct{} { c := make(chan struct{}); return &c }
 			ready.Store(fresh())
@@ -303,7 +275,7 @@ func wakeAll(size int) contest {
 					<-c
 				}
 			}, func() { close(*ready.Swap(fresh())) })
-		}, nil, nil},
+		}},
 	}}
 }
 
@@ -343,30 +315,30 @@ func herd(rounds, size int, mu *sync.Mutex, wait func(cond func() bool), wakeAll
 	all.Wait()
 }
 
-func wakeNobody() contest {
-	return contest{"WakeNobody", []way{
-		{"sync.Cond", func(n int) {
+func wakeNobody() paired.Contest {
+	return paired.Contest{Name: "WakeNobody", Ways: []paired.Way{
+		{Name: "sync.Cond", Run: func(n int) {
 			c := sync.NewCond(new(sync.Mutex))
 			for range n {
 				c.Signal()
 			}
-		}, nil, nil},
-		{"queue", func(n int) {
+		}},
+		{Name: "queue", Run: func(n int) {
 			var q waitqueue.Queue
 			for range n {
 				q.WakeUp()
 			}
-		}, nil, nil},
+		}},
 	}}
 }
 
 // cancelOne ends the wait of one of size waiters, and lets a new one come in its
 // place.
-func cancelOne(size int) contest {
+func cancelOne(size int) paired.Contest {
 	never := make(chan struct{})
 	var q waitqueue.Queue
 	c := waitqueue.NewCond(new(sync.Mutex))
-	return contest{fmt.Sprintf("CancelOne-%d", size), []way{
+	return paired.Contest{Name: fmt.Sprintf("CancelOne-%d", size), Ways: []paired.Way{
 		newCrowd("select", size, func(ctx context.Context) {
 			select {
 			case <-never:
@@ -386,7 +358,7 @@ func cancelOne(size int) contest {
 
 // newCrowd has size goroutines sleep, each with a context of its own. A run
 // ends their waits in turn, each of which has slept for long.
-func newCrowd(name string, size int, sleep func(context.Context)) way {
+func newCrowd(name string, size int, sleep func(context.Context)) paired.Way {
 	var cancels []context.CancelFunc
 	gone := make(chan struct{})
 	join := func(i int) {
@@ -423,5 +395,5 @@ func newCrowd(name string, size int, sleep func(context.Context)) way {
 			<-gone
 		}
 	}
-	return way{name, run, come, leave}
+	return paired.Way{Name: name, Run: run, Open: come, Close: leave}
 }

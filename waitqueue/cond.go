@@ -30,18 +30,12 @@ func (c *Cond) Wait(ctx context.Context) error {
 	if err := ContextErr(ctx); err != nil {
 		return err
 	}
-	if c.sleep(ctx) {
-		return nil
-	}
-	return ContextErr(ctx)
-}
-
-// sleep is Wait for a ctx that lived a moment ago. It reports whether a Signal
-// or Broadcast has picked the waiter.
-func (c *Cond) sleep(ctx context.Context) (picked bool) {
 	e, end := entry(nil, ctx, true)
+	if e.Task != nil {
+		e.Task.announce(e.state) // before it is queued: who is found there sleeps
+	}
 	// On the queue before L is free: a Signal that comes after that finds it.
-	c.queue.prepare(e)
+	c.queue.add(e)
 	c.L.Unlock()
 	if t := e.Task; t != nil {
 		t.parked.Wait() // as Schedule does
@@ -49,10 +43,13 @@ func (c *Cond) sleep(ctx context.Context) (picked bool) {
 	} else {
 		e.sleep(end)
 	}
-	picked = c.queue.leave(e)
+	picked := c.queue.leave(e)
 	c.queue.finish(e)
 	c.L.Lock()
-	return picked
+	if picked {
+		return nil
+	}
+	return ContextErr(ctx)
 }
 
 // WaitFor blocks until pred returns true or ctx ends. pred runs with L held,
@@ -73,12 +70,35 @@ func (c *Cond) WaitFor(ctx context.Context, pred func() bool) error {
 			}
 			return err
 		}
-		picked = c.sleep(ctx) || picked
+		picked = c.Wait(ctx) == nil || picked
 	}
 }
 
 // Signal wakes the goroutine that has waited longest, if there is any.
-func (c *Cond) Signal() { c.queue.WakeUp() }
+func (c *Cond) Signal() {
+	if c.queue.occupied.Load() {
+		c.queue.wakeFirst()
+	}
+}
 
 // Broadcast wakes all goroutines that wait.
 func (c *Cond) Broadcast() { c.queue.WakeUpAll() }
+
+// wakeFirst is WakeUp on the queue of a Cond, where every entry is that of a
+// Wait, exclusive, and of one who sleeps or is about to.
+func (q *Queue) wakeFirst() {
+	q.mu.Lock()
+	e := q.head
+	if e == nil {
+		q.occupied.Store(false)
+		q.mu.Unlock()
+		return
+	}
+	q.unlink(e)
+	s := sleeper{e.Task, e.kick}
+	if s.task != nil {
+		s.task.claim(Normal, taken) // cannot fail
+	}
+	q.mu.Unlock()
+	s.unpark()
+}

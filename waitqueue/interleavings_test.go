@@ -2,7 +2,6 @@ package waitqueue_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -11,8 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kprim/kprim/internal/explore"
 	"github.com/kprim/kprim/waitqueue"
 )
+
+var explorer = explore.Explorer{SetYield: waitqueue.SetYield}
 
 // The three ways to sleep: until a wake-up, in a select with a context, and at
 // the place of a task. The last two can be ended.
@@ -65,50 +67,48 @@ func (w *waiter) waitExclusive(q *waitqueue.Queue, cond func() bool) {
 
 func (w *waiter) succeeded() bool { return w.returned && w.err == nil }
 
-var morePoints = flag.String("morepoints", "", "points of the package at which threads stop in every model, besides its own")
-
 // few returns points, and more unless time is short.
 func few(points, more string) string {
-	if testing.Short() || raceEnabled {
+	if testing.Short() || explore.Race {
 		return points
 	}
 	return points + " " + more
 }
 
 // inEachForm explores a model in each form.
-func inEachForm(t *testing.T, forms []string, points string, model func(t *testing.T, s *schedule, form string)) {
+func inEachForm(t *testing.T, forms []string, points string, model func(t *testing.T, s *explore.Schedule, form string)) {
 	for _, form := range forms {
 		t.Run(form, func(t *testing.T) {
-			explore(t, points, func(t *testing.T, s *schedule) { model(t, s, form) })
+			explorer.Explore(t, points, func(t *testing.T, s *explore.Schedule) { model(t, s, form) })
 		})
 	}
 }
 
 // The explorer finds what [TestOldLoopLosesTheWakeUpEveryTime] has to know.
 func TestInterleavingsOfTheOldLoop(t *testing.T) {
-	model := func(loop func(*waitqueue.Task, *waitqueue.Queue, *atomic.Int32, func(int))) func(*testing.T, *schedule) {
-		return func(t *testing.T, s *schedule) {
+	model := func(loop func(*waitqueue.Task, *waitqueue.Queue, *atomic.Int32, func(int))) func(*testing.T, *explore.Schedule) {
+		return func(t *testing.T, s *explore.Schedule) {
 			var q waitqueue.Queue
 			var event atomic.Int32
-			s.thread("helper", func(th *thread) {
-				loop(new(waitqueue.Task), &q, &event, func(step int) { th.at(fmt.Sprintf("step %d", step)) })
+			s.Thread("helper", func(th *explore.Thread) {
+				loop(new(waitqueue.Task), &q, &event, func(step int) { th.At(fmt.Sprintf("step %d", step)) })
 			})
-			s.thread("monitor", func(th *thread) {
-				th.at("post and wake")
+			s.Thread("monitor", func(th *explore.Thread) {
+				th.At("post and wake")
 				post(&q, &event)
 			})
-			s.wrong = func() string {
-				if len(s.asleep()) > 0 {
+			s.Wrong = func() string {
+				if len(s.Asleep()) > 0 {
 					return "the event is there"
 				}
 				return ""
 			}
-			s.release = func() { q.WakeUp() }
+			s.Release = func() { q.WakeUp() }
 		}
 	}
-	explore(t, "", model(rightLoop))
+	explorer.Explore(t, "", model(rightLoop))
 
-	explored, bad, first := search(t, "", model(oldLoop))
+	explored, bad, first := explorer.Search(t, "", model(oldLoop))
 	require.Equal(t, []int{3, 1}, []int{explored, bad})
 	require.Equal(t, ` 1 monitor: post and wake
  2 helper: step 1
@@ -120,18 +120,18 @@ asleep: ["helper"]; the event is there`, first)
 // lost wake-up.
 func TestInterleavingsOneWaiterOneWaker(t *testing.T) {
 	const points = "sampled tested commit awake unpark"
-	inEachForm(t, forms, points, func(t *testing.T, s *schedule, form string) {
+	inEachForm(t, forms, points, func(t *testing.T, s *explore.Schedule, form string) {
 		var q waitqueue.Queue
 		var ready atomic.Bool
 		w := newWaiter(t, form)
-		s.thread("waiter", func(th *thread) { w.wait(&q, th.test(ready.Load)) })
-		s.thread("waker", func(th *thread) {
-			th.at("set")
+		s.Thread("waiter", func(th *explore.Thread) { w.wait(&q, th.Test(ready.Load)) })
+		s.Thread("waker", func(th *explore.Thread) {
+			th.At("set")
 			ready.Store(true)
-			th.at("wake")
+			th.At("wake")
 			q.WakeUp()
 		})
-		s.wrong = func() string {
+		s.Wrong = func() string {
 			if !w.succeeded() || q.Active() {
 				return fmt.Sprintf("the condition holds; error %v, on the queue %t", w.err, q.Active())
 			}
@@ -142,25 +142,25 @@ func TestInterleavingsOneWaiterOneWaker(t *testing.T) {
 
 // The same with a lock, and with a stop at every place where it is held.
 func TestInterleavingsWaitLocked(t *testing.T) {
-	inEachForm(t, []string{"background", "ctx"}, "sampled tested commit awake unpark", func(t *testing.T, s *schedule, form string) {
+	inEachForm(t, []string{"background", "ctx"}, "sampled tested commit awake unpark", func(t *testing.T, s *explore.Schedule, form string) {
 		var q waitqueue.Queue
 		l := newLock(s)
 		ready := false
 		w := newWaiter(t, form)
-		s.thread("waiter", func(th *thread) {
+		s.Thread("waiter", func(th *explore.Thread) {
 			l.Lock()
-			w.err = q.WaitLocked(w.ctx, l, th.test(func() bool { return ready }))
+			w.err = q.WaitLocked(w.ctx, l, th.Test(func() bool { return ready }))
 			w.returned = true
 			l.Unlock()
 		})
-		s.thread("waker", func(th *thread) {
-			th.at("set")
+		s.Thread("waker", func(th *explore.Thread) {
+			th.At("set")
 			l.Lock()
 			ready = true
 			l.Unlock()
 			q.WakeUp()
 		})
-		s.wrong = func() string {
+		s.Wrong = func() string {
 			if !w.succeeded() || q.Active() {
 				return fmt.Sprintf("the condition holds; error %v, on the queue %t", w.err, q.Active())
 			}
@@ -172,45 +172,45 @@ func TestInterleavingsWaitLocked(t *testing.T) {
 // A lock that keeps others durably asleep, so that its holder may stop. There
 // is a point where it has just been released.
 type lock struct {
-	s    *schedule
+	s    *explore.Schedule
 	held chan struct{}
 }
 
-func newLock(s *schedule) sync.Locker { return &lock{s, make(chan struct{}, 1)} }
+func newLock(s *explore.Schedule) sync.Locker { return &lock{s, make(chan struct{}, 1)} }
 
 func (l *lock) Lock() { l.held <- struct{}{} }
 
 func (l *lock) Unlock() {
 	<-l.held
-	l.s.at("unlocked")
+	l.s.At("unlocked")
 }
 
 // A condition that came true before the end of the wait beats it, also if that
 // was after the test and before the look at the context.
 func TestInterleavingsTrueBeforeTheEnd(t *testing.T) {
-	inEachForm(t, endForms, "sampled tested commit awake interrupted", func(t *testing.T, s *schedule, form string) {
+	inEachForm(t, endForms, "sampled tested commit awake interrupted", func(t *testing.T, s *explore.Schedule, form string) {
 		var q waitqueue.Queue
 		var ready atomic.Bool
 		w := newWaiter(t, form)
-		s.thread("waiter", func(th *thread) {
+		s.Thread("waiter", func(th *explore.Thread) {
 			w.wait(&q, func() bool {
-				th.at("test")
+				th.At("test")
 				done := ready.Load()
-				th.at("leave the test")
+				th.At("leave the test")
 				return done
 			})
 		})
-		s.thread("ender", func(th *thread) {
-			th.at("set")
+		s.Thread("ender", func(th *explore.Thread) {
+			th.At("set")
 			ready.Store(true)
-			th.at("end")
+			th.At("end")
 			w.end()
 		})
-		s.thread("stray", func(th *thread) {
-			th.at("wake")
+		s.Thread("stray", func(th *explore.Thread) {
+			th.At("wake")
 			q.WakeUp()
 		})
-		s.wrong = func() string {
+		s.Wrong = func() string {
 			if !w.succeeded() || q.Active() {
 				return fmt.Sprintf("error %v, on the queue %t", w.err, q.Active())
 			}
@@ -231,14 +231,14 @@ type rivals struct {
 
 // wrong: nobody may sleep while a token is free, a token is taken if and only
 // if a wait succeeds, and who was not ended has no error.
-func (r *rivals) wrong(s *schedule) string {
+func (r *rivals) wrong(s *explore.Schedule) string {
 	free, taken := r.tok.Load(), int32(0)
 	for _, w := range []*waiter{r.a, r.b} {
 		if w.succeeded() {
 			taken++
 		}
 	}
-	sleepers := len(s.asleep())
+	sleepers := len(s.Asleep())
 	switch {
 	case free > 0 && sleepers > 0:
 		return "a token is free"
@@ -253,38 +253,38 @@ func (r *rivals) wrong(s *schedule) string {
 }
 
 // start makes A and B of a model, in their forms, and judges them.
-func (r *rivals) start(t *testing.T, s *schedule, formA, formB string) {
+func (r *rivals) start(t *testing.T, s *explore.Schedule, formA, formB string) {
 	r.a, r.b = newWaiter(t, formA), newWaiter(t, formB)
-	s.thread("A", func(th *thread) { r.a.waitExclusive(&r.q, th.test(r.tok.tryTake)) })
-	s.thread("B", func(th *thread) { r.b.waitExclusive(&r.q, th.test(r.tok.tryTake)) })
+	s.Thread("A", func(th *explore.Thread) { r.a.waitExclusive(&r.q, th.Test(r.tok.tryTake)) })
+	s.Thread("B", func(th *explore.Thread) { r.b.waitExclusive(&r.q, th.Test(r.tok.tryTake)) })
 	r.judge(s)
 }
 
-func (r *rivals) judge(s *schedule) {
-	s.wrong = func() string { return r.wrong(s) }
-	s.release = func() {
+func (r *rivals) judge(s *explore.Schedule) {
+	s.Wrong = func() string { return r.wrong(s) }
+	s.Release = func() {
 		r.tok.Add(2)
 		r.q.WakeUpAll()
 	}
 }
 
 // waker adds a thread that puts n tokens, each with a wake-up.
-func (r *rivals) waker(s *schedule, n int) {
-	s.thread("waker", func(th *thread) {
+func (r *rivals) waker(s *explore.Schedule, n int) {
+	s.Thread("waker", func(th *explore.Thread) {
 		for range n {
-			th.at("put a token")
+			th.At("put a token")
 			r.put++
 			r.tok.Add(1)
-			th.at("wake")
+			th.At("wake")
 			r.woken = !r.ended
 			r.q.WakeUp()
 		}
 	})
 }
 
-func (r *rivals) canceller(s *schedule) {
-	s.thread("canceller", func(th *thread) {
-		th.at("end A")
+func (r *rivals) canceller(s *explore.Schedule) {
+	s.Thread("canceller", func(th *explore.Thread) {
+		th.At("end A")
 		r.ended = true
 		r.a.end()
 	})
@@ -294,9 +294,9 @@ func (r *rivals) canceller(s *schedule) {
 func TestInterleavingsCancelAndWake(t *testing.T) {
 	for _, formB := range []string{"background", "task"} {
 		t.Run("B="+formB, func(t *testing.T) {
-			inEachForm(t, endForms, "sampled tested commit awake unpark interrupted", func(t *testing.T, s *schedule, formA string) {
+			inEachForm(t, endForms, "sampled tested commit awake unpark interrupted", func(t *testing.T, s *explore.Schedule, formA string) {
 				var r rivals
-				s.before(func() { r.start(t, s, formA, formB) })
+				s.Before(func() { r.start(t, s, formA, formB) })
 				r.waker(s, 1)
 				r.canceller(s)
 			})
@@ -306,7 +306,7 @@ func TestInterleavingsCancelAndWake(t *testing.T) {
 
 // The same, but A and B may still be on their way.
 func TestInterleavingsCancelOnTheWay(t *testing.T) {
-	inEachForm(t, endForms, few("", "tested"), func(t *testing.T, s *schedule, form string) {
+	inEachForm(t, endForms, few("", "tested"), func(t *testing.T, s *explore.Schedule, form string) {
 		var r rivals
 		r.start(t, s, form, "background")
 		r.waker(s, 1)
@@ -317,7 +317,7 @@ func TestInterleavingsCancelOnTheWay(t *testing.T) {
 // Two tokens for two. One who took a token on the way to sleep, before any
 // wake-up, is still queued when the wake-up for the second token comes.
 func TestInterleavingsTwoTokens(t *testing.T) {
-	inEachForm(t, endForms, "tested", func(t *testing.T, s *schedule, form string) {
+	inEachForm(t, endForms, "tested", func(t *testing.T, s *explore.Schedule, form string) {
 		var r rivals
 		r.start(t, s, form, form)
 		r.waker(s, 2)
@@ -328,16 +328,16 @@ func TestInterleavingsTwoTokens(t *testing.T) {
 // was picked for, and B sleeps again: the second token's wake-up must not pick A,
 // which has what it wants and has not left yet.
 func TestInterleavingsTwoTokensAndCancel(t *testing.T) {
-	inEachForm(t, endForms, "interrupted", func(t *testing.T, s *schedule, form string) {
+	inEachForm(t, endForms, "interrupted", func(t *testing.T, s *explore.Schedule, form string) {
 		r := rivals{a: newWaiter(t, form), b: newWaiter(t, "background")}
-		s.before(func() {
-			s.thread("B", func(th *thread) { r.b.waitExclusive(&r.q, th.test(r.tok.tryTake)) })
+		s.Before(func() {
+			s.Thread("B", func(th *explore.Thread) { r.b.waitExclusive(&r.q, th.Test(r.tok.tryTake)) })
 		})
-		s.thread("A", func(th *thread) {
+		s.Thread("A", func(th *explore.Thread) {
 			r.a.waitExclusive(&r.q, func() bool {
-				th.at("test")
+				th.At("test")
 				took := r.tok.tryTake()
-				th.at("leave the test")
+				th.At("leave the test")
 				return took
 			})
 		})
@@ -349,12 +349,12 @@ func TestInterleavingsTwoTokensAndCancel(t *testing.T) {
 
 // A came first. If it has not been ended by then, the only token is for it.
 func TestInterleavingsFirstComeFirstServed(t *testing.T) {
-	inEachForm(t, endForms, "tested commit awake unpark interrupted", func(t *testing.T, s *schedule, form string) {
+	inEachForm(t, endForms, "tested commit awake unpark interrupted", func(t *testing.T, s *explore.Schedule, form string) {
 		var r rivals
-		s.before(func() { r.start(t, s, form, form) })
+		s.Before(func() { r.start(t, s, form, form) })
 		r.waker(s, 1)
 		r.canceller(s)
-		s.wrong = func() string {
+		s.Wrong = func() string {
 			if wrong := r.wrong(s); wrong != "" {
 				return wrong
 			}
@@ -369,21 +369,21 @@ func TestInterleavingsFirstComeFirstServed(t *testing.T) {
 // One wake-up is for all who watch and for one who takes: none is at the
 // expense of another.
 func TestInterleavingsWatcherAndTaker(t *testing.T) {
-	inEachForm(t, forms, "commit", func(t *testing.T, s *schedule, form string) {
+	inEachForm(t, forms, "commit", func(t *testing.T, s *explore.Schedule, form string) {
 		var q waitqueue.Queue
 		var tok tokens
 		var seen atomic.Bool
 		watcher, taker := newWaiter(t, form), newWaiter(t, form)
-		s.thread("watcher", func(th *thread) { watcher.wait(&q, th.test(seen.Load)) })
-		s.thread("taker", func(th *thread) { taker.waitExclusive(&q, th.test(tok.tryTake)) })
-		s.thread("waker", func(th *thread) {
-			th.at("put a token")
+		s.Thread("watcher", func(th *explore.Thread) { watcher.wait(&q, th.Test(seen.Load)) })
+		s.Thread("taker", func(th *explore.Thread) { taker.waitExclusive(&q, th.Test(tok.tryTake)) })
+		s.Thread("waker", func(th *explore.Thread) {
+			th.At("put a token")
 			tok.Add(1)
 			seen.Store(true)
-			th.at("wake")
+			th.At("wake")
 			q.WakeUp()
 		})
-		s.wrong = func() string {
+		s.Wrong = func() string {
 			if !watcher.succeeded() || !taker.succeeded() {
 				return fmt.Sprintf("watcher %t, taker %t", watcher.succeeded(), taker.succeeded())
 			}
@@ -394,47 +394,47 @@ func TestInterleavingsWatcherAndTaker(t *testing.T) {
 
 // A deadline is one more who may come at any moment.
 func TestInterleavingsDeadline(t *testing.T) {
-	explore(t, few("", "tested"), func(t *testing.T, s *schedule) {
+	explorer.Explore(t, few("", "tested"), func(t *testing.T, s *explore.Schedule) {
 		var r rivals
 		r.start(t, s, "deadline", "background")
 		r.waker(s, 1)
-		s.event("deadline", func() { time.Sleep(2 * time.Hour) })
+		s.Event("deadline", func() { time.Sleep(2 * time.Hour) })
 	})
 }
 
 // A loop written out, with a timeout for the sleep in place of a context.
 func TestInterleavingsScheduleTimeout(t *testing.T) {
-	explore(t, "commit awake unpark", func(t *testing.T, s *schedule) {
+	explorer.Explore(t, "commit awake unpark", func(t *testing.T, s *explore.Schedule) {
 		var q waitqueue.Queue
 		var tok tokens
 		var took, late bool
-		s.thread("waiter", func(th *thread) {
+		s.Thread("waiter", func(th *explore.Thread) {
 			var task waitqueue.Task
 			e := waitqueue.Entry{Task: &task}
 			left := time.Hour
 			for {
 				q.Prepare(&e, waitqueue.Interruptible)
-				th.at("test")
+				th.At("test")
 				if took = tok.tryTake(); took || left == 0 {
 					break
 				}
-				th.at("sleep")
+				th.At("sleep")
 				left = task.ScheduleTimeout(left)
 			}
 			q.Finish(&e)
 		})
-		s.thread("waker", func(th *thread) {
-			th.at("put a token")
+		s.Thread("waker", func(th *explore.Thread) {
+			th.At("put a token")
 			tok.Add(1)
-			th.at("wake")
+			th.At("wake")
 			q.WakeUp()
 		})
-		s.event("deadline", func() {
+		s.Event("deadline", func() {
 			late = true
 			time.Sleep(2 * time.Hour)
 		})
-		s.wrong = func() string {
-			if len(s.asleep()) > 0 || q.Active() || took != (tok.Load() == 0) || !late {
+		s.Wrong = func() string {
+			if len(s.Asleep()) > 0 || q.Active() || took != (tok.Load() == 0) || !late {
 				return fmt.Sprintf("took the token %t, %d free", took, tok.Load())
 			}
 			return ""
@@ -446,15 +446,15 @@ func TestInterleavingsScheduleTimeout(t *testing.T) {
 // sleep, asleep, or waiting for the lock.
 func TestInterleavingsCondSignalAndCancel(t *testing.T) {
 	points := few("", "commit")
-	inEachForm(t, []string{"Wait", "WaitFor"}, points, func(t *testing.T, s *schedule, form string) {
+	inEachForm(t, []string{"Wait", "WaitFor"}, points, func(t *testing.T, s *explore.Schedule, form string) {
 		c := waitqueue.NewCond(newLock(s))
 		items := 0
 		a, b := newWaiter(t, "ctx"), newWaiter(t, "background")
-		take := func(w *waiter) func(*thread) {
-			return func(th *thread) {
+		take := func(w *waiter) func(*explore.Thread) {
+			return func(th *explore.Thread) {
 				c.L.Lock()
 				defer c.L.Unlock()
-				ready := th.test(func() bool { return items > 0 })
+				ready := th.Test(func() bool { return items > 0 })
 				if form == "WaitFor" {
 					w.err = c.WaitFor(w.ctx, ready)
 				} else {
@@ -468,22 +468,22 @@ func TestInterleavingsCondSignalAndCancel(t *testing.T) {
 				}
 			}
 		}
-		s.thread("A", take(a))
-		s.thread("B", take(b))
-		s.thread("signaller", func(th *thread) {
-			th.at("add an item")
+		s.Thread("A", take(a))
+		s.Thread("B", take(b))
+		s.Thread("signaller", func(th *explore.Thread) {
+			th.At("add an item")
 			c.L.Lock()
 			items++
 			c.L.Unlock()
 			c.Signal()
 		})
-		s.thread("canceller", func(th *thread) {
-			th.at("end A")
+		s.Thread("canceller", func(th *explore.Thread) {
+			th.At("end A")
 			a.end()
 		})
-		s.wrong = func() string {
+		s.Wrong = func() string {
 			switch {
-			case items > 0 && len(s.asleep()) > 0:
+			case items > 0 && len(s.Asleep()) > 0:
 				return "an item is there"
 			case b.err != nil:
 				return "B failed: " + b.err.Error()
@@ -492,7 +492,7 @@ func TestInterleavingsCondSignalAndCancel(t *testing.T) {
 			}
 			return ""
 		}
-		s.release = func() {
+		s.Release = func() {
 			c.L.Lock()
 			items += 2
 			c.L.Unlock()
@@ -503,57 +503,57 @@ func TestInterleavingsCondSignalAndCancel(t *testing.T) {
 
 // Two tokens for two waiters, and a third who does not wait but may be quicker.
 func TestInterleavingsCompletionBarging(t *testing.T) {
-	inEachForm(t, []string{"background", "ctx"}, "added tested awake", func(t *testing.T, s *schedule, form string) {
+	inEachForm(t, []string{"background", "ctx"}, "added tested awake", func(t *testing.T, s *explore.Schedule, form string) {
 		var c waitqueue.Completion
 		var passed atomic.Int32
 		for _, name := range []string{"W1", "W2"} {
 			w := newWaiter(t, form)
-			s.thread(name, func(*thread) {
+			s.Thread(name, func(*explore.Thread) {
 				if c.Wait(w.ctx) == nil {
 					passed.Add(1)
 				}
 			})
 		}
-		s.thread("completer", func(th *thread) {
+		s.Thread("completer", func(th *explore.Thread) {
 			for range 2 {
-				th.at("complete")
+				th.At("complete")
 				c.Complete()
 			}
 		})
-		s.thread("T3", func(th *thread) {
-			th.at("try")
+		s.Thread("T3", func(th *explore.Thread) {
+			th.At("try")
 			if c.TryWait() {
 				passed.Add(1)
 			}
 		})
-		s.wrong = func() string {
+		s.Wrong = func() string {
 			if passed.Load() != 2 || c.Done() {
 				return fmt.Sprintf("%d of 2 passed, token left: %t", passed.Load(), c.Done())
 			}
 			return ""
 		}
-		s.release = c.CompleteAll
+		s.Release = c.CompleteAll
 	})
 }
 
 // One waiter on two queues, each of which has a waker.
 func TestInterleavingsWaitAny(t *testing.T) {
-	inEachForm(t, []string{"background", "ctx"}, "commit awake unpark", func(t *testing.T, s *schedule, form string) {
+	inEachForm(t, []string{"background", "ctx"}, "commit awake unpark", func(t *testing.T, s *explore.Schedule, form string) {
 		var left, right waitqueue.Queue
 		var n atomic.Int32
 		w := newWaiter(t, form)
-		s.thread("waiter", func(th *thread) {
-			w.err = waitqueue.WaitAny(w.ctx, th.test(func() bool { return n.Load() == 2 }), &left, &right)
+		s.Thread("waiter", func(th *explore.Thread) {
+			w.err = waitqueue.WaitAny(w.ctx, th.Test(func() bool { return n.Load() == 2 }), &left, &right)
 			w.returned = true
 		})
 		for i, q := range []*waitqueue.Queue{&left, &right} {
-			s.thread(fmt.Sprintf("waker %d", i), func(th *thread) {
-				th.at("add and wake")
+			s.Thread(fmt.Sprintf("waker %d", i), func(th *explore.Thread) {
+				th.At("add and wake")
 				n.Add(1)
 				q.WakeUp()
 			})
 		}
-		s.wrong = func() string {
+		s.Wrong = func() string {
 			if !w.succeeded() || left.Active() || right.Active() {
 				return "both wakers have come"
 			}

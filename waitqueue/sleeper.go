@@ -23,6 +23,14 @@ type sleeper struct {
 
 // unpark ends a sleep. Nothing but the sleeper's place to sleep is touched: the
 // entry may be in another wait by now.
+func (s sleeper) unpark() {
+	if s.task != nil {
+		s.task.unpark()
+	} else {
+		s.kick.unpark()
+	}
+}
+
 func (k kick) unpark() {
 	at("unpark")
 	select {
@@ -49,7 +57,7 @@ func entry(t *Task, ctx context.Context, exclusive bool) (*Entry, <-chan struct{
 		return tasks.Get().(*Task).entry(Uninterruptible, exclusive), nil
 	}
 	e := entries.Get().(*Entry)
-	e.kick, e.state, e.exclusive = make(kick, 1), Interruptible, exclusive
+	e.kick, e.state, e.exclusive, e.off = make(kick, 1), Interruptible, exclusive, false
 	return e, done
 }
 
@@ -59,7 +67,7 @@ func (t *Task) entry(s State, exclusive bool) *Entry {
 	if t.waiting { // a condition that waits itself, though it should not
 		e = &Entry{kind: prepared}
 	}
-	e.Task, e.state, e.exclusive = t, s, exclusive
+	e.Task, e.state, e.exclusive, e.off = t, s, exclusive, false
 	t.waiting = true
 	if t.parked.L == nil {
 		t.parked.L = (*bed)(t)

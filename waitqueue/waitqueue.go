@@ -250,11 +250,7 @@ func (q *Queue) Wake(mask State, n int, key any) int {
 	// The goroutines are made ready without the lock: a thousand of them that
 	// run at once, and need it, would be in each other's way.
 	for _, s := range sleepers {
-		if s.task != nil {
-			s.task.unpark()
-		} else {
-			s.kick.unpark()
-		}
+		s.unpark()
 	}
 	return woken
 }
