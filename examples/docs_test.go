@@ -63,24 +63,61 @@ func TestReadmeHasItsTwoCommandsAndItsLength(t *testing.T) {
 // Each row of the README's table names something that is there, whose doc
 // comment has the row's kernel names in its Kernel: line.
 func TestReadmeTableAgreesWithTheDocComments(t *testing.T) {
+	docs := documented(t)
+	rows := regexp.MustCompile("(?m)^\\| (`.*`) \\| `([a-z]+\\.[A-Za-z.]+)` \\|$").FindAllStringSubmatch(readme(t), -1)
+	_, table, _ := strings.Cut(readme(t), "\n| kernel | Go |\n|---|---|\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	require.Len(t, rows, strings.Count(table, "\n")+1, "a row that is not of the form `kernel`, ... | `Go`")
+	for _, row := range rows {
+		requireKernelNames(t, docs, row[2], row[1])
+	}
+}
+
+// The table of kthread's README has three columns. A row that has no name of
+// ours says why, and one that differs says how.
+func TestKthreadTableAgreesWithTheDocComments(t *testing.T) {
+	text, err := os.ReadFile("../kthread/README.md")
+	require.NoError(t, err)
+	require.LessOrEqual(t, strings.Count(string(text), "\n"), 120)
+	_, table, found := strings.Cut(string(text), "\n| kernel | Go | |\n|---|---|---|\n")
+	require.True(t, found)
+	table, _, _ = strings.Cut(table, "\n\n")
+	docs := documented(t)
+	names := regexp.MustCompile("^`[a-z]+\\.[A-Za-z.]+`$")
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.Trim(line, "| \n"), " | ")
+		require.Len(t, cells, 3, line)
+		if cells[1] == "-" {
+			require.Regexp(t, `^none: .`, cells[2], line)
+			continue
+		}
+		require.Regexp(t, names, cells[1], line)
+		require.Regexp(t, `^(same|differs: .+)$`, cells[2], line)
+		requireKernelNames(t, docs, strings.Trim(cells[1], "`"), cells[0])
+	}
+}
+
+// documented returns the doc comments of all packages, by package.Symbol.
+func documented(t *testing.T) map[string]string {
 	docs := map[string]string{}
 	for _, name := range packages {
 		for symbol, comment := range symbols(t, name) {
 			docs[name+"."+symbol] = comment
 		}
 	}
-	code := regexp.MustCompile("`([^`]+)`")
-	rows := regexp.MustCompile("(?m)^\\| (`.*`) \\| `([a-z]+\\.[A-Za-z.]+)` \\|$").FindAllStringSubmatch(readme(t), -1)
-	_, table, _ := strings.Cut(readme(t), "\n| kernel | Go |\n|---|---|\n")
-	table, _, _ = strings.Cut(table, "\n\n")
-	require.Len(t, rows, strings.Count(table, "\n")+1, "a row that is not of the form `kernel`, ... | `Go`")
-	for _, row := range rows {
-		comment, ok := docs[row[2]]
-		require.True(t, ok, "%s does not exist", row[2])
-		for _, name := range code.FindAllStringSubmatch(row[1], -1) {
-			word := regexp.MustCompile(`(?m)^Kernel: (.*[ (])?` + regexp.QuoteMeta(name[1]) + `\b`)
-			require.Regexp(t, word, comment, "%s has no %s in its Kernel: line", row[2], name[1])
-		}
+	return docs
+}
+
+// requireKernelNames requires that symbol is there, and that its Kernel: line
+// has all names that the cell of a table has, each in backquotes.
+func requireKernelNames(t *testing.T, docs map[string]string, symbol, cell string) {
+	comment, ok := docs[symbol]
+	require.True(t, ok, "%s does not exist", symbol)
+	names := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cell, -1)
+	require.NotEmpty(t, names, cell)
+	for _, name := range names {
+		word := regexp.MustCompile(`(?m)^Kernel: (.*[ (])?` + regexp.QuoteMeta(name[1]) + `\b`)
+		require.Regexp(t, word, comment, "%s has no %s in its Kernel: line", symbol, name[1])
 	}
 }
 

@@ -26,7 +26,7 @@ type Current struct {
 // Kernel: init_kthread of the drivers that came before kthread_run
 func (cur *Current) Ready() {
 	cur.t.readied.Store(true)
-	if cur.t.ready != nil {
+	if cur.t.awaited {
 		cur.t.ready.open()
 	}
 }
@@ -61,12 +61,14 @@ func (cur *Current) wait(q *waitqueue.Queue, exclusive bool, cond func() bool) (
 	}
 	if q.Name != "" {
 		pprof.SetGoroutineLabels(cur.labels(q.Name))
-		defer pprof.SetGoroutineLabels(cur.t.label)
 	}
 	if exclusive {
 		err = cur.t.task.WaitExclusive(q, cond)
 	} else {
 		err = cur.t.task.Wait(q, cond)
+	}
+	if q.Name != "" {
+		pprof.SetGoroutineLabels(cur.t.label)
 	}
 	if err != nil {
 		return cur.reason()

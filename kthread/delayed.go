@@ -12,7 +12,7 @@ import (
 //
 // Kernel: struct kthread_delayed_work, DEFINE_KTHREAD_DELAYED_WORK, kthread_init_delayed_work
 type DelayedWork struct {
-	Func func() // as in Work
+	Func func() // as in Work; set it before the first use
 
 	work  Work
 	timer *time.Timer // armed, or nil; guarded by the worker's mu
@@ -53,7 +53,8 @@ func (w *Worker) ModDelayed(d *DelayedWork, delay time.Duration) (wasPending boo
 	return wasPending
 }
 
-// Flush is [Work.Flush]. If the time has not come yet, d is queued at once.
+// Flush is [Work.Flush]. If the time has not come yet, d is queued at once, also
+// if the error is that of a wait for itself.
 //
 // Kernel: flush_delayed_work
 //
@@ -63,12 +64,20 @@ func (d *DelayedWork) Flush(ctx context.Context) error {
 	if w == nil {
 		return nil
 	}
-	w.mu.Lock()
-	if w.disarm(d) {
-		w.arm(d, 0)
+	gone := false
+	err := w.wait(ctx, func(b *Work) *list.Element {
+		if w.disarm(d) {
+			if gone = w.gone; gone {
+				return nil
+			}
+			w.arm(d, 0)
+		}
+		return w.behind(&d.work, b)
+	})
+	if gone {
+		return errWorkerGone
 	}
-	w.mu.Unlock()
-	return d.work.Flush(ctx)
+	return err
 }
 
 // CancelSync is [Work.CancelSync]. A timer that is armed counts as pending.
@@ -88,7 +97,9 @@ func (d *DelayedWork) CancelSync(ctx context.Context) (wasPending bool, err erro
 
 func (w *Worker) ownDelayed(d *DelayedWork) {
 	w.mu.Lock()
-	d.work.Func = d.Func
+	if d.work.Func == nil { // once: the worker reads it without the lock
+		d.work.Func = d.Func
+	}
 	w.mu.Unlock()
 	w.own(&d.work)
 }

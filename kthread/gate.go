@@ -19,16 +19,22 @@ import (
 // in between: a waiter whose context has ended, and who looks just then, would
 // take an open gate for a closed one.
 type gate struct {
-	sem  *semaphore.Weighted
+	sem  semaphore.Weighted
 	once sync.Once
 }
 
 const tokens = math.MaxInt64
 
 func newGate() *gate {
-	g := &gate{sem: semaphore.NewWeighted(tokens)}
-	g.sem.TryAcquire(tokens)
+	g := new(gate)
+	g.shut()
 	return g
+}
+
+// shut makes a zero gate one that is closed.
+func (g *gate) shut() {
+	g.sem = *semaphore.NewWeighted(tokens)
+	g.sem.TryAcquire(tokens)
 }
 
 // open lets everybody pass, now and later. Opening an open gate does nothing.

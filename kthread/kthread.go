@@ -92,14 +92,16 @@ var (
 //
 // Kernel: struct task_struct of a kthread, struct kthread
 type Thread struct {
-	pid   int
-	name  string
-	born  time.Time
-	fn    func(*Current) error
-	task  waitqueue.Task
-	begun atomic.Bool
-	label context.Context // of the goroutine, as package pprof wants it
-	ended func()          // if not nil, called at the end, whether fn ran or not
+	pid      int
+	name     string
+	born     time.Time
+	fn       func(*Current) error
+	task     waitqueue.Task
+	begun    atomic.Bool
+	place    *place // in the list; written before the thread is shared, as is the next
+	profiled bool
+	label    context.Context // of the goroutine, as package pprof wants it
+	ended    func()          // if not nil, called at the end, whether fn ran or not
 
 	stop    atomic.Bool           // set once, and never cleared
 	parking atomic.Pointer[reply] // the request to park, or nil
@@ -112,10 +114,13 @@ type Thread struct {
 	exited  bool                    // guarded by mu
 	// Lock order: mu before the task's.
 
-	readied     atomic.Bool   // the function called Ready; written before ready opens
-	ready, gone *gate         // ready is nil if nobody waits for it
-	done        chan struct{} // closed after gone has opened
-	err         error         // written once before gone opens
+	readied atomic.Bool   // the function called Ready; written before ready opens
+	ready   gate          // if awaited
+	awaited bool          // written before the thread is shared
+	done    chan struct{} // the handshake of the end; select needs it, so it is not a gate
+	err     error         // written once before done is closed
+
+	cur Current // for fn
 }
 
 // Create makes a thread that does not run yet. The first WakeUp starts it.
@@ -126,7 +131,7 @@ type Thread struct {
 // Differs: cannot fail, as memory and a killed creator are no issue here.
 func Create(name string, fn func(*Current) error) *Thread {
 	t := newThread(name, fn)
-	runtime.AddCleanup(t, threads.remove, t.pid) // should it never run
+	runtime.AddCleanup(t, threads.forget, t.pid) // should it never run
 	return t
 }
 
@@ -138,13 +143,32 @@ func newThread(name string, fn func(*Current) error) *Thread {
 		name:  name,
 		born:  time.Now(),
 		fn:    fn,
-		label: pprof.WithLabels(context.Background(), pprof.Labels("kthread", name)),
-		gone:  newGate(),
+		label: labelOf(name),
 		done:  make(chan struct{}),
 	}
+	t.cur.t = t
 	t.task.SetState(waitqueue.Uninterruptible)
 	threads.add(t)
 	return t
+}
+
+// A label is the profiler label of the threads of a name.
+type label struct {
+	name string
+	ctx  context.Context
+}
+
+var lastLabel atomic.Pointer[label]
+
+// labelOf returns the label of that name. Threads of one name are often created
+// in a row.
+func labelOf(name string) context.Context {
+	l := lastLabel.Load()
+	if l == nil || l.name != name {
+		l = &label{name, pprof.WithLabels(context.Background(), pprof.Labels("kthread", name))}
+		lastLabel.Store(l)
+	}
+	return l.ctx
 }
 
 // Run makes a thread and lets it run. It does not wait for anything: if a Stop
@@ -170,7 +194,8 @@ func Run(name string, fn func(*Current) error) *Thread {
 // Kernel: start_kthread of the drivers that came before kthread_run
 func Start(ctx context.Context, name string, fn func(*Current) error) (*Thread, error) {
 	t := newThread(name, fn)
-	t.ready = newGate()
+	t.ready.shut()
+	t.awaited = true
 	t.WakeUp()
 	if err := t.ready.wait(ctx); err != nil {
 		t.askStop()
@@ -227,24 +252,40 @@ func (t *Thread) Stop() error { return t.StopContext(context.Background()) }
 //
 // Differs: the kernel's wait cannot be ended.
 func (t *Thread) StopContext(ctx context.Context) error {
+	self := t.isCaller() // before it is woken: one that sleeps is not the caller
 	t.askStop()
-	return t.Wait(ctx)
+	if self {
+		return errDeadlock
+	}
+	return t.wait(ctx)
 }
 
 // Wait waits until the thread is gone, without asking it to stop, and returns
 // the error of its function. If ctx ends first, the error is that of
 // [waitqueue.ContextErr]; a thread that is gone beats a ctx that has ended.
+// Called by the thread itself, it returns an error that matches
+// [syscall.EDEADLK].
 //
 // Kernel: wait_for_completion on the thread's exit
 func (t *Thread) Wait(ctx context.Context) error {
 	if t.isCaller() {
 		return errDeadlock
 	}
-	if err := t.gone.wait(ctx); err != nil {
-		return err
+	return t.wait(ctx)
+}
+
+func (t *Thread) wait(ctx context.Context) error {
+	select {
+	case <-t.done:
+		return t.err
+	case <-ctx.Done():
 	}
-	<-t.done // is closed by now or next, and has to be when a Stop returns
-	return t.err
+	select { // of two that have come, always the end
+	case <-t.done:
+		return t.err
+	default:
+		return waitqueue.ContextErr(ctx)
+	}
 }
 
 // Done returns a channel that is closed when the thread is gone, for select
@@ -271,6 +312,7 @@ func (t *Thread) askStop() {
 
 // main is the thread's goroutine.
 func (t *Thread) main() {
+	at("begin")
 	returned := false
 	defer func() {
 		if !returned {
@@ -293,7 +335,7 @@ func (t *Thread) run() error {
 		return errNeverRan
 	}
 	t.parkMe()
-	return t.fn(&Current{t: t})
+	return t.fn(&t.cur)
 }
 
 // exit completes every handshake. Who asks for something from now on is told
@@ -314,10 +356,9 @@ func (t *Thread) exit() {
 	if t.ended != nil {
 		t.ended()
 	}
-	threads.remove(t.pid)
-	if t.ready != nil {
+	threads.remove(t)
+	if t.awaited {
 		t.ready.open()
 	}
-	t.gone.open()
 	close(t.done)
 }

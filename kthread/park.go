@@ -39,6 +39,7 @@ func (t *Thread) Park(ctx context.Context) error {
 	if t.isCaller() {
 		return nil
 	}
+	at("park is asked")
 	t.WakeUp()
 	return p.wait(ctx)
 }
@@ -66,6 +67,7 @@ func (t *Thread) Unpark() {
 	// Taken back before the thread is woken, or it would park again.
 	if p := t.parking.Swap(nil); p != nil {
 		p.answer(errUnparked)
+		at("park is taken back")
 		t.task.WakeUp(waitqueue.Parked)
 	}
 }
@@ -89,11 +91,12 @@ func (t *Thread) parkMe() {
 		// gets it finds the thread parked.
 		t.task.SetState(waitqueue.Parked)
 		p := t.parking.Load()
-		at("look")
+		at("looked")
 		if p == nil {
 			break
 		}
 		p.answer(nil)
+		at("answered")
 		t.task.Schedule()
 	}
 	t.task.SetState(waitqueue.Running)

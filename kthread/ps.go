@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 	"weak"
@@ -16,29 +17,70 @@ import (
 
 // threads lists the threads that are not gone. It holds them weakly: one that
 // is stuck for ever must look to a leak detector as if there were no list.
-var threads = registry{all: map[int]weak.Pointer[Thread]{}}
+var threads = registry{all: map[int]weak.Pointer[place]{}}
 
-// profile has the stacks that created them, by pid. See [pprof.Lookup].
-var profile = pprof.NewProfile("kthread")
+// profile has the stacks that created them, by pid.
+var (
+	profile   = pprof.NewProfile("kthread")
+	profiling atomic.Bool
+)
+
+// SetProfile says whether the stacks of those who create threads from now on are
+// kept, for as long as the threads are not gone, in the profile "kthread" of
+// package runtime/pprof. At first they are not: a stack takes about as long as
+// starting a goroutine.
+func SetProfile(on bool) { profiling.Store(on) }
 
 type registry struct {
 	mu   sync.Mutex
 	last int // pid
-	all  map[int]weak.Pointer[Thread]
+	all  map[int]weak.Pointer[place]
 }
+
+// A place stands for a thread in the list. The thread holds it, and gives it
+// back at its end: to make a weak pointer takes longer than all else here, so
+// there is one for all the threads that have the place in turn.
+type place struct {
+	thread *Thread // guarded by the list's mu
+	weak   weak.Pointer[place]
+}
+
+var places = sync.Pool{New: func() any {
+	p := new(place)
+	p.weak = weak.Make(p)
+	return p
+}}
 
 // add gives t a pid. The stack of the profile begins at the caller of Create,
 // Run, or Start.
 func (r *registry) add(t *Thread) {
+	t.place = places.Get().(*place)
 	r.mu.Lock()
+	t.place.thread = t
 	r.last++
 	t.pid = r.last
-	r.all[t.pid] = weak.Make(t)
+	r.all[t.pid] = t.place.weak
 	r.mu.Unlock()
-	profile.Add(t.pid, 3)
+	if profiling.Load() {
+		profile.Add(t.pid, 4)
+		t.profiled = true
+	}
 }
 
-func (r *registry) remove(pid int) {
+// remove takes t off, at its end.
+func (r *registry) remove(t *Thread) {
+	if t.profiled {
+		profile.Remove(t.pid)
+	}
+	r.mu.Lock()
+	delete(r.all, t.pid)
+	t.place.thread = nil
+	r.mu.Unlock()
+	places.Put(t.place)
+}
+
+// forget takes off a thread that is collected and never ran.
+func (r *registry) forget(pid int) {
 	profile.Remove(pid)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -50,8 +92,8 @@ func (r *registry) live() (live []*Thread) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, weak := range r.all {
-		if t := weak.Value(); t != nil {
-			live = append(live, t)
+		if p := weak.Value(); p != nil {
+			live = append(live, p.thread)
 		}
 	}
 	return live
@@ -61,12 +103,12 @@ func (r *registry) live() (live []*Thread) {
 //
 // Kernel: /proc/PID/stat, /proc/PID/wchan
 type Info struct {
-	Pid     int // counts from 1 in the order of creation; no process has it
-	State   waitqueue.State
-	Wchan   string        // the name of the queue that it sleeps on, or ""
-	Age     time.Duration // since it was created
-	WakeUps uint32        // how often it was woken
-	Name    string
+	Pid     int             // counts from 1 in the order of creation; no process has it
+	State   waitqueue.State // D before the first run
+	Wchan   string          // the name of the queue that it sleeps on, or ""
+	Age     time.Duration   // since it was created
+	WakeUps uint32          // how often it was woken; the first run counts
+	Name    string          // in full, see Comm
 }
 
 // Comm returns the name cut to 15 bytes, or fewer rather than a part of a

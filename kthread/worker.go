@@ -54,9 +54,8 @@ type Work struct {
 	cancels int                    // how many CancelSync wait for its end; guarded by worker.mu
 
 	// Of a barrier, which is a work that only marks a place: who waits until
-	// its turn comes, and the answer if it never does.
+	// its turn comes.
 	barrier *reply
-	dropped error
 	unblock func() // if not nil, called with worker.mu held when nobody waits any more
 }
 
@@ -131,17 +130,21 @@ func (w *Worker) finished() {
 	w.current = nil
 }
 
-// exit drops what is pending, so that nobody waits for it.
+// exit drops what is pending, so that nobody waits for it. A barrier that has no
+// work before it is one whose turn has come.
 func (w *Worker) exit() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gone = true
 	w.current = nil
+	var err error
 	for e := w.works.Front(); e != nil; e = w.works.Front() {
 		k := e.Value.(*Work)
 		w.remove(k)
 		if k.barrier != nil {
-			k.barrier.answer(k.dropped)
+			k.barrier.answer(err)
+		} else {
+			err = errWorkerGone
 		}
 	}
 }
@@ -208,7 +211,6 @@ func (w *Worker) Flush(ctx context.Context) error {
 		if w.current == nil && w.works.Len() == 0 {
 			return nil
 		}
-		b.dropped = errWorkerGone
 		return w.works.PushBack(b)
 	})
 }
@@ -223,16 +225,18 @@ func (k *Work) Flush(ctx context.Context) error {
 	if w == nil {
 		return nil
 	}
-	return w.wait(ctx, func(b *Work) *list.Element {
-		switch {
-		case k.pending != nil:
-			b.dropped = errWorkerGone
-			return w.works.InsertAfter(b, k.pending)
-		case w.current == k:
-			return w.works.PushFront(b)
-		}
-		return nil
-	})
+	return w.wait(ctx, func(b *Work) *list.Element { return w.behind(k, b) })
+}
+
+// behind puts b where its turn comes when k has run. The caller holds w.mu.
+func (w *Worker) behind(k, b *Work) *list.Element {
+	switch {
+	case k.pending != nil:
+		return w.works.InsertAfter(b, k.pending)
+	case w.current == k:
+		return w.works.PushFront(b)
+	}
+	return nil
 }
 
 // CancelSync sees to it that k is neither pending nor running. It takes k off
@@ -315,14 +319,12 @@ func (w *Worker) isCaller() bool {
 
 // Destroy waits until everything has run that is pending or running now, and
 // stops the thread. What is queued meanwhile may be dropped, as are delayed
-// works whose time has not come: cancel these before. The errors are those of
-// [Worker.Flush]; if there is one, the worker lives on.
+// works whose time has not come: cancel these before. A worker that is parked
+// runs nothing, so Destroy waits for an Unpark too. The errors are those of
+// [Worker.Flush] and [Thread.StopContext].
 //
 // Kernel: kthread_destroy_worker
 func (w *Worker) Destroy(ctx context.Context) error {
-	if w.isCaller() {
-		return errDeadlock
-	}
 	if err := w.Flush(ctx); err != nil {
 		return err
 	}

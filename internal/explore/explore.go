@@ -59,8 +59,12 @@ type Thread struct {
 	done  bool
 }
 
-// tooLong is a number of steps that no schedule comes near.
-const tooLong = 500
+// tooLong is a number of steps that no good schedule comes near. A model that has
+// such a schedule has no end of them, so the search ends there.
+const (
+	tooLong = 500
+	noEnd   = "there is no end to it"
+)
 
 // A choice is one step of a schedule: which of how many alternatives.
 type choice struct{ taken, of int }
@@ -104,6 +108,9 @@ func (e Explorer) Search(t *testing.T, points string, model func(*testing.T, *Sc
 			}
 			first += wrong
 		}
+		if wrong == noEnd {
+			break
+		}
 	}
 	return explored, bad, first
 }
@@ -141,7 +148,7 @@ func (e Explorer) replay(t *testing.T, path []choice, points string, model func(
 		for ready := s.stopped(); len(ready) > 0; ready = s.stopped() {
 			step := len(trace)
 			if step == tooLong {
-				wrong = "there is no end to it"
+				wrong = noEnd
 				return
 			}
 			if step == len(course) {
@@ -167,6 +174,7 @@ func (e Explorer) replay(t *testing.T, path []choice, points string, model func(
 
 // Thread starts a thread of the model and returns when it has stopped.
 func (s *Schedule) Thread(name string, run func(*Thread)) {
+	synctest.Wait() // for one that is about to be adopted: the order counts
 	th := &Thread{of: s, name: name, goOn: make(chan struct{})}
 	s.threads = append(s.threads, th)
 	go func() {

@@ -1,0 +1,156 @@
+package kthread_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/kprim/kprim/internal/paired"
+	"github.com/kprim/kprim/kthread"
+	"github.com/kprim/kprim/waitqueue"
+)
+
+func BenchmarkStartStop(b *testing.B)  { startStop().Bench(b) }
+func BenchmarkSleepWake(b *testing.B)  { sleepWake().Bench(b) }
+func BenchmarkNamedQueue(b *testing.B) { namedQueue().Bench(b) }
+
+// TestPairedContests prints how long each way takes, as a ratio to the first
+// way of its contest.
+//
+//	go test ./kthread -run Paired -paired -v -cpu 1,2
+func TestPairedContests(t *testing.T) {
+	paired.Test(t, startStop(), sleepWake(), namedQueue())
+}
+
+// startStop is a goroutine that is started, says that it is ready, sleeps until
+// it is asked to stop, and whose error is waited for.
+func startStop() paired.Contest {
+	ctx := context.Background()
+	return paired.Contest{Name: "StartStop", Ways: []paired.Way{
+		{Name: "goroutine+channels", Run: func(n int) {
+			for range n {
+				ready, stop, gone := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+				go func() {
+					close(ready)
+					<-stop
+					gone <- nil
+				}()
+				<-ready
+				close(stop)
+				<-gone
+			}
+		}},
+		{Name: "kthread", Run: func(n int) {
+			for range n {
+				t, _ := kthread.Start(ctx, "bench", func(cur *kthread.Current) error {
+					var q waitqueue.Queue
+					cur.Ready()
+					_ = cur.Wait(&q, cur.ShouldStop)
+					return nil
+				})
+				_ = t.Stop()
+			}
+		}},
+		{Name: "errgroup", Run: func(n int) {
+			for range n {
+				ctx, cancel := context.WithCancel(ctx)
+				group, ctx := errgroup.WithContext(ctx)
+				ready := make(chan struct{})
+				group.Go(func() error {
+					close(ready)
+					<-ctx.Done()
+					return nil
+				})
+				<-ready
+				cancel()
+				_ = group.Wait()
+			}
+		}},
+		{Name: "goroutine+semaphores", Run: func(n int) {
+			for range n {
+				ready, stop, gone := locked(), locked(), locked()
+				var err error
+				go func() {
+					ready.Release(1)
+					_ = stop.Acquire(ctx, 1)
+					err = nil
+					gone.Release(1)
+				}()
+				_ = ready.Acquire(ctx, 1)
+				stop.Release(1)
+				_ = gone.Acquire(ctx, 1)
+				_ = err
+			}
+		}},
+	}}
+}
+
+// locked returns a semaphore that is created locked, as init_MUTEX_LOCKED
+// makes them.
+func locked() *semaphore.Weighted {
+	s := semaphore.NewWeighted(1)
+	s.TryAcquire(1)
+	return s
+}
+
+// sleepWake is two threads that wake each other: two waits and two wake-ups.
+func sleepWake() paired.Contest {
+	return paired.Contest{Name: "SleepWake", Ways: []paired.Way{
+		{Name: "goroutine+select", Run: func(n int) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			turns := [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}
+			turns[0] <- struct{}{}
+			gone := make(chan struct{})
+			for me := range 2 {
+				go func() {
+					for range n {
+						select {
+						case <-turns[me]:
+							turns[1-me] <- struct{}{}
+						case <-ctx.Done():
+						}
+					}
+					gone <- struct{}{}
+				}()
+			}
+			<-gone
+			<-gone
+		}},
+		{Name: "kthread", Run: func(n int) { turns(n, "") }},
+	}}
+}
+
+// namedQueue is what it costs to show where a thread sleeps.
+func namedQueue() paired.Contest {
+	return paired.Contest{Name: "NamedQueue", Ways: []paired.Way{
+		{Name: "unnamed", Run: func(n int) { turns(n, "") }},
+		{Name: "named", Run: func(n int) { turns(n, "turn") }},
+	}}
+}
+
+// turns has two threads wake each other n times, on a queue of that name.
+func turns(n int, name string) {
+	q := waitqueue.Queue{Name: name}
+	var turn atomic.Int64
+	var pair [2]*kthread.Thread
+	for me := range pair {
+		pair[me] = kthread.Run("bench", func(cur *kthread.Current) error {
+			mine := func() bool { return turn.Load() == int64(me) }
+			for range n {
+				if err := cur.Wait(&q, mine); err != nil {
+					return err
+				}
+				turn.Store(int64(1 - me))
+				q.WakeUp()
+			}
+			return nil
+		})
+	}
+	for _, t := range pair {
+		_ = t.Wait(context.Background())
+	}
+}
