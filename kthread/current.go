@@ -15,8 +15,8 @@ import (
 type Current struct {
 	t *Thread
 
-	// The labels of the goroutine while it sleeps on the queue of this name.
-	wchan    string
+	// The labels of the goroutine while it sleeps on this queue.
+	queue    *waitqueue.Queue
 	sleeping context.Context
 }
 
@@ -60,7 +60,7 @@ func (cur *Current) wait(q *waitqueue.Queue, exclusive bool, cond func() bool) (
 		return nil // without a sleep that the labels would have to show
 	}
 	if q.Name != "" {
-		pprof.SetGoroutineLabels(cur.labels(q.Name))
+		pprof.SetGoroutineLabels(cur.labels(q))
 	}
 	if exclusive {
 		err = cur.t.task.WaitExclusive(q, cond)
@@ -76,11 +76,11 @@ func (cur *Current) wait(q *waitqueue.Queue, exclusive bool, cond func() bool) (
 	return nil
 }
 
-// labels returns the labels for a sleep on the queue of that name, which is
-// mostly the one of the last sleep.
-func (cur *Current) labels(wchan string) context.Context {
-	if cur.wchan != wchan {
-		cur.wchan, cur.sleeping = wchan, pprof.WithLabels(cur.t.label, pprof.Labels("wchan", wchan))
+// labels returns the labels for a sleep on q, which is mostly the queue of the
+// last sleep.
+func (cur *Current) labels(q *waitqueue.Queue) context.Context {
+	if cur.queue != q {
+		cur.queue, cur.sleeping = q, pprof.WithLabels(cur.t.label, pprof.Labels("wchan", q.Name))
 	}
 	return cur.sleeping
 }

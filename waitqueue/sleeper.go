@@ -146,7 +146,6 @@ func (q *Queue) finish(e *Entry) {
 		entries.Put(e)
 		return
 	}
-	t.clearWchan(q)
 	if e != &t.own {
 		return
 	}

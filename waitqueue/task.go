@@ -57,7 +57,7 @@ type Task struct {
 	announced bool  // a sleep was announced that it has not gone to yet
 	stray     bool  // it was claimed and not unparked yet, when it went on
 
-	wchan atomic.Pointer[Queue] // what Wchan shows
+	wchan, waitsOn atomic.Pointer[Queue] // what Wchan shows, and in a Wait of its own
 
 	pooled bool // of a plain wait; written before anybody else can see the task
 }
@@ -75,7 +75,8 @@ func at(point string) {
 
 // The parts of a task's word.
 const (
-	states      = 1<<30 - 1
+	states      = ownWait - 1
+	ownWait     = 1 << 29 // it sleeps in its own Wait
 	taken       = 1 << 30 // who claimed it has taken the entry of its wait off the queue
 	interrupted = 1 << 31
 	wakeUp      = 1 << 32 // the rest is a count of these
@@ -152,7 +153,12 @@ func (b *bed) Lock() {}
 // announce is SetState in a wait that ends by Schedule or settle.
 func (t *Task) announce(s State) {
 	t.announced = true
-	t.SetState(s)
+	for {
+		w := t.word.Load()
+		if t.word.CompareAndSwap(w, w&kept|uint64(s)|ownWait) {
+			return
+		}
+	}
 }
 
 // settle makes the task Running after a wait, which may have announced a last
@@ -227,10 +233,15 @@ func (t *Task) unpark() {
 //
 // Differs: names the queue, not the function that sleeps.
 func (t *Task) Wchan() string {
-	if q := t.wchan.Load(); q != nil && t.State() != Running {
-		return q.Name
+	w := t.word.Load()
+	q := t.wchan.Load()
+	if w&ownWait != 0 {
+		q = t.waitsOn.Load()
 	}
-	return ""
+	if q == nil || State(w&states) == Running {
+		return ""
+	}
+	return q.Name
 }
 
 // showWchan has the task show q, which costs nothing if q has no name.

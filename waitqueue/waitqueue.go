@@ -359,6 +359,9 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 	if err != nil {
 		return err
 	}
+	if t != nil && t.waitsOn.Load() != q { // seldom: a store is dear
+		t.waitsOn.Store(q)
+	}
 	e, end := entry(t, ctx, exclusive)
 	defer q.finish(e) // also when cond panics
 	for err == nil {
@@ -381,7 +384,6 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		}
 		woken := true
 		if t := e.Task; t != nil {
-			t.showWchan(q)
 			t.parked.Wait() // as Schedule does, and then
 			at("awake")
 			e.off = e.kind == waiting && t.word.Load()&taken != 0
