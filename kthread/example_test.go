@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )
@@ -91,4 +93,82 @@ func ExampleThread_Signal() {
 	// sent: <nil>
 	// reloaded: true
 	// stopped: <nil>
+}
+
+// A thread that lives as long as a context does: it is stopped when that ends.
+func ExampleThread_Stop_parent() {
+	parent, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	thread, err := kthread.Start(parent, "child", func(cur *kthread.Current) error {
+		cur.Ready()
+		return cur.Sleep(time.Hour)
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer context.AfterFunc(parent, func() { _ = thread.Stop() })()
+
+	cancel()
+	fmt.Println(thread.Wait(context.Background()))
+	// Output: kthread: asked to stop: interrupted system call
+}
+
+// In an errgroup, a thread that fails ends the others, and is ended by them.
+func Example_errgroup() {
+	group, ctx := errgroup.WithContext(context.Background())
+	for _, name := range []string{"reader", "writer"} {
+		thread := kthread.Run(name, func(cur *kthread.Current) error {
+			if name == "reader" {
+				return errors.New("nothing to read")
+			}
+			_ = cur.Sleep(time.Hour) // ended by the stop
+			return nil
+		})
+		group.Go(func() error {
+			defer context.AfterFunc(ctx, func() { _ = thread.Stop() })()
+			return thread.Wait(context.Background())
+		})
+	}
+	fmt.Println(group.Wait())
+	// Output: nothing to read
+}
+
+// A thread waits for a completion, and for whatever else has a queue, without
+// a context and without allocation.
+func ExampleCurrent_WaitExclusive() {
+	var done waitqueue.Completion
+	thread := kthread.Run("waiter", func(cur *kthread.Current) error {
+		return cur.WaitExclusive(done.Queue(), done.TryWait)
+	})
+	done.Complete()
+	fmt.Println(thread.Wait(context.Background()))
+	// Output: <nil>
+}
+
+// A thread is held back while something is changed under its feet.
+func ExampleThread_Park() {
+	var queue waitqueue.Queue
+	setting := "old"
+	thread, err := kthread.Start(context.Background(), "worker", func(cur *kthread.Current) error {
+		cur.Ready()
+		for !cur.ShouldStop() {
+			cur.ParkMe()
+			_ = cur.Wait(&queue, func() bool { return cur.ShouldPark() || cur.ShouldStop() })
+		}
+		fmt.Println("used:", setting)
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(thread.Park(context.Background()), thread.Info().State)
+	setting = "new" // the thread sleeps, and does not look
+	thread.Unpark()
+	fmt.Println(thread.Stop())
+	// Output:
+	// <nil> P
+	// used: new
+	// <nil>
 }

@@ -36,7 +36,8 @@
 // A signal is a request to a thread, by number. It is not the process's
 // signal of that number, it never kills, and it is lost unless the thread has
 // allowed it. While one is pending, interruptible sleeps end at once with an
-// error that matches EINTR, until [Current.Flush].
+// error that matches EINTR, until it is taken by [Current.Dequeue], or all are
+// dropped by [Current.Flush].
 //
 // A stop ends sleeps too, and cannot be flushed. Its error is [ErrStopped],
 // which matches EINTR as well: so ask for the stop first.
@@ -52,10 +53,49 @@
 //		cur.Flush()
 //	}
 //
+// # Parking
+//
+// A parked thread sleeps at a place of its choice until it is unparked. It is
+// asked by [Thread.Park], and has to look, as for a stop:
+//
+//	for !cur.ShouldStop() {
+//		cur.ParkMe() // returns at once if it is not asked
+//		cur.Wait(&queue, func() bool { return ready() || cur.ShouldPark() })
+//		...
+//	}
+//
+// # Works
+//
+// A [Worker] is a thread that runs functions, one after the other. They can be
+// waited for, cancelled, and delayed.
+//
+// # Watching
+//
+// [Tasks] lists the threads, and what each does. In goroutine profiles a thread
+// has the label kthread, its name, and while it sleeps on a queue with a name,
+// the label wchan. After [SetProfile] the profile "kthread" of runtime/pprof
+// shows who created the threads that are not gone.
+//
 // # Bubbles of testing/synctest
 //
 // A thread belongs to the bubble in which it was created, and only goroutines
 // of that bubble may stop, signal, wake or wait for it.
+//
+// # What is defined here, and not in the kernel
+//
+//   - A second stop returns what the first one did; the kernel hangs.
+//   - A thread that would wait for itself, or a work for its own worker, is told
+//     so by EDEADLK; the kernel hangs.
+//   - Park of a thread that ends without having parked returns ENOSYS, and one
+//     that is unparked or stopped before EINTR; the kernel hangs.
+//   - Flush of a delayed work whose time has not come runs it; the kernel hangs.
+//   - A work that is used with a second worker panics; the kernel warns.
+//
+// # What cannot be as in the kernel
+//
+//   - Creation cannot be interrupted: it waits for nobody. (Start can.)
+//   - No signal kills a thread, and there is no killable sleep.
+//   - Nobody can be parked or stopped who does not look: Go does not preempt.
 //
 // Kernel: include/linux/kthread.h, kernel/kthread.c
 package kthread

@@ -45,36 +45,41 @@ func (t *Thread) Signal(sig syscall.Signal) error {
 	return nil
 }
 
-// Allow lets the thread receive sig. A signal sent before that is lost. SIGKILL
-// is a signal like the others: the thread has to end by itself. The errors are
-// those of [Thread.Signal].
+// Allow lets the thread receive these signals. One that was sent before is lost.
+// SIGKILL is a signal like the others: the thread has to end by itself. If there
+// is an error, which is as that of [Thread.Signal], none is allowed.
 //
 // Kernel: allow_signal
-func (cur *Current) Allow(sig syscall.Signal) error {
-	bit, err := sigmask(sig)
+//
+// Differs: an error for what is no signal.
+func (cur *Current) Allow(sigs ...syscall.Signal) error {
+	mask, err := sigmask(sigs...)
 	if err != nil {
 		return err
 	}
 	t := cur.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.allowed |= bit
+	t.allowed |= mask
 	return nil
 }
 
-// Disallow undoes Allow, and drops sig if it is pending.
+// Disallow undoes Allow, and drops those of the signals that are pending. If
+// there is an error, none is dropped or disallowed.
 //
 // Kernel: disallow_signal
-func (cur *Current) Disallow(sig syscall.Signal) error {
-	bit, err := sigmask(sig)
+//
+// Differs: an error for what is no signal.
+func (cur *Current) Disallow(sigs ...syscall.Signal) error {
+	mask, err := sigmask(sigs...)
 	if err != nil {
 		return err
 	}
 	t := cur.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.allowed &^= bit
-	t.drop(bit)
+	t.allowed &^= mask
+	t.drop(mask)
 	return nil
 }
 
@@ -122,12 +127,16 @@ func (t *Thread) drop(bits uint64) {
 	}
 }
 
-func sigmask(sig syscall.Signal) (uint64, error) {
-	if sig < 0 {
-		return 0, fmt.Errorf("kthread: this system has no such signal: %w, %w", syscall.EINVAL, errors.ErrUnsupported)
+// sigmask returns the bits of the signals.
+func sigmask(sigs ...syscall.Signal) (mask uint64, err error) {
+	for _, sig := range sigs {
+		switch {
+		case sig < 0:
+			return 0, fmt.Errorf("kthread: this system has no such signal: %w, %w", syscall.EINVAL, errors.ErrUnsupported)
+		case sig < 1 || sig > maxSignal:
+			return 0, fmt.Errorf("kthread: no signal has the number %d: %w", int(sig), syscall.EINVAL)
+		}
+		mask |= 1 << (uint(sig) - 1)
 	}
-	if sig < 1 || sig > maxSignal {
-		return 0, fmt.Errorf("kthread: no signal has the number %d: %w", int(sig), syscall.EINVAL)
-	}
-	return 1 << (uint(sig) - 1), nil
+	return mask, nil
 }

@@ -3,7 +3,6 @@ package kthread_test
 import (
 	"context"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -133,46 +132,6 @@ func TestHammerFlushAgainstStop(t *testing.T) {
 		}
 		require.Equal(t, kthread.ErrStopped, thread.Stop())
 	}
-}
-
-// Threads are started, signalled and stopped from many goroutines. Every stop
-// gets the answer of its own thread.
-func TestHammerStartSignalStop(t *testing.T) {
-	const goroutines, rounds = 8, 300
-	var all sync.WaitGroup
-	for range goroutines {
-		all.Go(func() {
-			for range rounds {
-				mine := new(answer)
-				thread, err := kthread.Start(t.Context(), "t", func(cur *kthread.Current) error {
-					_ = cur.Allow(usr1)
-					cur.Ready()
-					var q waitqueue.Queue
-					for cur.Wait(&q, cur.ShouldStop) != nil {
-						cur.Flush()
-					}
-					return mine
-				})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				var others sync.WaitGroup
-				others.Go(func() { _ = thread.Signal(usr1) })
-				others.Go(func() { thread.WakeUp() })
-				others.Go(func() {
-					if thread.Stop() != error(mine) {
-						t.Error("an answer of another thread")
-					}
-				})
-				if thread.Stop() != error(mine) {
-					t.Error("an answer of another thread")
-				}
-				others.Wait()
-			}
-		})
-	}
-	all.Wait()
 }
 
 // answer is an error that differs from every other.

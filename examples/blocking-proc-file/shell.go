@@ -57,7 +57,7 @@ func (sh *shell) start(command, name string, program func(p *process) error) *jo
 		defer sh.cpu.Unlock()
 		j.task = cur.Task()
 		cur.Ready() // start goes on, but has to wait for the CPU
-		if err := cmp.Or(cur.Allow(syscall.SIGINT), cur.Allow(syscall.SIGTERM)); err != nil {
+		if err := cur.Allow(syscall.SIGINT, syscall.SIGTERM); err != nil {
 			return err
 		}
 		if err := program(&process{cur, name, euid}); err != nil {

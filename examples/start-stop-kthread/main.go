@@ -77,10 +77,8 @@ func (m *module) load() error {
 
 // run is example_thread.
 func (e *example) run(cur *kthread.Current) error {
-	for _, sig := range allowed { // siginitsetinv(&current->blocked, ...)
-		if err := cur.Allow(sig); err != nil {
-			return err // Start returns it
-		}
+	if err := cur.Allow(allowed...); err != nil { // siginitsetinv(&current->blocked, ...)
+		return err // Start returns it
 	}
 	cur.Ready() // up(&kthread->startstop_sem)
 	e.printk("hi, here is the kernel thread")

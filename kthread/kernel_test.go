@@ -1,0 +1,155 @@
+package kthread_test
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/kthread"
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// The tests named after the kernel are its behaviours, numbered as in other test
+// suites of this repository. Number 20, a creator that is killed, cannot happen
+// here: creation waits for nobody. Numbers 18, 22 and 23 are beside what they
+// test.
+
+func TestKernel17Stop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		neverWoken := kthread.Create("a", func(*kthread.Current) error {
+			t.Error("(a) called")
+			return nil
+		})
+		require.ErrorIs(t, neverWoken.Stop(), syscall.EINTR)
+
+		returned := kthread.Run("b", func(*kthread.Current) error { return errMine })
+		synctest.Wait()
+		require.Equal(t, errMine, returned.Stop(), "(b) at once")
+
+		running := kthread.Run("c", func(cur *kthread.Current) error {
+			<-cur.Context().Done()
+			require.True(t, cur.ShouldStop())
+			require.True(t, cur.ShouldStop(), "sticky")
+			return errMine
+		})
+		synctest.Wait()
+		require.Equal(t, errMine, running.Stop(), "(c)")
+	})
+}
+
+func TestKernel19StopEndsSleeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q waitqueue.Queue
+		never := func() bool { return false }
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			require.ErrorIs(t, cur.Wait(&q, never), syscall.EINTR, "(a)")
+			require.NoError(t, cur.Wait(&q, func() bool { return never() || cur.ShouldStop() }), "(b)")
+			cur.Flush()
+			require.True(t, cur.Pending(), "(d)")
+			require.Zero(t, cur.Dequeue(), "a pseudo-signal, which has no number")
+			return nil
+		})
+		synctest.Wait()
+		require.NoError(t, thread.Stop())
+	})
+}
+
+func TestKernel21Signals(t *testing.T) {
+	const usr1, usr2 = syscall.Signal(10), syscall.Signal(12)
+	synctest.Test(t, func(t *testing.T) {
+		turn := make(chan struct{})
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			<-turn
+			require.False(t, cur.Pending(), "SIGKILL and USR1 were dropped: nothing was allowed")
+			require.NoError(t, cur.Allow(usr1, usr2, syscall.SIGKILL))
+			<-turn
+			<-turn
+			require.True(t, cur.Pending())
+			require.Equal(t, usr1, cur.Dequeue(), "two merged, and the lowest number first")
+			require.True(t, cur.Pending())
+			require.Equal(t, usr2, cur.Dequeue())
+			require.Zero(t, cur.Dequeue())
+			require.False(t, cur.Pending(), "so that it can sleep again")
+			<-turn
+			<-turn
+			require.NoError(t, cur.Disallow(usr1))
+			require.Equal(t, syscall.SIGKILL, cur.Dequeue(), "readable, not fatal; USR1 is discarded")
+			require.False(t, cur.Pending())
+			<-turn
+			<-turn
+			require.False(t, cur.Pending(), "not allowed any more")
+			return nil
+		})
+		send := func(sigs ...syscall.Signal) {
+			for _, sig := range sigs {
+				require.NoError(t, thread.Signal(sig))
+			}
+			turn <- struct{}{}
+		}
+		synctest.Wait()
+		send(syscall.SIGKILL, usr1)
+		turn <- struct{}{}
+		send(usr2, usr1, usr1)
+		turn <- struct{}{}
+		send(usr1, syscall.SIGKILL)
+		turn <- struct{}{}
+		send(usr1)
+		require.NoError(t, thread.Wait(t.Context()))
+	})
+}
+
+// All of them or none.
+func TestAllowAndDisallowRefuseWhatIsNoSignal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			require.ErrorIs(t, cur.Allow(1, 65), syscall.EINVAL)
+			require.ErrorIs(t, cur.Disallow(1, 0), syscall.EINVAL)
+			err := cur.Allow(1, -12)
+			require.ErrorIs(t, err, errors.ErrUnsupported, "a signal that this system lacks")
+			require.ErrorIs(t, err, syscall.EINVAL)
+			var q waitqueue.Queue
+			return cur.Wait(&q, func() bool { return cur.ShouldStop() })
+		})
+		synctest.Wait()
+		require.NoError(t, thread.Signal(1))
+		synctest.Wait()
+		require.Error(t, thread.Wait(endedContext(t)), "it was not allowed")
+		require.NoError(t, thread.Stop())
+	})
+}
+
+// A signal that is pending is dropped by Disallow, and the thread can sleep.
+func TestDisallowLetsTheThreadSleep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turn := make(chan struct{})
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			require.NoError(t, cur.Allow(1))
+			<-turn
+			require.NoError(t, cur.Disallow(1))
+			var q waitqueue.Queue
+			return cur.Wait(&q, cur.ShouldStop)
+		})
+		synctest.Wait()
+		require.NoError(t, thread.Signal(1))
+		turn <- struct{}{}
+		synctest.Wait()
+		require.Equal(t, waitqueue.Interruptible, thread.Info().State)
+		require.NoError(t, thread.Stop())
+	})
+}
+
+// A context that is asked for after the stop has ended already.
+func TestContextOfAThreadThatWasAskedToStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			_ = untilStopped(cur)
+			return context.Cause(cur.Context())
+		})
+		synctest.Wait()
+		require.Equal(t, kthread.ErrStopped, thread.Stop())
+	})
+}
