@@ -3,6 +3,7 @@ package kthread
 import (
 	"context"
 	"runtime/pprof"
+	"syscall"
 	"time"
 
 	"github.com/kprim/kprim/waitqueue"
@@ -19,6 +20,11 @@ type Current struct {
 	queue    *waitqueue.Queue
 	sleeping context.Context
 }
+
+// Thread returns the handle of the thread.
+//
+// Kernel: current
+func (cur *Current) Thread() *Thread { return cur.t }
 
 // Ready tells [Start] that the thread is set up. Later calls do nothing, and
 // so does the call in a thread that nobody waits for.
@@ -44,6 +50,8 @@ func (cur *Current) ShouldStop() bool { return cur.t.stop.Load() }
 // queue with a name, which becomes the goroutine's profiler label wchan.
 //
 // Kernel: wait_event_interruptible
+//
+// Differs: tells a stop from a signal, which are both ERESTARTSYS there.
 func (cur *Current) Wait(q *waitqueue.Queue, cond func() bool) error {
 	return cur.wait(q, false, cond)
 }
@@ -55,6 +63,31 @@ func (cur *Current) Wait(q *waitqueue.Queue, cond func() bool) error {
 func (cur *Current) WaitExclusive(q *waitqueue.Queue, cond func() bool) error {
 	return cur.wait(q, true, cond)
 }
+
+// WaitTimeout is Wait for at most d. If cond is false then, the error matches
+// [syscall.ETIMEDOUT]. It allocates.
+//
+// Kernel: wait_event_interruptible_timeout
+//
+// Differs: does not return what is left.
+func (cur *Current) WaitTimeout(q *waitqueue.Queue, d time.Duration, cond func() bool) error {
+	deadline := time.Now().Add(d)
+	timer := time.AfterFunc(d, func() { cur.t.task.WakeUp(waitqueue.Normal) })
+	defer timer.Stop()
+	over := false
+	err := cur.wait(q, false, func() bool {
+		if cond() {
+			return true
+		}
+		over = !time.Now().Before(deadline)
+		return over
+	})
+	if err == nil && over {
+		return timedOut{}
+	}
+	return err
+}
+
 func (cur *Current) wait(q *waitqueue.Queue, exclusive bool, cond func() bool) (err error) {
 	if cond() {
 		return nil // without a sleep that the labels would have to show
@@ -97,9 +130,9 @@ func (cur *Current) Sleep(d time.Duration) error {
 	task := &cur.t.task
 	for d > 0 {
 		task.SetState(waitqueue.Interruptible)
-		if cur.ShouldPark() {
+		if cur.ShouldPark() && !cur.Pending() {
 			task.SetState(waitqueue.Running)
-			return cur.reason()
+			return errParkAsked
 		}
 		d = task.ScheduleTimeout(d)
 		if d > 0 && task.Interrupted() {
@@ -136,11 +169,16 @@ func (cur *Current) Task() *waitqueue.Task { return &cur.t.task }
 
 // reason returns the error of a sleep that was ended.
 func (cur *Current) reason() error {
-	switch {
-	case cur.ShouldStop():
+	if cur.ShouldStop() {
 		return ErrStopped
-	case cur.Pending():
-		return errSignal
 	}
-	return errParkAsked
+	return errSignal
 }
+
+// timedOut ends a wait whose time has passed. The errno has a text that is about
+// connections.
+type timedOut struct{}
+
+func (timedOut) Error() string { return "kthread: wait timed out" }
+func (timedOut) Unwrap() error { return syscall.ETIMEDOUT }
+func (timedOut) Timeout() bool { return true }

@@ -11,6 +11,8 @@ import (
 // leave the rest zero. It must not be copied after first use.
 //
 // Kernel: struct kthread_delayed_work, DEFINE_KTHREAD_DELAYED_WORK, kthread_init_delayed_work
+//
+// Differs: as a Work.
 type DelayedWork struct {
 	Func func() // as in Work; set it before the first use
 
@@ -23,10 +25,9 @@ type DelayedWork struct {
 //
 // Kernel: kthread_queue_delayed_work
 func (w *Worker) QueueDelayed(d *DelayedWork, delay time.Duration) bool {
-	w.ownDelayed(d)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if d.timer != nil || !w.free(&d.work) {
+	if !w.ownDelayed(d) || d.timer != nil || !w.free(&d.work) {
 		return false
 	}
 	w.arm(d, delay)
@@ -40,10 +41,9 @@ func (w *Worker) QueueDelayed(d *DelayedWork, delay time.Duration) bool {
 //
 // Kernel: kthread_mod_delayed_work
 func (w *Worker) ModDelayed(d *DelayedWork, delay time.Duration) (wasPending bool) {
-	w.ownDelayed(d)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if d.work.cancels > 0 {
+	if w.ownDelayed(d); d.work.cancels > 0 {
 		return true
 	}
 	wasPending = w.takeBack(d)
@@ -83,6 +83,8 @@ func (d *DelayedWork) Flush(ctx context.Context) error {
 // CancelSync is [Work.CancelSync]. A timer that is armed counts as pending.
 //
 // Kernel: kthread_cancel_delayed_work_sync
+//
+// Differs: as Work.CancelSync.
 func (d *DelayedWork) CancelSync(ctx context.Context) (wasPending bool, err error) {
 	w := d.work.worker.Load()
 	if w == nil {
@@ -95,13 +97,12 @@ func (d *DelayedWork) CancelSync(ctx context.Context) (wasPending bool, err erro
 	return wasPending, err
 }
 
-func (w *Worker) ownDelayed(d *DelayedWork) {
-	w.mu.Lock()
+// ownDelayed is own.
+func (w *Worker) ownDelayed(d *DelayedWork) bool {
 	if d.work.Func == nil { // once: the worker reads it without the lock
 		d.work.Func = d.Func
 	}
-	w.mu.Unlock()
-	w.own(&d.work)
+	return w.own(&d.work)
 }
 
 // arm queues d when the delay has passed. The caller holds w.mu, and d is free.

@@ -18,7 +18,11 @@ var errDeadlock = fmt.Errorf("kthread: a thread cannot wait for itself: %w", sys
 // argument. That is slow, and asked seldom: not of a thread that sleeps, and in
 // full only by another thread.
 func (t *Thread) isCaller() bool {
-	return t.task.State() == waitqueue.Running && onThread() && strings.Contains(stack(), fmt.Sprintf(".(*Thread).main(%p", t))
+	if t.task.State() != waitqueue.Running || !onThread() {
+		return false
+	}
+	main := fmt.Sprintf(".(*Thread).main(%p", t)
+	return strings.Contains(stack(), main+")") || strings.Contains(stack(), main+"?)")
 }
 
 // onThread reports whether the caller is on the goroutine of some thread.

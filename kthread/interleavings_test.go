@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/kprim/kprim/internal/explore"
 	"github.com/kprim/kprim/kthread"
@@ -70,6 +71,41 @@ func TestInterleavingsStopAndPark(t *testing.T) {
 			}
 			return ""
 		}
+	})
+}
+
+// The same with a thread that looks for a park first: it must not park on its way
+// out, where the stop that would unpark it has been already.
+func TestInterleavingsStopAndParkFirst(t *testing.T) {
+	explorer.Explore(t, every, func(t *testing.T, s *explore.Schedule) {
+		s.Adopt = adoptThread
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			for !cur.ShouldStop() {
+				s.At("before the park")
+				cur.ParkMe()
+				s.At("after the park")
+				_ = cur.Sleep(time.Hour)
+			}
+			s.At("on the way out")
+			cur.ParkMe()
+			return errMine
+		})
+		stopped, parked := errors.New("no answer"), errors.New("no answer")
+		s.Thread("stopper", func(th *explore.Thread) {
+			th.At("stop")
+			stopped = thread.Stop()
+		})
+		s.Thread("parker", func(th *explore.Thread) {
+			th.At("park")
+			parked = thread.Park(context.Background())
+		})
+		s.Wrong = func() string {
+			if stopped != errMine && !errors.Is(stopped, syscall.EINTR) || len(s.Asleep()) > 1 {
+				return fmt.Sprint("stop: ", stopped, "; park: ", parked)
+			}
+			return ""
+		}
+		s.Release = thread.Unpark
 	})
 }
 

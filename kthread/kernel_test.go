@@ -3,9 +3,12 @@ package kthread_test
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -102,13 +105,16 @@ func TestKernel21Signals(t *testing.T) {
 	})
 }
 
+// lacking is what a signal is where the system has none of its name.
+const lacking = syscall.Signal(-1012)
+
 // All of them or none.
 func TestAllowAndDisallowRefuseWhatIsNoSignal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
 			require.ErrorIs(t, cur.Allow(1, 65), syscall.EINVAL)
 			require.ErrorIs(t, cur.Disallow(1, 0), syscall.EINVAL)
-			err := cur.Allow(1, -12)
+			err := cur.Allow(1, lacking)
 			require.ErrorIs(t, err, errors.ErrUnsupported, "a signal that this system lacks")
 			require.ErrorIs(t, err, syscall.EINVAL)
 			var q waitqueue.Queue
@@ -151,5 +157,64 @@ func TestContextOfAThreadThatWasAskedToStop(t *testing.T) {
 		})
 		synctest.Wait()
 		require.Equal(t, kthread.ErrStopped, thread.Stop())
+	})
+}
+
+// The stop is asked, and the thread is gone before its context hears of that.
+func TestCauseOfAThreadThatWasAskedToStop(t *testing.T) {
+	for range 2000 {
+		var ctx context.Context
+		ready := make(chan struct{})
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			ctx = cur.Context()
+			close(ready)
+			for !cur.ShouldStop() {
+				runtime.Gosched()
+			}
+			return nil
+		})
+		<-ready
+		require.NoError(t, thread.Stop())
+		require.Equal(t, kthread.ErrStopped, context.Cause(ctx))
+	}
+}
+
+func TestWaitTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q waitqueue.Queue
+		var ready atomic.Bool
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			start := time.Now()
+			err := cur.WaitTimeout(&q, time.Minute, ready.Load)
+			require.ErrorIs(t, err, syscall.ETIMEDOUT)
+			require.Equal(t, "kthread: wait timed out", err.Error())
+			require.Equal(t, time.Minute, time.Since(start), "a stray wake-up does not shorten it")
+			require.ErrorIs(t, cur.WaitTimeout(&q, 0, ready.Load), syscall.ETIMEDOUT, "at once")
+			require.ErrorIs(t, cur.WaitTimeout(&q, -1, ready.Load), syscall.ETIMEDOUT)
+			require.Equal(t, time.Minute, time.Since(start))
+			require.NoError(t, cur.WaitTimeout(&q, 0, func() bool { return true }))
+			require.NoError(t, cur.WaitTimeout(&q, time.Hour, ready.Load))
+			require.Equal(t, 2*time.Minute, time.Since(start))
+			return cur.WaitTimeout(&q, time.Hour, func() bool { return false })
+		})
+		time.Sleep(time.Second)
+		q.WakeUp()
+		thread.WakeUp()
+		time.Sleep(2*time.Minute - time.Second)
+		ready.Store(true)
+		q.WakeUp()
+		synctest.Wait()
+		require.Equal(t, kthread.ErrStopped, thread.Stop())
+	})
+}
+
+func TestThreadKnowsItsHandle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		handle := make(chan *kthread.Thread, 1)
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			handle <- cur.Thread()
+			return nil
+		})
+		require.Same(t, thread, <-handle)
 	})
 }

@@ -127,8 +127,9 @@ var (
 )
 
 // A Thread is the handle of a thread. Its methods may be called from any
-// goroutine. Those that wait for the thread answer the thread itself with an
-// error that matches [syscall.EDEADLK].
+// goroutine. Stop and Wait, called by the thread itself, return an error that
+// matches [syscall.EDEADLK]; not in the condition of a wait, which must not
+// block.
 //
 // Kernel: struct task_struct of a kthread, struct kthread
 type Thread struct {
@@ -391,7 +392,11 @@ func (t *Thread) exit() {
 		p.answer(errParkExited)
 	}
 	if cancel != nil {
-		cancel(nil)
+		var cause error
+		if t.stop.Load() { // and its own cancel has yet to come
+			cause = ErrStopped
+		}
+		cancel(cause)
 	}
 	if t.ended != nil {
 		t.ended()

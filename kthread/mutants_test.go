@@ -40,6 +40,11 @@ var mutants = []explore.Mutant{
 		Name: "an early unpark answers nobody", File: "park.go",
 		Old: "\t\tp.answer(errUnparked)\n", New: "",
 	}, {
+		// Stop: unpark. Park: ask. The thread parks on its way out, and Stop
+		// waits for ever.
+		Name: "a park after a stop", File: "park.go",
+		Old: "\tcase t.stop.Load():", New: "\tcase false:",
+	}, {
 		// The work runs. Cancel: wait for its end. Work: queue itself.
 		Name: "a work that queues itself gets back in", File: "worker.go",
 		Old: "k.pending == nil && k.cancels == 0 }", New: "k.pending == nil }",

@@ -24,7 +24,7 @@ var (
 //
 // The error matches [syscall.ENOSYS] if the thread is gone, or ends without
 // having parked; [syscall.EBUSY] if it is asked to park already; and EINTR if it
-// was unparked or stopped before it parked. If ctx ends, the error is that of
+// is unparked or asked to stop before it parks. If ctx ends, the error is that of
 // [waitqueue.ContextErr], and the request stands. Called by the thread itself,
 // Park returns nil at once: it parks at its next ParkMe.
 //
@@ -45,13 +45,17 @@ func (t *Thread) Park(ctx context.Context) error {
 }
 
 // askPark makes ShouldPark true. A thread that exits answers what it finds, so
-// it must not be gone already.
+// it must not be gone already. Nor may a stop have been asked: what takes back a
+// request for the stop's sake has run or will not find this one, and a thread
+// that looks for a park first would park on its way out.
 func (t *Thread) askPark(p *reply) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case t.exited:
 		return errParkExited
+	case t.stop.Load(): // set later, its Unpark comes after this section
+		return errUnparked
 	case t.parking.Load() != nil:
 		return errParkTwice
 	}

@@ -72,11 +72,13 @@ func (r *registry) remove(t *Thread) {
 	if t.profiled {
 		profile.Remove(t.pid)
 	}
+	p := t.place
+	t.place = nil // or the handle would keep alive who has the place next
 	r.mu.Lock()
 	delete(r.all, t.pid)
-	t.place.thread = nil
+	p.thread = nil
 	r.mu.Unlock()
-	places.Put(t.place)
+	places.Put(p)
 }
 
 // forget takes off a thread that is collected and never ran.

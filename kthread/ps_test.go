@@ -2,11 +2,13 @@ package kthread_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"runtime"
 	"runtime/pprof"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,4 +164,32 @@ func TestProfileShowsWhoCreatedAThread(t *testing.T) {
 		_ = thread.Stop()
 		require.NotContains(t, profile(), "TestProfileShowsWhoCreatedAThread")
 	}
+}
+
+// A handle that is kept when its thread is gone keeps no other thread alive.
+func TestHandleOfAThreadThatIsGoneKeepsNobodyAlive(t *testing.T) {
+	gone := make([]*kthread.Thread, 100)
+	for i := range gone {
+		gone[i] = kthread.Run("gone", func(*kthread.Current) error { return nil })
+		require.NoError(t, ignoreEINTR(gone[i].Stop()))
+	}
+	collected := make(chan struct{})
+	runtime.AddCleanup(kthread.Create("its place", untilStopped), func(struct{}) { close(collected) }, struct{}{})
+	for done := false; !done; {
+		runtime.GC()
+		select {
+		case <-collected:
+			done = true
+		default:
+			runtime.Gosched()
+		}
+	}
+	runtime.KeepAlive(gone)
+}
+
+func ignoreEINTR(err error) error {
+	if errors.Is(err, syscall.EINTR) {
+		return nil
+	}
+	return err
 }

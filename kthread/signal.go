@@ -127,11 +127,14 @@ func (t *Thread) drop(bits uint64) {
 	}
 }
 
+// missing is above the numbers of signals that the system lacks.
+const missing = -1000
+
 // sigmask returns the bits of the signals.
 func sigmask(sigs ...syscall.Signal) (mask uint64, err error) {
 	for _, sig := range sigs {
 		switch {
-		case sig < 0:
+		case sig <= missing:
 			return 0, fmt.Errorf("kthread: this system has no such signal: %w, %w", syscall.EINVAL, errors.ErrUnsupported)
 		case sig < 1 || sig > maxSignal:
 			return 0, fmt.Errorf("kthread: no signal has the number %d: %w", int(sig), syscall.EINVAL)

@@ -1,6 +1,7 @@
 package kthread
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"errors"
@@ -40,6 +41,8 @@ type Worker struct {
 // zero. It must not be copied after first use.
 //
 // Kernel: struct kthread_work, DEFINE_KTHREAD_WORK, kthread_init_work
+//
+// Differs: kthread_init_work lets go of the worker; here a new Work is made.
 type Work struct {
 	_ sync.Mutex // has vet report copies
 
@@ -155,14 +158,18 @@ func (w *Worker) remove(k *Work) {
 	k.pending = nil
 }
 
-// own binds the work to the worker.
-func (w *Worker) own(k *Work) {
+// own binds the work to the worker, unless that is gone. The caller holds w.mu.
+func (w *Worker) own(k *Work) bool {
 	if k.Func == nil {
 		panic("kthread: a work needs a function")
+	}
+	if w.gone {
+		return false
 	}
 	if !k.worker.CompareAndSwap(nil, w) && k.worker.Load() != w {
 		panic("kthread: a work can be used with one worker only")
 	}
+	return true
 }
 
 // Queue has the worker run k, behind what is pending already. It reports
@@ -172,17 +179,14 @@ func (w *Worker) own(k *Work) {
 //
 // Kernel: kthread_queue_work
 func (w *Worker) Queue(k *Work) bool {
-	w.own(k)
 	w.mu.Lock()
-	queued := w.free(k)
-	if queued {
-		k.pending = w.works.PushBack(k)
+	defer w.mu.Unlock()
+	if !w.own(k) || !w.free(k) {
+		return false
 	}
-	w.mu.Unlock()
-	if queued {
-		w.wakeUp()
-	}
-	return queued
+	k.pending = w.works.PushBack(k)
+	w.wakeUp()
+	return true
 }
 
 // wakeUp has the thread look for works. It may not have run yet.
@@ -220,6 +224,8 @@ func (w *Worker) Flush(ctx context.Context) error {
 // runs of a work that queues itself. The errors are those of [Worker.Flush].
 //
 // Kernel: kthread_flush_work
+//
+// Differs: the kernel waits for itself for ever.
 func (k *Work) Flush(ctx context.Context) error {
 	w := k.worker.Load()
 	if w == nil {
@@ -245,8 +251,8 @@ func (w *Worker) behind(k, b *Work) *list.Element {
 // comes to its end. Afterwards it can be queued anew.
 //
 // Called by the work itself it takes the work off, and returns an error that
-// matches [syscall.EDEADLK]. If ctx ends before the run, the error is that of
-// [waitqueue.ContextErr], and k can be queued again.
+// matches [syscall.EDEADLK]. If ctx ends before the run does, the error is that
+// of [waitqueue.ContextErr], and k can be queued again.
 //
 // Kernel: kthread_cancel_work_sync
 //
@@ -299,6 +305,9 @@ func (w *Worker) wait(ctx context.Context, place func(barrier *Work) *list.Eleme
 	err := r.wait(ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if b.pending != nil { // given up: nobody has to wait behind it
+		w.remove(b)
+	}
 	w.unblock(b)
 	return err
 }
@@ -319,18 +328,22 @@ func (w *Worker) isCaller() bool {
 
 // Destroy waits until everything has run that is pending or running now, and
 // stops the thread. What is queued meanwhile may be dropped, as are delayed
-// works whose time has not come: cancel these before. A worker that is parked
-// runs nothing, so Destroy waits for an Unpark too. The errors are those of
-// [Worker.Flush] and [Thread.StopContext].
+// works whose time has not come: cancel these before. A parked worker runs
+// nothing, so if works are pending, Destroy waits for an Unpark. The errors are
+// those of [Worker.Flush] and [Thread.StopContext]. If ctx ends before all works
+// have run, or a work of this worker calls, the thread is not asked to stop.
 //
 // Kernel: kthread_destroy_worker
+//
+// Differs: the kernel waits for itself for ever, and warns of works that remain.
 func (w *Worker) Destroy(ctx context.Context) error {
-	if err := w.Flush(ctx); err != nil {
-		return err
+	flushed := w.Flush(ctx)
+	if flushed != nil && !errors.Is(flushed, errWorkerGone) {
+		return flushed
 	}
-	err := w.thread.StopContext(ctx)
-	if errors.Is(err, errNeverRan) {
-		return nil
+	stopped := w.thread.StopContext(ctx)
+	if errors.Is(stopped, errNeverRan) {
+		stopped = nil
 	}
-	return err
+	return cmp.Or(flushed, stopped)
 }

@@ -1311,3 +1311,36 @@ func ExampleDelayedWork() {
 	// flushed: <nil>
 	// destroyed: <nil>
 }
+
+// A flush that was given up is not waited for by the next one.
+func TestFlushThatWasGivenUpLeavesNothingBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		worker := kthread.RunWorker("w")
+		require.NoError(t, worker.Thread().Park(t.Context()))
+		work := kthread.Work{Func: func() {}}
+		require.True(t, worker.Queue(&work))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, worker.Flush(ctx), syscall.ETIMEDOUT)
+		wasPending, err := work.CancelSync(t.Context())
+		require.True(t, wasPending)
+		require.NoError(t, err)
+		require.NoError(t, worker.Flush(t.Context()), "nothing is pending")
+		require.NoError(t, worker.Destroy(t.Context()))
+	})
+}
+
+// A work that a worker has refused because it is gone can be used with another.
+func TestWorkRefusedByAWorkerThatIsGoneIsFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone := kthread.RunWorker("gone")
+		require.NoError(t, gone.Destroy(t.Context()))
+		ran := false
+		work := kthread.Work{Func: func() { ran = true }}
+		require.False(t, gone.Queue(&work))
+		next := kthread.RunWorker("next")
+		require.True(t, next.Queue(&work))
+		require.NoError(t, next.Destroy(t.Context()))
+		require.True(t, ran)
+	})
+}

@@ -209,7 +209,7 @@ func (t *Task) WakeUp(mask State) bool {
 func (t *Task) claim(mask State, flag uint64) bool {
 	for {
 		w := t.word.Load()
-		if w&uint64(mask) == 0 {
+		if w&uint64(mask)&states == 0 {
 			return false
 		}
 		if t.word.CompareAndSwap(w, w&kept+wakeUp|flag) {

@@ -280,3 +280,13 @@ func TestWchanOfAnyLoop(t *testing.T) {
 		})
 	}
 }
+
+// A mask may hold bits that are no state. They do not match the other parts of a
+// task's word.
+func TestMaskOfAllBitsIsOfStatesOnly(t *testing.T) {
+	var task waitqueue.Task
+	task.Interrupt()
+	require.False(t, task.WakeUp(^waitqueue.State(0)), "it is awake")
+	task.SetState(waitqueue.Uninterruptible)
+	require.True(t, task.WakeUp(^waitqueue.State(0)))
+}

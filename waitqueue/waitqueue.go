@@ -323,7 +323,7 @@ func (q *Queue) wakeEntry(e *Entry, mask State, key any) (result int, claimed sl
 		}
 		q.unlink(e)
 		return 1, sleeper{kick: e.kick}
-	case t.word.Load()&uint64(mask) == 0:
+	case t.word.Load()&uint64(mask)&states == 0:
 		return 0, sleeper{}
 	}
 	kind, before := e.kind, e.prev

@@ -1,5 +1,3 @@
-//go:build !unix
-
 package kthread
 
 import "syscall"
@@ -8,8 +6,8 @@ import "syscall"
 // system has none of that name, the methods that take one answer with an error
 // that matches [errors.ErrUnsupported].
 const (
-	SIGHUP  = syscall.Signal(-1)
-	SIGUSR1 = syscall.Signal(-10)
-	SIGUSR2 = syscall.Signal(-12)
-	SIGCHLD = syscall.Signal(-17)
+	SIGHUP  = syscall.Signal(missing - 1)
+	SIGUSR1 = syscall.Signal(missing - 10)
+	SIGUSR2 = syscall.Signal(missing - 12)
+	SIGCHLD = syscall.SIGCHLD
 )

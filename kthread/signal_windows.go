@@ -1,0 +1,13 @@
+package kthread
+
+import "syscall"
+
+// The signals that package syscall does not have on every system. Where the
+// system has none of that name, the methods that take one answer with an error
+// that matches [errors.ErrUnsupported].
+const (
+	SIGHUP  = syscall.SIGHUP
+	SIGUSR1 = syscall.Signal(missing - 10)
+	SIGUSR2 = syscall.Signal(missing - 12)
+	SIGCHLD = syscall.Signal(missing - 17)
+)
