@@ -172,7 +172,9 @@ type Thread struct {
 // Differs: cannot fail, as memory and a killed creator are no issue here.
 func Create(name string, fn func(*Current) error) *Thread {
 	t := newThread(name, fn)
-	runtime.AddCleanup(t, threads.forget, t.pid) // should it never run
+	if t.profiled {
+		runtime.AddCleanup(t, func(pid int) { profile.Remove(pid) }, t.pid) // should it never run
+	}
 	return t
 }
 

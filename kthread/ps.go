@@ -17,7 +17,7 @@ import (
 
 // threads lists the threads that are not gone. It holds them weakly: one that
 // is stuck for ever must look to a leak detector as if there were no list.
-var threads = registry{all: map[int]weak.Pointer[place]{}}
+var threads registry
 
 // profile has the stacks that created them, by pid.
 var (
@@ -33,33 +33,44 @@ func SetProfile(on bool) { profiling.Store(on) }
 
 type registry struct {
 	mu   sync.Mutex
-	last int // pid
-	all  map[int]weak.Pointer[place]
+	last int                   // pid
+	all  []weak.Pointer[place] // of threads, or free
 }
 
 // A place stands for a thread in the list. The thread holds it, and gives it
 // back at its end: to make a weak pointer takes longer than all else here, so
 // there is one for all the threads that have the place in turn.
 type place struct {
-	thread *Thread // guarded by the list's mu
-	weak   weak.Pointer[place]
+	thread *Thread // or nil; guarded by the list's mu
 }
 
-var places = sync.Pool{New: func() any {
-	p := new(place)
-	p.weak = weak.Make(p)
-	return p
-}}
+var places = sync.Pool{New: func() any { return threads.newPlace() }}
 
-// add gives t a pid. The stack of the profile begins at the caller of Create,
-// Run, or Start.
+func (r *registry) newPlace() *place {
+	p := new(place)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.all) == cap(r.all) {
+		r.prune()
+	}
+	r.all = append(r.all, weak.Make(p))
+	return p
+}
+
+// prune drops the places that were collected: free ones, and those of threads
+// that never ran. The caller holds mu.
+func (r *registry) prune() {
+	r.all = slices.DeleteFunc(r.all, func(p weak.Pointer[place]) bool { return p.Value() == nil })
+}
+
+// add gives t a pid and a place. The stack of the profile begins at the caller
+// of Create, Run, or Start.
 func (r *registry) add(t *Thread) {
 	t.place = places.Get().(*place)
 	r.mu.Lock()
-	t.place.thread = t
 	r.last++
 	t.pid = r.last
-	r.all[t.pid] = t.place.weak
+	t.place.thread = t
 	r.mu.Unlock()
 	if profiling.Load() {
 		profile.Add(t.pid, 4)
@@ -75,26 +86,18 @@ func (r *registry) remove(t *Thread) {
 	p := t.place
 	t.place = nil // or the handle would keep alive who has the place next
 	r.mu.Lock()
-	delete(r.all, t.pid)
 	p.thread = nil
 	r.mu.Unlock()
 	places.Put(p)
-}
-
-// forget takes off a thread that is collected and never ran.
-func (r *registry) forget(pid int) {
-	profile.Remove(pid)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.all, pid)
 }
 
 // live returns the threads that are there.
 func (r *registry) live() (live []*Thread) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.prune()
 	for _, weak := range r.all {
-		if p := weak.Value(); p != nil {
+		if p := weak.Value(); p != nil && p.thread != nil {
 			live = append(live, p.thread)
 		}
 	}
