@@ -257,15 +257,17 @@ func TestHammerStartSignalParkStop(t *testing.T) {
 	var all sync.WaitGroup
 	for range goroutines {
 		all.Go(func() {
-			for range each {
-				life(t)
+			for i := range each {
+				life(t, i%2 == 0)
 			}
 		})
 	}
 	all.Wait()
 }
 
-func life(t *testing.T) {
+// life is that of one thread. It is stopped while the others are at it, or after
+// that.
+func life(t *testing.T, early bool) {
 	mine := new(answer)
 	thread, err := kthread.Start(context.Background(), "t", func(cur *kthread.Current) error {
 		rounds := 0
@@ -284,8 +286,13 @@ func life(t *testing.T) {
 		thread.WakeUp()
 		thread.Unpark()
 	})
-	others.Go(func() { thread.Unpark() })
+	if early {
+		others.Go(func() { thread.Unpark() })
+	}
 	others.Go(func() { _ = kthread.Tasks().String() })
+	if !early {
+		others.Wait()
+	}
 	if thread.Stop() != error(mine) {
 		t.Error("an answer of another thread")
 	}

@@ -75,7 +75,10 @@ type Explorer struct {
 	SetYield func(f func(point string))
 }
 
-var morePoints = flag.String("morepoints", "", "points of the package at which threads stop in every model, besides its own")
+var (
+	firstBad   = flag.Bool("firstbad", false, "go no further than the first bad schedule of a model")
+	morePoints = flag.String("morepoints", "", "points of the package at which threads stop in every model, besides its own")
+)
 
 // Explore goes through all schedules of a model and fails if one of them is
 // bad: it prints the first one. points names the points of the package at
@@ -83,7 +86,7 @@ var morePoints = flag.String("morepoints", "", "points of the package at which t
 func (e Explorer) Explore(t *testing.T, points string, model func(*testing.T, *Schedule)) {
 	t.Helper()
 	start := time.Now()
-	explored, bad, first := e.Search(t, points+" "+*morePoints, model)
+	explored, bad, first := e.search(t, points+" "+*morePoints, *firstBad, model)
 	t.Logf("%d schedules, %d bad, %v", explored, bad, time.Since(start).Round(time.Millisecond))
 	require.Zero(t, bad, "bad schedules of %d; the first is\n%s", explored, first)
 }
@@ -91,6 +94,10 @@ func (e Explorer) Explore(t *testing.T, points string, model func(*testing.T, *S
 // Search returns how many schedules a model has, how many are bad, and what
 // happens in the first of these.
 func (e Explorer) Search(t *testing.T, points string, model func(*testing.T, *Schedule)) (explored, bad int, first string) {
+	return e.search(t, points, false, model)
+}
+
+func (e Explorer) search(t *testing.T, points string, firstBad bool, model func(*testing.T, *Schedule)) (explored, bad int, first string) {
 	defer e.SetYield(nil)
 	var path []choice
 	for explored == 0 || len(path) > 0 {
@@ -108,7 +115,7 @@ func (e Explorer) Search(t *testing.T, points string, model func(*testing.T, *Sc
 			}
 			first += wrong
 		}
-		if wrong == noEnd {
+		if firstBad || wrong == noEnd {
 			break
 		}
 	}

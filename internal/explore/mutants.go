@@ -32,7 +32,7 @@ func Mutants(t *testing.T, mutants []Mutant) {
 		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
 			test := exec.Command("go", "test", "-vet=off", "-short", "-failfast", "-timeout=60s", "-count=1", "-v",
-				"-run=^TestInterleavings", "-overlay="+overlay(t, m.File, m.Old, m.New), ".")
+				"-run=^TestInterleavings", "-firstbad", "-overlay="+overlay(t, m.File, m.Old, m.New), ".")
 			out, err := test.CombinedOutput()
 			require.Error(t, err, "no schedule is bad")
 			found := badSchedules.FindAll(out, -1)
