@@ -21,8 +21,8 @@ func (t *Thread) isCaller() bool {
 	if t.task.State() != waitqueue.Running || !onThread() {
 		return false
 	}
-	main := fmt.Sprintf(".(*Thread).main(%p", t)
-	return strings.Contains(stack(), main+")") || strings.Contains(stack(), main+"?)")
+	main, trace := fmt.Sprintf(".(*Thread).main(%p", t), stack()
+	return strings.Contains(trace, main+")") || strings.Contains(trace, main+"?)")
 }
 
 // onThread reports whether the caller is on the goroutine of some thread.
