@@ -5,13 +5,14 @@ package usermodehelper
 import (
 	"context"
 	"errors"
-	"os/exec"
 )
 
 // There are no process groups here, so nothing of what the package promises
 // about the end of a helper could be kept. Nothing below is ever reached.
 const supported = false
 
-func (h *Helper) start(context.Context) (*exec.Cmd, error) { return nil, errors.ErrUnsupported }
+type process struct{}
 
-func (h *Helper) wait(context.Context, *exec.Cmd) (Status, error) { return 0, errors.ErrUnsupported }
+func (h *Helper) launch(context.Context) (*process, error) { return nil, errors.ErrUnsupported }
+
+func (p *process) wait(context.Context) (Status, error) { return 0, errors.ErrUnsupported }

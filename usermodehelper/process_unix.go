@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
+	"io/fs"
+	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -15,114 +17,213 @@ import (
 
 const supported = true
 
-// start starts the program. It returns as soon as the exec has gone well or
+// A process is a helper that runs, or has ended and is not yet reaped. Until it
+// is reaped its pid, which is also the number of its group, cannot be given to
+// anybody else. So every signal is sent before that, and hits no stranger.
+type process struct {
+	helper *Helper
+	pid    int
+	output *capture      // nil if none is wanted
+	exited chan struct{} // closed when the program has ended
+}
+
+// trace, if not nil, is told of each signal and of each reaping.
+var trace func(what string, pid int)
+
+// launch starts the program. It returns as soon as the exec has gone well or
 // wrong.
+func (h *Helper) launch(ctx context.Context) (*process, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("usermodehelper: %w", err)
+	}
+	defer null.Close()
+	p := &process{helper: h, exited: make(chan struct{})}
+	attr := &os.ProcAttr{
+		Dir:   "/",
+		Env:   h.Envp,
+		Files: []*os.File{null, null, null},
+		Sys:   &syscall.SysProcAttr{},
+	}
+	if h.Output != nil {
+		output, w, err := newCapture(h.Output)
+		if err != nil {
+			return nil, fmt.Errorf("usermodehelper: %w", err)
+		}
+		defer w.Close()
+		p.output, attr.Files[1], attr.Files[2] = output, w, w
+	}
+	p.pid, err = h.start(ctx, attr)
+	if err != nil {
+		p.output.discard()
+		return nil, err
+	}
+	p.output.start()
+	return p, nil
+}
+
+// start has Init look at attr, and starts the program.
 //
 // A file that was written a moment ago may still be open for writing in a
 // child of this process that has not come to its own exec yet. The kernel then
 // refuses to run it (ETXTBSY), and all there is to do is to try again.
-func (h *Helper) start(ctx context.Context) (*exec.Cmd, error) {
-	for pause := time.Millisecond; ; pause *= 2 {
-		if err := waitqueue.ContextErr(ctx); err != nil {
-			return nil, fmt.Errorf("usermodehelper: %s was not started: %w", h.Path, err)
-		}
-		cmd := h.command()
-		err := cmd.Start()
-		if err == nil {
-			return cmd, nil
-		}
+func (h *Helper) start(ctx context.Context, attr *os.ProcAttr) (pid int, err error) {
+	if err = h.stillWanted(ctx); err == nil && h.Init != nil {
+		err = h.Init(attr)
+	}
+	for pause := time.Millisecond; err == nil; pause *= 2 {
+		pid, err = startProcess(h.Path, h.Argv, attr)
 		if !errors.Is(err, syscall.ETXTBSY) || pause > time.Second {
-			return nil, fmt.Errorf("usermodehelper: %w", err)
+			break
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
 		}
+		err = h.stillWanted(ctx)
 	}
+	return pid, err
 }
 
-func (h *Helper) command() *exec.Cmd {
-	envp := h.Envp
-	if envp == nil {
-		envp = []string{} // to exec.Cmd, nil would mean all of ours
+func (h *Helper) stillWanted(ctx context.Context) error {
+	if err := waitqueue.ContextErr(ctx); err != nil {
+		return fmt.Errorf("usermodehelper: %s was not started: %w", h.Path, err)
 	}
-	return &exec.Cmd{
-		Path:        h.Path,
-		Args:        h.Argv,
-		Env:         envp,
-		Dir:         "/",
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+	return nil
+}
+
+// startProcess is [os.StartProcess] with what every helper has: a group of its
+// own, and on Linux what forkExec adds. It does not have package os handle the
+// process, which could not know when the last signal was sent.
+func startProcess(path string, argv []string, attr *os.ProcAttr) (int, error) {
+	if attr.Sys == nil {
+		attr.Sys = &syscall.SysProcAttr{}
 	}
+	if err := checkSys(attr.Sys); err != nil {
+		return 0, err
+	}
+	attr.Sys.Setpgid, attr.Sys.Pgid = !attr.Sys.Setsid, 0 // a session is a group too
+	files := make([]uintptr, len(attr.Files))
+	for i, f := range attr.Files {
+		files[i] = f.Fd() // closed in the program if f is nil
+	}
+	pid, err := forkExec(path, argv, &syscall.ProcAttr{Dir: attr.Dir, Env: attr.Env, Files: files, Sys: attr.Sys})
+	runtime.KeepAlive(attr) // and so the files, whose finalizers would close them
+	if err != nil {
+		return 0, fmt.Errorf("usermodehelper: %w", &fs.PathError{Op: "fork/exec", Path: path, Err: err})
+	}
+	return pid, nil
 }
 
 // wait waits for the program and reaps it; when ctx ends it ends the group.
-//
-// The program is reaped last. Until then its pid, which is also the number of
-// its group, cannot be given to anybody else, so no signal hits a stranger.
-func (h *Helper) wait(ctx context.Context, cmd *exec.Cmd) (Status, error) {
-	pid := cmd.Process.Pid
-	exited := make(chan struct{})
-	go func() {
-		defer close(exited)
-		blockUntilExit(pid)
-	}()
-	var interrupted error
-	select {
-	case <-exited:
-	case <-ctx.Done():
-		if !hasExited(pid) { // it may have, and exited be closed next
-			interrupted = waitqueue.ContextErr(ctx)
-			h.endGroup(pid, exited)
-		}
+func (p *process) wait(ctx context.Context) (Status, error) {
+	if limit := p.helper.Timeout; limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
 	}
-	status, err := reap(cmd)
+	var interrupted error
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		if !hasExited(p.pid) { // it may have, and nobody have noticed
+			interrupted = waitqueue.ContextErr(ctx)
+		} else if p.output == nil {
+			return
+		}
+		p.end()
+	})
+	blockUntilExit(p.pid)
+	close(p.exited)
+	p.awaitOutput(ended)
+	if !stop() {
+		<-ended
+	}
+	if p.helper.Sweep {
+		p.signal(syscall.SIGKILL)
+	}
+	p.output.stop()
+	status, err := p.reap()
 	if interrupted != nil {
-		err = fmt.Errorf("usermodehelper: %s was ended: %w", h.Path, interrupted)
+		err = fmt.Errorf("usermodehelper: %s was ended: %w", p.helper.Path, interrupted)
 	}
 	return status, err
 }
 
-// endGroup ends the helper's process group and waits for the helper itself.
-// The second signal is sent even if the helper has gone by then, for what it
-// left behind.
-func (h *Helper) endGroup(pid int, exited <-chan struct{}) {
-	signalGroup(pid, syscall.SIGTERM)
-	grace := h.Grace
-	if grace == 0 {
-		grace = time.Second
+// awaitOutput waits, when the program has ended, until nobody holds the other
+// end of its output. Who does, without a reason to hope, is ended with the
+// group: no wait for a pipe lasts for ever.
+func (p *process) awaitOutput(ended <-chan struct{}) {
+	if p.output == nil {
+		return
 	}
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
+	grace := time.NewTimer(p.helper.grace())
+	defer grace.Stop()
 	select {
-	case <-exited:
-	case <-timer.C:
+	case <-p.output.eof:
+	case <-ended:
+	case <-grace.C:
+		p.signal(syscall.SIGKILL)
 	}
-	signalGroup(pid, syscall.SIGKILL)
-	<-exited
 }
 
-// signalGroup signals the group, and the helper itself if it has moved to
-// another one. That a group is empty by now is no error.
-func signalGroup(pid int, sig syscall.Signal) {
-	_ = syscall.Kill(-pid, sig)
-	if group, err := syscall.Getpgid(pid); err == nil && group != pid {
-		_ = syscall.Kill(pid, sig)
+// end ends the helper's process group, and whoever in it holds the output. The
+// second signal is sent even if the helper has gone by then, for what it left
+// behind.
+func (p *process) end() {
+	p.signal(syscall.SIGTERM)
+	grace, cancel := context.WithTimeout(context.Background(), p.helper.grace())
+	defer cancel()
+	select {
+	case <-p.exited:
+	case <-grace.Done():
+	}
+	if p.output != nil {
+		select {
+		case <-p.output.eof:
+		case <-grace.Done():
+		}
+	}
+	p.signal(syscall.SIGKILL)
+}
+
+func (h *Helper) grace() time.Duration {
+	if h.Grace == 0 {
+		return time.Second
+	}
+	return h.Grace
+}
+
+// signal signals the group, and the helper itself if it has moved to another
+// one. That a group is empty by now is no error.
+func (p *process) signal(sig syscall.Signal) {
+	if trace != nil {
+		trace("signal", p.pid)
+	}
+	_ = syscall.Kill(-p.pid, sig)
+	if group, err := syscall.Getpgid(p.pid); err == nil && group != p.pid {
+		_ = syscall.Kill(p.pid, sig)
 	}
 }
 
 // reap collects the status of a program that has ended.
-func reap(cmd *exec.Cmd) (Status, error) {
-	err := cmd.Wait()
-	if cmd.ProcessState == nil {
-		return 0, fmt.Errorf("usermodehelper: %w", err)
+func (p *process) reap() (Status, error) {
+	if trace != nil {
+		trace("reap", p.pid)
 	}
-	ws := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if !ws.Signaled() {
-		return Status(ws.ExitStatus()) << 8, nil
+	var ws syscall.WaitStatus
+	for {
+		_, err := syscall.Wait4(p.pid, &ws, 0, nil)
+		switch {
+		case err == syscall.EINTR:
+		case err != nil:
+			return 0, fmt.Errorf("usermodehelper: %s: %w", p.helper.Path, os.NewSyscallError("wait4", err))
+		case !ws.Signaled():
+			return Status(ws.ExitStatus()) << 8, nil
+		case ws.CoreDump():
+			return Status(ws.Signal()) | 0x80, nil
+		default:
+			return Status(ws.Signal()), nil
+		}
 	}
-	status := Status(ws.Signal())
-	if ws.CoreDump() {
-		status |= 0x80
-	}
-	return status, nil
 }

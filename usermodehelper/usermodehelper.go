@@ -6,13 +6,31 @@
 //
 // A helper's environment holds exactly the strings of the call, its working
 // directory is /, its standard files are /dev/null, and it is named by an
-// absolute path, which is looked up nowhere and passed through no shell. User
-// and umask are those of the calling program. It runs in a process group of
-// its own. When its context ends before the helper does, the whole group is
-// ended: the helper and whatever it has started and left in the group. A
-// helper that ends by itself may leave daemons, as in the kernel. If your
-// program dies, its helpers live on: have the context end on SIGINT and
-// SIGTERM, by [os/signal.NotifyContext].
+// absolute path, which is looked up nowhere and passed through no shell. On
+// Linux its umask is 022 and it inherits no other descriptor; elsewhere both
+// are as for any program that is started. Its user is that of the caller.
+//
+// It runs in a process group of its own. When its context ends before the
+// helper does, or its Timeout passes, the whole group is ended: the helper and
+// whatever it has started and left in the group. A helper that ends by itself
+// may leave daemons, as in the kernel, unless Sweep is set. If your program
+// dies, its helpers live on: have the context end on SIGINT and SIGTERM, by
+// [os/signal.NotifyContext].
+//
+// # What is out of reach
+//
+// A process that has left the group, by setsid(2), setpgid(2) or as a daemon
+// does, gets no signal. If such programs have to be contained, put each helper
+// into a control group of its own, by Init and the field CgroupFD of
+// [syscall.SysProcAttr], and write to its cgroup.kill in Cleanup; or make your
+// program a subreaper, by prctl(2), so that what was left becomes its child.
+//
+// A helper that may not be signalled, because it has become another user, is
+// waited for.
+//
+// Helpers are reaped one by one, by their pids. Nothing else in the program may
+// reap them, as a loop over wait4(-1) would, nor may SIGCHLD be ignored: their
+// status would be lost, and Exec returns [syscall.ECHILD].
 //
 // # Which tool
 //
@@ -31,6 +49,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -89,18 +108,49 @@ func Call(ctx context.Context, path string, argv, envp []string, mode Mode) (Sta
 // Kernel: struct subprocess_info
 type Helper struct {
 	Path string   // absolute
-	Argv []string // with argv[0]; nil means {Path}
+	Argv []string // with argv[0], which may be any string; nil means {Path}
 	Envp []string // the whole environment, as NAME=VALUE; nil means an empty one
 
 	// Grace is how long the helper has between SIGTERM and SIGKILL when ctx
 	// ends. 0 means one second.
 	Grace time.Duration
 
+	// Timeout is how long the helper may run. When it has passed, all is as if
+	// ctx had ended at a deadline. 0 means no limit.
+	Timeout time.Duration
+
+	// Sweep ends, by SIGKILL, what is left of the group when the helper has
+	// ended by itself. Otherwise the helper may leave daemons.
+	Sweep bool
+
+	// Output, if not nil, keeps what the helper writes. A process that the
+	// helper leaves behind and that holds the output open has Grace to close
+	// it; then what is left of the group gets SIGKILL.
+	Output *Output
+
+	// Gate, if not nil, says whether the helper may start and when.
+	Gate *Gate
+
+	// Init, if not nil, is called once for each Exec before the program is
+	// started. It may change what the process gets: its Files, which are
+	// /dev/null or the Output, or the user and the like in Sys, which is not
+	// nil. If it returns an error, nothing is started, and Exec returns that
+	// error as it is. The process has a group of its own in any case.
+	// What Init opens it has to close itself, in Cleanup. On Linux an Init
+	// that sets Pdeathsig, PidFD or Ptrace gets [syscall.EINVAL].
+	//
+	// Kernel: the init argument of call_usermodehelper_setup
+	//
+	// Differs: runs in the program, not in the new process, and not for a helper that is refused.
+	Init func(*os.ProcAttr) error
+
 	// Cleanup, if not nil, is called once for each Exec, when all is over:
 	// the helper has ended and was reaped, or could not be started. It gets
 	// what WaitProc would have returned. With WaitProc, and when Exec fails,
 	// it is called before Exec returns; otherwise later, on a goroutine that
 	// ends with it.
+	//
+	// Kernel: the cleanup argument of call_usermodehelper_setup
 	Cleanup func(Status, error)
 }
 
@@ -114,51 +164,64 @@ type Helper struct {
 // [syscall.EACCES] and [syscall.ENOEXEC] are the usual ones. With NoWait even
 // that goes to Cleanup only.
 //
-// When ctx ends, the process group gets SIGTERM. As soon as the helper itself has ended,
-// or Grace has passed, the group gets SIGKILL. The error of such a helper is
+// When ctx ends, or Timeout has passed, the process group gets SIGTERM. It gets
+// SIGKILL as soon as the helper itself has ended and nobody holds its Output, or
+// when Grace has passed. The error of such a helper is
 // that of [waitqueue.ContextErr], and its status is the final one; with any
-// other error the status means nothing. Processes that have left the group are
-// out of reach, and a helper that has become another user is waited for, if it
-// may not be signalled.
+// other error the status means nothing. A helper that had ended when ctx did was
+// not interrupted, even if others that hold its Output were. No process is
+// signalled after it was reaped.
 //
 // A program that is just being written, by another process or by one that this
 // program is about to start, is tried again for up to two seconds.
 //
 // A helper whose ctx has ended already is not started. A bad call gives an
 // error that matches [syscall.EINVAL] in every mode: a path that is not
-// absolute, a NUL byte, a string in Envp that is not NAME=VALUE, or two of the
-// same name.
+// absolute, a NUL byte, an Argv that is empty and not nil, a string in Envp that
+// is not NAME=VALUE, or two of the same name, of which a program could see
+// either. So do, also in every mode, [syscall.EBUSY] and [syscall.EPERM] from the
+// Gate. What is longer than the system takes is [syscall.E2BIG].
 //
 // Kernel: call_usermodehelper_setup, call_usermodehelper_exec
 //
-// Differs: an empty path is an error, not a success that ran nothing; nil Argv is allowed; the end of ctx ends the helper, where a killed caller leaves it running; the standard files are open on /dev/null, where the kernel leaves them closed; the helper runs as the caller's user with its umask, not as root with 022.
+// Differs: an empty path is an error, not a success that ran nothing, and so are a relative path and two values for one name; nil Argv is allowed; the end of ctx ends the helper, where a killed caller leaves it running; the standard files are open on /dev/null, where the kernel leaves them closed; the helper runs as the caller's user, not as root, and a signal that the program ignores is ignored in the helper.
 func (h *Helper) Exec(ctx context.Context, mode Mode) (Status, error) {
-	if err := h.check(mode); err != nil {
+	err := h.check(mode)
+	if err == nil {
+		err = h.Gate.check(h.Path)
+	}
+	if err != nil {
 		return h.finish(0, err)
 	}
 	h = h.clone()
-	switch mode {
-	case WaitProc:
-		return h.run(ctx)
-	case NoWait:
-		go h.run(ctx)
+	if mode == NoWait {
+		go h.run(ctx, WaitProc)
 		return 0, nil
 	}
-	cmd, err := h.start(ctx)
-	if err != nil {
-		return h.finish(0, err)
-	}
-	go func() { h.finish(h.wait(ctx, cmd)) }()
-	return 0, nil
+	return h.run(ctx, mode)
 }
 
-// run is Exec in the mode WaitProc, of a helper that was checked and copied.
-func (h *Helper) run(ctx context.Context) (Status, error) {
-	cmd, err := h.start(ctx)
-	if err != nil {
+// run is Exec of a helper that was checked and copied.
+func (h *Helper) run(ctx context.Context, mode Mode) (Status, error) {
+	if err := h.Gate.enter(ctx, h.Path); err != nil {
 		return h.finish(0, err)
 	}
-	return h.finish(h.wait(ctx, cmd))
+	p, err := h.launch(ctx)
+	if err != nil {
+		return h.leave(0, err)
+	}
+	if mode == WaitExec {
+		go func() { h.leave(p.wait(ctx)) }()
+		return 0, nil
+	}
+	return h.leave(p.wait(ctx))
+}
+
+// leave is finish for a helper that has passed the gate.
+func (h *Helper) leave(status Status, err error) (Status, error) {
+	h.Gate.leave()
+	defer h.Gate.over()
+	return h.finish(status, err)
 }
 
 // finish passes the end of a helper to Cleanup and to the caller.
@@ -173,6 +236,9 @@ func (h *Helper) finish(status Status, err error) (Status, error) {
 func (h *Helper) clone() *Helper {
 	c := *h
 	c.Argv, c.Envp = slices.Clone(h.Argv), slices.Clone(h.Envp)
+	if c.Argv == nil {
+		c.Argv = []string{h.Path}
+	}
 	return &c
 }
 
@@ -190,6 +256,9 @@ func (h *Helper) check(mode Mode) error {
 	case strings.Contains(h.Path, "\x00"):
 		return h.invalid("the path has a NUL byte")
 	}
+	if h.Argv != nil && len(h.Argv) == 0 {
+		return h.invalid("argv is empty")
+	}
 	for i, arg := range h.Argv {
 		if strings.Contains(arg, "\x00") {
 			return h.invalid("argv[%d] has a NUL byte", i)
@@ -204,7 +273,7 @@ func (h *Helper) check(mode Mode) error {
 		if !ok || name == "" {
 			return h.invalid("envp[%d] is not of the form NAME=VALUE", i)
 		}
-		if seen[name] { // os/exec would drop one of them
+		if seen[name] {
 			return h.invalid("envp[%d] sets %s a second time", i, name)
 		}
 		seen[name] = true

@@ -1,0 +1,184 @@
+package usermodehelper
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"syscall"
+
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// A Gate decides which helpers may start, and when. A helper passes it if it
+// names it in its field Gate. The zero value lets everything through, and is
+// ready to use. A Gate must not be copied after first use; its methods may be
+// called by many goroutines at once.
+//
+// Kernel: usermodehelper_disabled, CONFIG_STATIC_USERMODEHELPER, kmod_concurrent_max
+//
+// Differs: each Gate is its own, where the kernel has one; the list refuses a program, where CONFIG_STATIC_USERMODEHELPER runs another in its place.
+type Gate struct {
+	// Max is how many helpers may run at once; 0 means any number. One that
+	// is too many waits for a place until its ctx ends. Places go to those who
+	// wait in the order in which they came.
+	Max int
+
+	// Allow, if not nil, lists the programs that may run. A Path must be equal
+	// to one of the strings. Who may write to a file or to a directory on its
+	// path decides what it runs.
+	Allow []string
+
+	mu       sync.Mutex
+	running  int       // helpers that hold one of Max places; guarded by mu
+	waiting  []*waiter // for a place; if there are any, running is Max; guarded by mu
+	pending  int       // helpers that have passed and are not over; guarded by mu
+	disabled int       // calls of Disable that are in force; guarded by mu
+	enables  int       // how often Enable was called; guarded by mu
+
+	drained waitqueue.Queue // those who wait until pending is 0
+}
+
+var errDisabled = fmt.Errorf("helpers are disabled: %w", syscall.EBUSY)
+
+// A waiter waits for a place at a Gate.
+type waiter struct {
+	told  bool  // whether it has the place, which err says; guarded by the gate's mu
+	err   error // nil if it has; guarded by the gate's mu
+	queue waitqueue.Queue
+}
+
+func (w *waiter) tell(err error) {
+	w.told, w.err = true, err
+	w.queue.WakeUp()
+}
+
+// Disable refuses new helpers, which get [syscall.EBUSY], those that wait for a
+// place included. Then it waits until all that have passed the gate are over,
+// with their Cleanup. When it returns nil, none runs, and none will until
+// Enable is called.
+//
+// If ctx ends first, or Enable is called meanwhile, it returns an error that
+// matches [syscall.EAGAIN], and its refusal is withdrawn: the gate is enabled
+// again, unless another Disable is in force. If none is pending it returns nil
+// even if ctx has ended. Do not call it in a Cleanup of a helper that has
+// passed the gate: it would wait for itself.
+//
+// Kernel: usermodehelper_disable
+//
+// Differs: waits for all helpers until they have ended, where the kernel waits for calls that have not returned; for as long as ctx says, not for five seconds.
+func (g *Gate) Disable(ctx context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.disabled++
+	enables := g.enables
+	for _, w := range g.waiting {
+		w.tell(errDisabled)
+	}
+	g.waiting = nil
+	err := g.drained.WaitLocked(ctx, &g.mu, func() bool { return g.pending == 0 || g.enables != enables })
+	switch {
+	case g.enables != enables: // which has withdrawn it
+		return fmt.Errorf("usermodehelper: the gate was enabled again: %w", syscall.EAGAIN)
+	case err != nil:
+		g.disabled--
+		return fmt.Errorf("usermodehelper: %d helpers are not over: %w: %w", g.pending, syscall.EAGAIN, err)
+	}
+	return nil
+}
+
+// Enable lets helpers start again, however often Disable was called.
+//
+// Kernel: usermodehelper_enable
+func (g *Gate) Enable() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.disabled = 0
+	g.enables++
+	g.drained.WakeUpAll()
+}
+
+// check reports why a helper may not even wait for a place. A nil gate, here
+// and below, is no gate.
+func (g *Gate) check(path string) error {
+	if g == nil {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.disabled > 0:
+		return fmt.Errorf("usermodehelper: %s was not started: %w", path, errDisabled)
+	case g.Allow != nil && !slices.Contains(g.Allow, path):
+		return fmt.Errorf("usermodehelper: %s is not on the list of programs: %w", path, syscall.EPERM)
+	}
+	return nil
+}
+
+// enter takes a place, and waits for one if it has to.
+func (g *Gate) enter(ctx context.Context, path string) error {
+	if g == nil {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var err error
+	switch {
+	case g.disabled > 0: // since check
+		err = errDisabled
+	case g.Max > 0 && g.running == g.Max:
+		err = g.await(ctx)
+	default:
+		g.running++
+		g.pending++
+	}
+	if err != nil {
+		return fmt.Errorf("usermodehelper: %s was not started: %w", path, err)
+	}
+	return nil
+}
+
+// await waits until somebody who leaves hands over the place. A newcomer cannot
+// take it on the way: it is never free.
+func (g *Gate) await(ctx context.Context) error {
+	w := new(waiter)
+	g.waiting = append(g.waiting, w)
+	err := w.queue.WaitLocked(ctx, &g.mu, func() bool { return w.told })
+	if err != nil {
+		i := slices.Index(g.waiting, w)
+		g.waiting = slices.Delete(g.waiting, i, i+1)
+		return fmt.Errorf("%d helpers run already: %w", g.running, err)
+	}
+	return w.err
+}
+
+// leave gives the place up. It comes before Cleanup, which may start the next
+// helper.
+func (g *Gate) leave() {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) == 0 {
+		g.running--
+		return
+	}
+	w := g.waiting[0]
+	g.waiting = slices.Delete(g.waiting, 0, 1)
+	g.pending++ // here, or Disable could think that all is over before w runs
+	w.tell(nil)
+}
+
+// over says that a helper is over, after its Cleanup.
+func (g *Gate) over() {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pending--
+	if g.pending == 0 {
+		g.drained.WakeUpAll()
+	}
+}
