@@ -34,13 +34,12 @@ func (s *String) Store(value string) { s.p.Store(&value) }
 // A write ends at the first newline or NUL byte, which is not kept, nor is
 // what comes after it. What is too long is cut. Both are reported as written
 // in full. A write at a position within the present text replaces the text
-// from there on; one beyond its end is ignored. Writing nothing changes nothing.
+// from there on; one beyond its end is ignored. That is the strict mode; in the
+// others each write replaces all of the text. Writing nothing changes nothing.
 //
 // A read gives the text and a newline.
 //
 // Kernel: proc_dostring
-//
-// Differs: always in the strict mode of sysctl_writes_strict.
 func DoString(s *String, maxlen int) Handler { return &doString{s, maxlen} }
 
 type doString struct {
@@ -82,10 +81,15 @@ func (d *doString) Write(r *Request, p []byte) (int, error) {
 		if old != nil {
 			head = *old
 		}
-		if r.Pos > int64(min(len(head), d.maxlen-1)) {
+		switch {
+		case r.mode() != Strict:
+			head = ""
+		case r.Pos > int64(min(len(head), d.maxlen-1)):
 			return len(p), nil // beyond the end: ignored, and Pos stays
+		default:
+			head = head[:r.Pos]
 		}
-		value := head[:r.Pos] + string(text)
+		value := head + string(text)
 		value = value[:min(len(value), d.maxlen-1)]
 		if d.data.p.CompareAndSwap(old, &value) {
 			r.Pos += int64(len(p))

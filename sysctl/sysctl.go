@@ -60,8 +60,31 @@ type Handler interface {
 //
 // Kernel: ppos of proc_handler
 type Request struct {
-	Pos int64 // the position in the file, 0 or more; the handler moves it
+	Pos  int64 // the position in the file, 0 or more; the handler moves it
+	Cred Cred  // who reads or writes
+
+	tree *Tree // nil in a call that comes from no tree
 }
+
+// hz returns how many jiffies a second has.
+func (r *Request) hz() uint64 {
+	if r.tree == nil || r.tree.HZ == 0 {
+		return 250
+	}
+	return uint64(r.tree.HZ)
+}
+
+// mode returns how writes at a position other than 0 are taken.
+func (r *Request) mode() WriteMode {
+	if r.tree == nil {
+		return Strict
+	}
+	return r.tree.WriteMode()
+}
+
+// ignored reports whether a write of a number is at a position at which it is
+// not looked at.
+func (r *Request) ignored() bool { return r.Pos != 0 && r.mode() == Strict }
 
 // An Entry is one file of a tree.
 //
@@ -81,6 +104,7 @@ type Header struct {
 	tree    *Tree
 	dir     string
 	entries []Entry
+	gone    bool // unregistered; guarded by tree.mu
 
 	used atomic.Int64    // calls in progress; raised only under tree.mu
 	idle waitqueue.Queue // waits for used to be 0
@@ -91,9 +115,14 @@ type Header struct {
 //
 // Kernel: struct ctl_table_set, struct ctl_table_root
 type Tree struct {
-	mu    sync.RWMutex
-	files map[string]file // by full path; guarded by mu
-	dirs  map[string]int  // how many entries and directories are in it; guarded by mu
+	// HZ is how many jiffies a second has, for the handlers that count in
+	// jiffies; 0 means 250. Set it before the first use.
+	HZ int
+
+	lenient atomic.Int32 // by how much the WriteMode is less than Strict
+	mu      sync.RWMutex
+	files   map[string]file // by full path; guarded by mu
+	dirs    map[string]int  // how many entries and directories are in it; guarded by mu
 }
 
 // A file is an entry in its place.
@@ -151,10 +180,10 @@ func (t *Tree) Register(dir string, entries ...Entry) (*Header, error) {
 func (h *Header) Unregister() {
 	t := h.tree
 	t.mu.Lock()
-	for _, e := range h.entries {
-		path := join(h.dir, e.Name)
-		if t.files[path].header == h {
-			delete(t.files, path)
+	if !h.gone {
+		h.gone = true
+		for _, e := range h.entries {
+			delete(t.files, join(h.dir, e.Name))
 			t.release(h.dir)
 		}
 	}
@@ -178,7 +207,7 @@ func (t *Tree) ReadFile(cred Cred, path string) ([]byte, error) {
 	}
 	defer f.header.unuse()
 	var text []byte
-	var r Request
+	r := Request{Cred: cred, tree: t}
 	buf := make([]byte, 4096)
 	for {
 		n, err := f.Handler.Read(&r, buf)
@@ -203,7 +232,7 @@ func (t *Tree) WriteFile(cred Cred, path string, text []byte) error {
 		return err
 	}
 	defer f.header.unuse()
-	var r Request
+	r := Request{Cred: cred, tree: t}
 	for len(text) > 0 {
 		n, err := f.Handler.Write(&r, text)
 		if err == nil && n == 0 {
@@ -240,6 +269,18 @@ func (t *Tree) open(cred Cred, path string, want fs.FileMode) (file, error) {
 		err = syscall.ENOENT
 	}
 	return file{}, &fs.PathError{Op: "open", Path: path, Err: err}
+}
+
+// use keeps the entries of h from going away until unuse. It reports whether
+// they are there.
+func (t *Tree) use(h *Header) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if h.gone {
+		return false
+	}
+	h.used.Add(1)
+	return true
 }
 
 func (h *Header) unuse() {

@@ -1,0 +1,173 @@
+package sysctl
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// A Bitmap is a variable that holds a set of small numbers. [NewBitmap] makes
+// one. Has costs one atomic load. A Bitmap must not be copied after first use.
+//
+// Kernel: an unsigned long array of bits, of which the data of a ctl_table holds the address
+type Bitmap struct {
+	bits int
+	mu   sync.Mutex // held by those who change it
+	p    atomic.Pointer[[]uint64]
+}
+
+// NewBitmap returns an empty set for the numbers from 0 to bits-1.
+func NewBitmap(bits int) *Bitmap {
+	b := &Bitmap{bits: bits}
+	b.p.Store(b.empty())
+	return b
+}
+
+func (b *Bitmap) empty() *[]uint64 {
+	words := make([]uint64, (b.bits+63)/64)
+	return &words
+}
+
+// Has reports whether n is in the set.
+func (b *Bitmap) Has(n int) bool {
+	return n >= 0 && n < b.bits && (*b.p.Load())[n/64]>>(n%64)&1 != 0
+}
+
+// Set puts the numbers from first to last into the set. It panics if they are
+// not within the bounds.
+func (b *Bitmap) Set(first, last int) {
+	if first < 0 || last >= b.bits || first > last {
+		panic("sysctl: Bitmap.Set out of range")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	words := slices.Clone(*b.p.Load())
+	setRange(words, first, last)
+	b.p.Store(&words)
+}
+
+func setRange(words []uint64, first, last int) {
+	for n := first; n <= last; n++ {
+		words[n/64] |= 1 << (n % 64)
+	}
+}
+
+// DoLargeBitmap makes a handler for a set that is written as a list: numbers,
+// and ranges of two with a hyphen between them, separated by commas or newlines,
+// with no blanks. What is wrong anywhere is [syscall.EINVAL], and changes
+// nothing.
+//
+// A write at position 0 replaces the set; an empty line empties it. A write at
+// another position adds to it, in every mode: so a list that is longer than the
+// 4095 bytes that are looked at is used up to its last complete item, and the
+// caller writes the rest.
+//
+// A read gives the list in order, with ranges as long as they can be, at
+// position 0 only.
+//
+// Kernel: proc_do_large_bitmap
+func DoLargeBitmap(data *Bitmap) Handler { return &largeBitmap{data} }
+
+type largeBitmap struct{ data *Bitmap }
+
+func (h *largeBitmap) check() error { return checkData(h.data == nil, 1) }
+
+func (h *largeBitmap) Read(r *Request, p []byte) (int, error) {
+	if h.data.bits == 0 {
+		return 0, nil
+	}
+	var text []byte
+	for n := 0; n < h.data.bits; n++ {
+		if !h.data.Has(n) {
+			continue
+		}
+		first := n
+		for h.data.Has(n + 1) {
+			n++
+		}
+		if text != nil {
+			text = append(text, ',')
+		}
+		text = strconv.AppendInt(text, int64(first), 10)
+		if n > first {
+			text = strconv.AppendInt(append(text, '-'), int64(n), 10)
+		}
+	}
+	return readText(r, p, append(text, '\n'))
+}
+
+func (h *largeBitmap) Write(r *Request, p []byte) (int, error) {
+	if len(p) == 0 || h.data.bits == 0 {
+		return 0, nil
+	}
+	words := *h.data.empty()
+	rest, err := h.items(p[:min(len(p), window)], len(p) > window, words)
+	if err != nil {
+		return 0, err
+	}
+	h.data.mu.Lock()
+	defer h.data.mu.Unlock()
+	if r.Pos != 0 {
+		for i, old := range *h.data.p.Load() {
+			words[i] |= old
+		}
+	}
+	h.data.p.Store(&words)
+	used := min(len(p), window) - len(rest)
+	r.Pos += int64(used)
+	return used, nil
+}
+
+// items puts the items of the list into words. If there is more of the text
+// than is looked at, it leaves the last item, which may be cut, to the next call.
+func (h *largeBitmap) items(p []byte, more bool, words []uint64) (rest []byte, err error) {
+	p = skipNewlines(p)
+	for len(p) > 0 {
+		item := p
+		var first, last uint64
+		first, p, err = h.number(p, func(c byte) bool { return c == '-' || c == ',' || c == '\n' })
+		if more && len(p) <= 1 {
+			return item, nil
+		}
+		if err != nil {
+			return p, err
+		}
+		last = first
+		var after byte
+		if len(p) > 0 {
+			after, p = p[0], p[1:]
+		}
+		if after == '-' {
+			last, p, err = h.number(p, func(c byte) bool { return c == ',' || c == '\n' || c == 0 })
+			if more && len(p) == 0 {
+				return item, nil
+			}
+			if err != nil {
+				return p, err
+			}
+			if first > last {
+				return p, syscall.EINVAL
+			}
+			if len(p) > 0 {
+				p = p[1:]
+			}
+		}
+		setRange(words, int(first), int(last))
+		p = skipNewlines(p)
+	}
+	return p, nil
+}
+
+// number takes one that can be in the set.
+func (h *largeBitmap) number(p []byte, follows func(byte) bool) (uint64, []byte, error) {
+	n, negative, rest, err := number(p, follows)
+	if err == nil && (negative || n >= uint64(h.data.bits)) {
+		err = syscall.EINVAL
+	}
+	return n, rest, err
+}
+
+func skipNewlines(p []byte) []byte { return bytes.TrimLeft(p, "\n") }

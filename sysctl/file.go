@@ -1,0 +1,194 @@
+package sysctl
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// tooLarge is the size at which a read or a write is refused: the kernel has no
+// buffer for it.
+//
+// Kernel: KMALLOC_MAX_SIZE
+const tooLarge = 4 << 20
+
+// A File is an entry that was opened, with a position. Its methods may be called
+// by several goroutines; those that move the position do it one after the
+// other. There is nothing to close.
+//
+// An Unregister does not wait for files, and they do not keep the entry: from
+// then on every call but Seek gives [syscall.ENOENT], also when the same name is
+// registered again.
+//
+// Kernel: struct file, of proc_sys_file_operations
+type File struct {
+	tree *Tree
+	path string
+	file file
+	want fs.FileMode // what it was opened for
+
+	mu   sync.Mutex
+	pos  int64 // guarded by mu
+	cred Cred  // guarded by mu
+}
+
+// OpenFile opens the entry at path to read it, to write it or both:
+// [os.O_RDONLY], [os.O_WRONLY], [os.O_RDWR]. The flags O_APPEND, O_TRUNC and
+// O_CREATE have no effect on an entry that is there, nor can they make one.
+// The error is an [*fs.PathError]. It matches [syscall.EACCES] if cred may not,
+// [syscall.ENOENT] if there is no such entry, [syscall.EISDIR] if it is a
+// directory, [syscall.ENOTDIR] for a name below a file, and [syscall.EEXIST] for
+// O_CREATE with O_EXCL.
+//
+// Kernel: proc_sys_open, proc_sys_permission
+func (t *Tree) OpenFile(cred Cred, path string, flag int) (*File, error) {
+	want := mayRead
+	switch flag & (os.O_WRONLY | os.O_RDWR) {
+	case os.O_WRONLY:
+		want = mayWrite
+	case os.O_RDWR:
+		want = mayRead | mayWrite
+	}
+	f, err := t.open(cred, path, want)
+	if err != nil {
+		return nil, err
+	}
+	defer f.header.unuse()
+	if flag&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.EEXIST}
+	}
+	return &File{tree: t, path: path, file: f, want: want, cred: cred}, nil
+}
+
+// SetCred changes who reads and writes from now on: a process that gives up its
+// rights keeps its open files, but what it does with them is checked again, and
+// refused with [syscall.EPERM].
+//
+// Kernel: setuid
+func (f *File) SetCred(cred Cred) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cred = cred
+}
+
+// Read reads from the position on, and moves it. Most handlers give their text
+// in one go or not at all: see there. At the end it returns [io.EOF].
+func (f *File) Read(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, pos, err := f.read(p, f.pos)
+	f.pos = pos
+	return n, err
+}
+
+// ReadAt is Read at another position, which moves nothing.
+//
+// Kernel: pread
+func (f *File) ReadAt(p []byte, pos int64) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, _, err := f.read(p, pos)
+	if err == nil && n < len(p) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// Write writes at the position and moves it. A handler may use only a part of p.
+// Then Write says how much, with [io.ErrShortWrite], and another call can write
+// the rest. An error from the handler moves nothing.
+func (f *File) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, pos, err := f.write(p, f.pos)
+	f.pos = pos
+	return n, err
+}
+
+// WriteAt is Write at another position, which moves nothing.
+//
+// Kernel: pwrite
+func (f *File) WriteAt(p []byte, pos int64) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, _, err := f.write(p, pos)
+	return n, err
+}
+
+// Seek moves the position. The size of the file counts as 0. The error matches
+// [syscall.EINVAL] for a negative position.
+//
+// Kernel: lseek
+func (f *File) Seek(offset int64, whence int) (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch whence {
+	case io.SeekStart, io.SeekEnd:
+	case io.SeekCurrent:
+		offset += f.pos
+	default:
+		offset = -1
+	}
+	if offset < 0 {
+		return 0, f.failed("seek", syscall.EINVAL)
+	}
+	f.pos = offset
+	return offset, nil
+}
+
+func (f *File) read(p []byte, pos int64) (n int, after int64, err error) {
+	r, err := f.use("read", mayRead, p, pos)
+	if err != nil {
+		return 0, pos, err
+	}
+	defer f.file.header.unuse()
+	n, err = f.file.Handler.Read(&r, p)
+	switch {
+	case err != nil:
+		return n, pos, f.failed("read", err)
+	case n == 0 && len(p) > 0:
+		return 0, r.Pos, io.EOF
+	}
+	return n, r.Pos, nil
+}
+
+func (f *File) write(p []byte, pos int64) (n int, after int64, err error) {
+	r, err := f.use("write", mayWrite, p, pos)
+	if err != nil {
+		return 0, pos, err
+	}
+	defer f.file.header.unuse()
+	n, err = f.file.Handler.Write(&r, p)
+	switch {
+	case err != nil:
+		return 0, pos, f.failed("write", err)
+	case n < len(p):
+		return n, r.Pos, io.ErrShortWrite
+	}
+	return n, r.Pos, nil
+}
+
+// use checks a call and keeps the entry from going away until unuse.
+func (f *File) use(op string, want fs.FileMode, p []byte, pos int64) (Request, error) {
+	switch {
+	case f.want&want == 0:
+		return Request{}, f.failed(op, syscall.EBADF)
+	case pos < 0:
+		return Request{}, f.failed(op, syscall.EINVAL)
+	case !f.tree.use(f.file.header):
+		return Request{}, f.failed(op, syscall.ENOENT)
+	case !f.cred.may(want, f.file.Mode):
+		f.file.header.unuse()
+		return Request{}, f.failed(op, syscall.EPERM)
+	case len(p) >= tooLarge:
+		f.file.header.unuse()
+		return Request{}, f.failed(op, syscall.ENOMEM)
+	}
+	return Request{Pos: pos, Cred: f.cred, tree: f.tree}, nil
+}
+
+func (f *File) failed(op string, err error) error {
+	return &fs.PathError{Op: op, Path: f.path, Err: err}
+}

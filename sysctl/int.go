@@ -1,0 +1,165 @@
+package sysctl
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// An Int is a variable that holds a C int: 32 bits, with a sign. Load costs one
+// atomic load. The zero value is 0, ready to use. An Int must not be copied
+// after first use.
+//
+// Kernel: an int that is the data of a ctl_table
+type Int struct{ v atomic.Int32 }
+
+// Load returns the value.
+func (i *Int) Load() int32 { return i.v.Load() }
+
+// Store replaces the value. It is for the program itself: the bounds of a
+// handler do not apply.
+func (i *Int) Store(v int32) { i.v.Store(v) }
+
+func (i *Int) values() []int32 { return []int32{i.Load()} }
+
+func (i *Int) change(f func([]int32) int) {
+	v := []int32{0}
+	if f(v) > 0 {
+		i.Store(v[0])
+	}
+}
+
+func (i *Int) check() error { return checkData(i == nil, 1) }
+
+// An Ints is a variable that holds several C ints. It has as many as were
+// stored first, or last by the program. A write changes them all at once: a
+// reader never sees some of one write and some of another. An Ints must not be
+// copied after first use.
+//
+// Kernel: an int array that is the data of a ctl_table
+type Ints struct{ list[int32] }
+
+// An IntData is an [Int] or an [Ints].
+type IntData interface {
+	vector[int32]
+	check() error
+}
+
+// A list is a vector whose values are replaced all at once.
+type list[T any] struct {
+	mu sync.Mutex // held by those who change it
+	p  atomic.Pointer[[]T]
+}
+
+// Load returns a copy of the values.
+func (l *list[T]) Load() []T { return slices.Clone(l.values()) }
+
+// Store replaces the values. It is for the program itself: the bounds of a
+// handler do not apply.
+func (l *list[T]) Store(values ...T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	values = slices.Clone(values)
+	l.p.Store(&values)
+}
+
+func (l *list[T]) values() []T {
+	if p := l.p.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+func (l *list[T]) change(f func([]T) int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := slices.Clone(l.values())
+	if f(v) > 0 {
+		l.p.Store(&v)
+	}
+}
+
+func (l *list[T]) check() error { return checkData(l == nil, len(l.values())) }
+
+func checkData(missing bool, n int) error {
+	switch {
+	case missing:
+		return errors.New("no data")
+	case n == 0:
+		return errors.New("no maxlen")
+	}
+	return nil
+}
+
+// DoIntVec makes a handler for numbers that fit into a C int.
+//
+// A write sets as many values as it has numbers, from the first on; the others
+// keep theirs. If there are more numbers than values, it stops after the last
+// value and says how much it has used. A bad number is [syscall.EINVAL]; what
+// was set before it stays set. At a position other than 0, which is where the
+// second write to an open file is, everything is ignored, in the strict mode.
+//
+// A read gives all values, with tabs between them and a newline, at position 0
+// only: what does not fit into the buffer is lost.
+//
+// Kernel: proc_dointvec
+func DoIntVec(data IntData) Handler { return DoIntVecMinMax(data, math.MinInt32, math.MaxInt32) }
+
+// DoIntVecMinMax is [DoIntVec] with bounds, which hold for each value. One that
+// is outside is [syscall.EINVAL].
+//
+// Kernel: proc_dointvec_minmax
+func DoIntVecMinMax(data IntData, min, max int32) Handler {
+	return &intVec{data, func(*Request) intUnit { return plain }, min, max}
+}
+
+// An intVec is a handler for ints that the text has in some unit.
+type intVec struct {
+	data     IntData
+	unit     func(*Request) intUnit
+	min, max int32 // of what is stored
+}
+
+// An intUnit converts between text and what is stored.
+type intUnit struct {
+	parse func(figure) (int64, bool)
+	show  func(int32) figure
+}
+
+var plain = intUnit{
+	parse: func(f figure) (int64, bool) {
+		if f.magnitude > 1<<31 {
+			return 0, false
+		}
+		v := int64(f.magnitude)
+		if f.negative {
+			v = -v
+		}
+		return v, v <= math.MaxInt32
+	},
+	show: func(v int32) figure { return figure{v < 0, magnitude(v)} },
+}
+
+// magnitude returns the absolute value, also that of the smallest int.
+func magnitude(v int32) uint64 { return uint64(max(int64(v), -int64(v))) }
+
+func (h *intVec) check() error {
+	if h.data == nil {
+		return checkData(true, 0)
+	}
+	return h.data.check()
+}
+
+func (h *intVec) Read(r *Request, p []byte) (int, error) {
+	return readVector(r, p, vector[int32](h.data), h.unit(r).show)
+}
+
+func (h *intVec) Write(r *Request, p []byte) (int, error) {
+	parse := h.unit(r).parse
+	return writeVector(r, p, vector[int32](h.data), func(f figure) (int32, bool) {
+		v, ok := parse(f)
+		return int32(v), ok && v >= int64(h.min) && v <= int64(h.max)
+	})
+}

@@ -1,0 +1,100 @@
+package sysctl
+
+import "math"
+
+// userHZ is how many clock ticks a second has for programs.
+const userHZ = 100
+
+// DoIntVecJiffies is [DoIntVec] for times that are stored in jiffies and
+// written in seconds. A part of a second is not shown.
+//
+// Kernel: proc_dointvec_jiffies
+func DoIntVecJiffies(data IntData) Handler {
+	return &intVec{data, func(r *Request) intUnit { return seconds(r.hz()) }, math.MinInt32, math.MaxInt32}
+}
+
+// DoIntVecUserHZJiffies is [DoIntVec] for times that are stored in jiffies and
+// written in hundredths of a second. It rounds down. As in the kernel there is
+// no test that the jiffies fit: a large number is stored as its low 32 bits, and
+// with more than a hundred jiffies a second each negative one as -1.
+//
+// Kernel: proc_dointvec_userhz_jiffies
+func DoIntVecUserHZJiffies(data IntData) Handler {
+	return &intVec{data, func(r *Request) intUnit { return ticks(r.hz()) }, math.MinInt32, math.MaxInt32}
+}
+
+// DoIntVecMsJiffies is [DoIntVec] for times that are stored in jiffies and
+// written in milliseconds. It rounds up. As in the kernel before 6.19, of a
+// number only the low 32 bits count, and none of them may be the sign.
+//
+// Kernel: proc_dointvec_ms_jiffies
+func DoIntVecMsJiffies(data IntData) Handler {
+	return DoIntVecMsJiffiesMinMax(data, math.MinInt32, math.MaxInt32)
+}
+
+// DoIntVecMsJiffiesMinMax is [DoIntVecMsJiffies] with bounds, which are in
+// jiffies and hold for what is stored.
+//
+// Kernel: proc_dointvec_ms_jiffies_minmax
+func DoIntVecMsJiffiesMinMax(data IntData, min, max int32) Handler {
+	return &intVec{data, func(r *Request) intUnit { return milliseconds(r.hz()) }, min, max}
+}
+
+func seconds(hz uint64) intUnit {
+	return intUnit{
+		parse: func(f figure) (int64, bool) {
+			if f.magnitude > math.MaxInt32/hz {
+				return 0, false
+			}
+			return f.sign(int64(f.magnitude * hz)), true
+		},
+		show: func(v int32) figure { return figure{v < 0, magnitude(v) / hz} },
+	}
+}
+
+func ticks(hz uint64) intUnit {
+	return intUnit{
+		parse: func(f figure) (int64, bool) {
+			if userHZ < hz && f.magnitude > math.MaxInt64/hz*userHZ {
+				return 0, false
+			}
+			return int64(int32(clockToJiffies(uint64(f.sign(int64(f.magnitude))), hz))), true
+		},
+		show: func(v int32) figure { return figure{v < 0, magnitude(v) * userHZ / hz} },
+	}
+}
+
+// clockToJiffies converts as the kernel does, which takes a negative number for
+// a large one.
+//
+// Kernel: clock_t_to_jiffies
+func clockToJiffies(x, hz uint64) uint64 {
+	if hz%userHZ == 0 {
+		if x >= math.MaxUint64/(hz/userHZ) {
+			return math.MaxUint64
+		}
+		return x * (hz / userHZ)
+	}
+	if x >= math.MaxUint64/hz*userHZ {
+		return math.MaxUint64
+	}
+	return x * hz / userHZ // which may overflow
+}
+
+func milliseconds(hz uint64) intUnit {
+	return intUnit{
+		parse: func(f figure) (int64, bool) {
+			ms := uint32(f.sign(int64(f.magnitude)))
+			jiffies := (uint64(ms)*hz + 999) / 1000
+			return int64(jiffies), int32(ms) >= 0 && jiffies <= math.MaxInt32
+		},
+		show: func(v int32) figure { return figure{v < 0, uint64(uint32(magnitude(v) * 1000 / hz))} },
+	}
+}
+
+func (f figure) sign(v int64) int64 {
+	if f.negative {
+		return -v
+	}
+	return v
+}

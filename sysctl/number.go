@@ -1,0 +1,193 @@
+package sysctl
+
+import (
+	"strconv"
+	"syscall"
+)
+
+// What the kernel's number parser looks at, and how long a number may be.
+const (
+	window   = 4096 - 1 // bytes of a write; what comes after them is not looked at
+	maxToken = 20       // bytes of a number, with its sign and prefix
+)
+
+// isSpace is the kernel's idea of white space, which has Latin-1's hard blank.
+func isSpace(c byte) bool { return c >= '\t' && c <= '\r' || c == ' ' || c == 0xa0 }
+
+func skipSpaces(p []byte) []byte {
+	for len(p) > 0 && isSpace(p[0]) {
+		p = p[1:]
+	}
+	return p
+}
+
+// isBlank reports whether c may come after a number.
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' }
+
+// number takes a number from the beginning of p: a sign, a prefix that gives
+// the base, digits, and after them the end of p or a byte for which follows is
+// true, which is left in rest. Errors take nothing.
+//
+// Kernel: proc_get_long
+func number(p []byte, follows func(byte) bool) (magnitude uint64, negative bool, rest []byte, err error) {
+	token := p[:min(len(p), maxToken+1)]
+	digits := token
+	if len(digits) > 1 && digits[0] == '-' {
+		negative, digits = true, digits[1:]
+	}
+	if len(digits) == 0 || digits[0] < '0' || digits[0] > '9' {
+		return 0, false, p, syscall.EINVAL
+	}
+	base, digits := splitBase(digits)
+	n := 0
+	for n < len(digits) && digit(digits[n]) < base {
+		n++
+	}
+	used := len(token) - len(digits) + n
+	if used > maxToken || used < len(p) && !follows(p[used]) {
+		return 0, false, p, syscall.EINVAL
+	}
+	if n > 0 { // or it is the 0 that looked like a prefix
+		magnitude, err = strconv.ParseUint(string(digits[:n]), base, 64)
+		if err != nil {
+			return 0, false, p, syscall.EINVAL // above 64 bits
+		}
+	}
+	return magnitude, negative, p[used:], nil
+}
+
+// splitBase takes the prefix from text that begins with a digit. A 0x without a
+// digit after it is the number 0, and something else.
+func splitBase(text []byte) (base int, digits []byte) {
+	switch {
+	case text[0] != '0':
+		return 10, text
+	case len(text) > 2 && (text[1] == 'x' || text[1] == 'X') && digit(text[2]) < 16:
+		return 16, text[2:]
+	}
+	return 8, text[1:]
+}
+
+func digit(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return 99
+}
+
+// A figure is a number as text has it. There is a -0.
+type figure struct {
+	negative  bool
+	magnitude uint64
+}
+
+func (f figure) append(text []byte) []byte {
+	if f.negative {
+		text = append(text, '-')
+	}
+	return strconv.AppendUint(text, f.magnitude, 10)
+}
+
+// readText is the Read of a handler whose text can only be read in one go.
+func readText(r *Request, p, text []byte) (int, error) {
+	if r.Pos != 0 {
+		return 0, nil
+	}
+	n := copy(p, text)
+	r.Pos += int64(n)
+	return n, nil
+}
+
+// A vector is the data of a handler for several values.
+type vector[T any] interface {
+	values() []T
+
+	// change calls f with a copy of the values. The first n of it, which f has
+	// set, become the values, all at once.
+	change(f func(values []T) (n int))
+}
+
+// readVector shows all values, with tabs between them.
+func readVector[T any](r *Request, p []byte, data vector[T], show func(T) figure) (int, error) {
+	var text []byte
+	for i, v := range data.values() {
+		if i > 0 {
+			text = append(text, '\t')
+		}
+		text = show(v).append(text)
+	}
+	if text != nil {
+		text = append(text, '\n')
+	}
+	return readText(r, p, text)
+}
+
+// writeVector sets as many values as text has numbers, and no more than there
+// are. What was set before a bad number stays. It reports how much of the text
+// it used, with the white space after the last number.
+//
+// Kernel: do_proc_dointvec, do_proc_doulongvec_minmax
+func writeVector[T any](r *Request, p []byte, data vector[T], parse func(figure) (T, bool)) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if r.ignored() {
+		r.Pos += int64(len(p))
+		return len(p), nil
+	}
+	rest := p[:min(len(p), window)]
+	var err error
+	data.change(func(values []T) (n int) {
+		for ; n < len(values); n++ {
+			if rest = skipSpaces(rest); len(rest) == 0 {
+				break
+			}
+			var f figure
+			if f.magnitude, f.negative, rest, err = number(rest, isBlank); err != nil {
+				break
+			}
+			v, ok := parse(f)
+			if !ok {
+				err = syscall.EINVAL
+				break
+			}
+			values[n] = v
+		}
+		if n == 0 && err == nil {
+			err = syscall.EINVAL
+		}
+		return n
+	})
+	if err != nil {
+		return 0, err
+	}
+	// The kernel's arithmetic: of a text that is longer than it looks at, it
+	// counts as unused only what it has looked at.
+	used := len(p) - len(skipSpaces(rest))
+	r.Pos += int64(used)
+	return used, nil
+}
+
+// writeScalar sets one unsigned value. What comes after the number is
+// dropped, and the position does not move, so that the next write counts too.
+//
+// Kernel: do_proc_douintvec_w
+func writeScalar(r *Request, p []byte, set func(uint64) bool) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if r.ignored() {
+		r.Pos += int64(len(p))
+		return len(p), nil
+	}
+	magnitude, negative, _, err := number(skipSpaces(p[:min(len(p), window)]), isBlank)
+	if err != nil || negative || !set(magnitude) {
+		return 0, syscall.EINVAL
+	}
+	return len(p), nil
+}

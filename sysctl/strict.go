@@ -1,0 +1,39 @@
+package sysctl
+
+// A WriteMode says what a write does that is not at the beginning of a file, as
+// the second of two writes to an open file is. A new [Tree] is Strict.
+//
+// Kernel: enum sysctl_writes_mode
+type WriteMode int32
+
+const (
+	Legacy WriteMode = -1 // it is taken as one at the beginning
+	Warn   WriteMode = 0  // the same; the kernel warns once
+	Strict WriteMode = 1  // the position counts: see the handlers
+)
+
+// WriteMode returns the tree's mode.
+func (t *Tree) WriteMode() WriteMode { return WriteMode(Strict) - WriteMode(t.lenient.Load()) }
+
+// SetWriteMode sets the tree's mode.
+func (t *Tree) SetWriteMode(m WriteMode) { t.lenient.Store(int32(Strict - m)) }
+
+// DoWritesStrict makes a handler for the tree's mode, as a number from -1 to 1.
+//
+// Kernel: sysctl_writes_strict
+func DoWritesStrict(t *Tree) Handler {
+	return DoIntVecMinMax((*writesStrict)(t), int32(Legacy), int32(Strict))
+}
+
+type writesStrict Tree
+
+func (w *writesStrict) values() []int32 { return []int32{int32((*Tree)(w).WriteMode())} }
+
+func (w *writesStrict) change(f func([]int32) int) {
+	v := []int32{0}
+	if f(v) > 0 {
+		(*Tree)(w).SetWriteMode(WriteMode(v[0]))
+	}
+}
+
+func (w *writesStrict) check() error { return checkData(w == nil, 1) }
