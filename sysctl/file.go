@@ -1,6 +1,7 @@
 package sysctl
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -26,12 +27,13 @@ const tooLarge = 4 << 20
 type File struct {
 	tree *Tree
 	path string
-	file file
+	file *file
 	want fs.FileMode // what it was opened for
 
 	mu   sync.Mutex
-	pos  int64 // guarded by mu
-	cred Cred  // guarded by mu
+	pos  int64  // guarded by mu
+	cred Cred   // guarded by mu
+	seen uint64 // the file's events at the last Poll that reported some; guarded by mu
 }
 
 // OpenFile opens the entry at path to read it, to write it or both:
@@ -59,7 +61,7 @@ func (t *Tree) OpenFile(cred Cred, path string, flag int) (*File, error) {
 	if flag&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.EEXIST}
 	}
-	return &File{tree: t, path: path, file: f, want: want, cred: cred}, nil
+	return &File{tree: t, path: path, file: f, want: want, cred: cred, seen: f.events.Load()}, nil
 }
 
 // SetCred changes who reads and writes from now on: a process that gives up its
@@ -138,6 +140,103 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
+// ReadFile returns the whole text of the entry at path, as cat does; if the
+// handler fails half-way, what it gave until then. The error is an
+// [*fs.PathError]. It matches [syscall.ENOENT] if there is no such entry,
+// [syscall.EISDIR] if it is a directory, and [syscall.EACCES] if cred may not
+// read it.
+//
+// Kernel: proc_sys_open, proc_sys_read
+func (t *Tree) ReadFile(cred Cred, path string) ([]byte, error) {
+	f, err := t.open(cred, path, mayRead)
+	if err != nil {
+		return nil, err
+	}
+	defer f.header.unuse()
+	text, err := f.text(&Request{Cred: cred, tree: t})
+	if err != nil {
+		return text, &fs.PathError{Op: "read", Path: path, Err: err}
+	}
+	return text, nil
+}
+
+// text reads until the end. Most handlers give what fits into the buffer, and
+// nothing after it: so if the first read fills it, start over with a larger one.
+func (f *file) text(r *Request) ([]byte, error) {
+	buf := make([]byte, 4096)
+	n, err := f.Handler.Read(r, buf)
+	for n == len(buf) && err == nil {
+		buf, r.Pos = make([]byte, 4*len(buf)), 0
+		n, err = f.Handler.Read(r, buf)
+	}
+	text := buf[:n]
+	for n > 0 && err == nil {
+		more := make([]byte, 4096)
+		n, err = f.Handler.Read(r, more)
+		text = append(text, more[:n]...)
+	}
+	return text, err
+}
+
+// WriteFile writes text to the entry at path, as echo does: what a call of the
+// handler has not used is written by another one, until all is used. Errors are
+// as for ReadFile, or the handler's. Writing nothing changes nothing.
+//
+// Kernel: proc_sys_open, proc_sys_write
+func (t *Tree) WriteFile(cred Cred, path string, text []byte) error {
+	f, err := t.open(cred, path, mayWrite)
+	if err != nil {
+		return err
+	}
+	defer f.header.unuse()
+	r := Request{Cred: cred, tree: t}
+	for len(text) > 0 {
+		n, err := f.write(&r, text)
+		if err == nil && n == 0 {
+			err = errNothingUsed
+		}
+		if err != nil {
+			return &fs.PathError{Op: "write", Path: path, Err: err}
+		}
+		text = text[n:]
+	}
+	return nil
+}
+
+var errNothingUsed = errors.New("the handler used none of the text")
+
+// open finds the entry at path and keeps it from going away until unuse.
+func (t *Tree) open(cred Cred, path string, want fs.FileMode) (*file, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	name := clean(path)
+	f, err := t.find(name)
+	if err == nil && !cred.may(want, f.Mode) {
+		err = syscall.EACCES
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	f.header.used.Add(1)
+	return f, nil
+}
+
+// find returns the file at path. The caller holds t.mu.
+func (t *Tree) find(path string) (*file, error) {
+	if f := t.files[path]; f != nil {
+		return f, nil
+	}
+	if path == "" || t.dirs[path] != nil {
+		return nil, syscall.EISDIR
+	}
+	for dir := range above(path) {
+		if t.files[dir] != nil {
+			return nil, syscall.ENOTDIR
+		}
+	}
+	return nil, syscall.ENOENT
+}
+
 func (f *File) read(p []byte, pos int64) (n int, after int64, err error) {
 	r, err := f.use("read", mayRead, p, pos)
 	if err != nil {
@@ -160,7 +259,7 @@ func (f *File) write(p []byte, pos int64) (n int, after int64, err error) {
 		return 0, pos, err
 	}
 	defer f.file.header.unuse()
-	n, err = f.file.Handler.Write(&r, p)
+	n, err = f.file.write(&r, p)
 	switch {
 	case err != nil:
 		return 0, pos, f.failed("write", err)
@@ -177,7 +276,7 @@ func (f *File) use(op string, want fs.FileMode, p []byte, pos int64) (Request, e
 		return Request{}, f.failed(op, syscall.EBADF)
 	case pos < 0:
 		return Request{}, f.failed(op, syscall.EINVAL)
-	case !f.tree.use(f.file.header):
+	case !f.file.header.use():
 		return Request{}, f.failed(op, syscall.ENOENT)
 	case !f.cred.may(want, f.file.Mode):
 		f.file.header.unuse()
@@ -191,4 +290,14 @@ func (f *File) use(op string, want fs.FileMode, p []byte, pos int64) (Request, e
 
 func (f *File) failed(op string, err error) error {
 	return &fs.PathError{Op: op, Path: f.path, Err: err}
+}
+
+// write has the handler write, and tells those who wait for a change.
+func (f *file) write(r *Request, p []byte) (int, error) {
+	n, err := f.Handler.Write(r, p)
+	if err == nil {
+		f.events.Add(1)
+		f.poll.WakeUpAll()
+	}
+	return n, err
 }

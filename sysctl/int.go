@@ -1,7 +1,6 @@
 package sysctl
 
 import (
-	"errors"
 	"math"
 	"slices"
 	"sync"
@@ -86,9 +85,9 @@ func (l *list[T]) check() error { return checkData(l == nil, len(l.values())) }
 func checkData(missing bool, n int) error {
 	switch {
 	case missing:
-		return errors.New("no data")
+		return ErrNoData
 	case n == 0:
-		return errors.New("no maxlen")
+		return ErrNoMaxlen
 	}
 	return nil
 }

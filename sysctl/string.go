@@ -2,7 +2,6 @@ package sysctl
 
 import (
 	"bytes"
-	"errors"
 	"sync/atomic"
 )
 
@@ -49,10 +48,10 @@ type doString struct {
 
 func (d *doString) check() error {
 	if d.data == nil {
-		return errors.New("no data")
+		return ErrNoData
 	}
 	if d.maxlen < 1 {
-		return errors.New("no maxlen")
+		return ErrNoMaxlen
 	}
 	return nil
 }

@@ -48,16 +48,15 @@ func TestRegisterRefuses(t *testing.T) {
 		errno   syscall.Errno
 		text    string
 	}{
-		"no entries":       {"kernel", nil, syscall.EINVAL, "no entries"},
-		"empty name":       {"kernel", []sysctl.Entry{entry("")}, syscall.EINVAL, "the name is empty"},
+		"empty name":       {"kernel", []sysctl.Entry{entry("")}, syscall.EINVAL, `the name "": not a single name`},
 		"slash":            {"kernel", []sysctl.Entry{entry("a/b")}, syscall.EINVAL, "not a single name"},
 		"dot":              {"kernel", []sysctl.Entry{entry(".")}, syscall.EINVAL, "not a single name"},
 		"NUL":              {"kernel", []sysctl.Entry{entry("a\x00")}, syscall.EINVAL, "not a single name"},
-		"dot in dir":       {"kernel/./x", []sysctl.Entry{entry("a")}, syscall.EINVAL, `"." cannot be`},
-		"dots in dir":      {"../kernel", []sysctl.Entry{entry("a")}, syscall.EINVAL, `".." cannot be`},
-		"NUL in dir":       {"kernel\x00", []sysctl.Entry{entry("a")}, syscall.EINVAL, "cannot be"},
+		"dot in dir":       {"kernel/./x", []sysctl.Entry{entry("a")}, syscall.EINVAL, `".": not a single name`},
+		"dots in dir":      {"../kernel", []sysctl.Entry{entry("a")}, syscall.EINVAL, `"..": not a single name`},
+		"NUL in dir":       {"kernel\x00", []sysctl.Entry{entry("a")}, syscall.EINVAL, "not a single name"},
 		"dots":             {"kernel", []sysctl.Entry{entry("..")}, syscall.EINVAL, "not a single name"},
-		"executable":       {"kernel", []sysctl.Entry{{Name: "x", Mode: 0o755, Handler: entry("").Handler}}, syscall.EINVAL, "mode 0755"},
+		"executable":       {"kernel", []sysctl.Entry{{Name: "x", Mode: 0o755, Handler: entry("").Handler}}, syscall.EINVAL, "0755: a mode with bits outside 0666"},
 		"file type":        {"kernel", []sysctl.Entry{{Name: "x", Mode: fs.ModeDir, Handler: entry("").Handler}}, syscall.EINVAL, "mode"},
 		"no handler":       {"kernel", []sysctl.Entry{{Name: "x"}}, syscall.EINVAL, "no handler"},
 		"no data":          {"kernel", []sysctl.Entry{{Name: "x", Handler: sysctl.DoString(nil, 8)}}, syscall.EINVAL, "no data"},
@@ -65,7 +64,7 @@ func TestRegisterRefuses(t *testing.T) {
 		"taken":            {"net", []sysctl.Entry{entry("there")}, syscall.EEXIST, `"net/there": duplicate`},
 		"taken by a dir":   {"", []sysctl.Entry{entry("net")}, syscall.EEXIST, "duplicate"},
 		"twice in a call":  {"kernel", []sysctl.Entry{entry("x"), entry("x")}, syscall.EEXIST, "duplicate"},
-		"the second wrong": {"kernel", []sysctl.Entry{entry("x"), entry("")}, syscall.EINVAL, "empty"},
+		"the second wrong": {"kernel", []sysctl.Entry{entry("x"), entry("")}, syscall.EINVAL, `the name ""`},
 		"below a file":     {"net/there", []sysctl.Entry{entry("x")}, syscall.ENOTDIR, "net/there is a file"},
 		"deep below":       {"net/there/a/b", []sysctl.Entry{entry("x")}, syscall.ENOTDIR, "net/there is a file"},
 	} {

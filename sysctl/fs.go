@@ -1,0 +1,139 @@
+package sysctl
+
+import (
+	"bytes"
+	"io"
+	"io/fs"
+	"path"
+	"syscall"
+	"time"
+)
+
+// FS returns the tree as cred sees it, for reading: for [fs.WalkDir] and all else
+// that takes an [fs.FS]. An entry's text is read whole when it is opened. Sizes
+// are 0 and there are no times, as in /proc/sys.
+func (t *Tree) FS(cred Cred) fs.FS { return view{t, cred} }
+
+type view struct {
+	tree *Tree
+	cred Cred
+}
+
+// Open is that of [fs.FS].
+func (v view) Open(name string) (fs.File, error) {
+	info, err := v.Stat(name)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err.(*fs.PathError).Err}
+	}
+	if info.IsDir() {
+		entries, err := v.ReadDir(name)
+		return &openDir{info: info.(fileInfo), entries: entries}, err
+	}
+	text, err := v.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return &openFile{Reader: bytes.NewReader(text), info: info.(fileInfo)}, nil
+}
+
+// ReadFile is that of [fs.ReadFileFS].
+func (v view) ReadFile(name string) ([]byte, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	return v.tree.ReadFile(v.cred, fromFS(name))
+}
+
+// ReadDir is that of [fs.ReadDirFS].
+func (v view) ReadDir(name string) ([]fs.DirEntry, error) {
+	info, err := v.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	names, ok := v.tree.list(fromFS(name))
+	if !ok {
+		errno := syscall.ENOENT
+		if !info.IsDir() {
+			errno = syscall.ENOTDIR
+		}
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: errno}
+	}
+	entries := make([]fs.DirEntry, 0, len(names))
+	for _, n := range names {
+		// What was unregistered meanwhile is left out.
+		if info, err := v.Stat(path.Join(name, n)); err == nil {
+			entries = append(entries, fs.FileInfoToDirEntry(info))
+		}
+	}
+	return entries, nil
+}
+
+// Stat is that of [fs.StatFS].
+//
+// Kernel: proc_sys_getattr
+func (v view) Stat(name string) (fs.FileInfo, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrInvalid}
+	}
+	v.tree.mu.RLock()
+	defer v.tree.mu.RUnlock()
+	f, err := v.tree.find(fromFS(name))
+	switch err {
+	case nil:
+		return fileInfo{f.Name, f.Mode}, nil
+	case syscall.EISDIR:
+		return fileInfo{path.Base(name), fs.ModeDir | 0o555}, nil
+	}
+	return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
+}
+
+func fromFS(name string) string {
+	if name == "." {
+		return ""
+	}
+	return name
+}
+
+type fileInfo struct {
+	name string
+	mode fs.FileMode
+}
+
+func (i fileInfo) Name() string       { return i.name }
+func (i fileInfo) Size() int64        { return 0 }
+func (i fileInfo) Mode() fs.FileMode  { return i.mode }
+func (i fileInfo) ModTime() time.Time { return time.Time{} }
+func (i fileInfo) IsDir() bool        { return i.mode.IsDir() }
+func (i fileInfo) Sys() any           { return nil }
+
+type openFile struct {
+	*bytes.Reader
+	info fileInfo
+}
+
+func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *openFile) Close() error               { return nil }
+
+type openDir struct {
+	info    fileInfo
+	entries []fs.DirEntry
+}
+
+func (d *openDir) Stat() (fs.FileInfo, error) { return d.info, nil }
+func (d *openDir) Close() error               { return nil }
+
+func (d *openDir) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: d.info.name, Err: syscall.EISDIR}
+}
+
+func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
+	if n <= 0 {
+		n = len(d.entries)
+	} else if len(d.entries) == 0 {
+		return nil, io.EOF
+	}
+	n = min(n, len(d.entries))
+	entries := d.entries[:n:n]
+	d.entries = d.entries[n:]
+	return entries, nil
+}

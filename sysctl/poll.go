@@ -1,0 +1,102 @@
+package sysctl
+
+import (
+	"context"
+	"iter"
+
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// PollEvents are what a poll of a file finds, as bits.
+//
+// Kernel: EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDNORM, EPOLLWRNORM
+type PollEvents uint16
+
+const (
+	PollIn     PollEvents = 0x001
+	PollPri    PollEvents = 0x002 // the entry was written
+	PollOut    PollEvents = 0x004
+	PollErr    PollEvents = 0x008 // with PollPri or PollHup
+	PollHup    PollEvents = 0x010 // it was unregistered
+	PollRdNorm PollEvents = 0x040
+	PollWrNorm PollEvents = 0x100
+)
+
+// Poll reports whether the entry was written since the file was opened, or
+// since the last Poll that said so: then it returns PollIn, PollRdNorm, PollErr
+// and PollPri. Several writes are one report, and so is a write of the same
+// value. Otherwise it returns what is always the case, that the file can be
+// read and written. It does not move the position: to read the new text, seek.
+// If the entry was unregistered it returns PollErr and PollHup.
+//
+// To wait, sleep on the Queue:
+//
+//	err := file.Queue().Wait(ctx, func() bool { return file.Poll()&sysctl.PollErr != 0 })
+//
+// or, in a kernel thread, cur.Wait(file.Queue(), ...).
+//
+// Kernel: proc_sys_poll, proc_sys_poll_event
+//
+// Differs: every entry reports its writes, where the kernel has those alone that have a poll field, and a handler that calls proc_sys_poll_notify.
+func (f *File) Poll() PollEvents {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.file.header.use() {
+		return PollErr | PollHup
+	}
+	defer f.file.header.unuse()
+	if events := f.file.events.Load(); events != f.seen {
+		f.seen = events
+		return PollIn | PollRdNorm | PollErr | PollPri
+	}
+	return PollIn | PollOut | PollRdNorm | PollWrNorm
+}
+
+// Queue returns the queue that is woken after each write of the entry, and when
+// it is unregistered.
+//
+// Kernel: struct ctl_table_poll
+func (f *File) Queue() *waitqueue.Queue { return &f.file.poll }
+
+// Changes waits for writes of the entry at path, and yields its text after each:
+// the text that is there then, so that of several writes in a row some may not be
+// seen, and none is seen after a later one. It ends when ctx ends and when the
+// entry is unregistered, and at once if there is none. The loop's body may do
+// anything, also write.
+//
+// A kernel thread that is to be ended by a stop passes its Current's Context.
+//
+// Kernel: poll of an entry of /proc/sys
+func (t *Tree) Changes(ctx context.Context, path string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		t.mu.RLock()
+		f, err := t.find(clean(path))
+		t.mu.RUnlock()
+		if err != nil {
+			return
+		}
+		seen := f.events.Load()
+		for {
+			now := seen
+			err := f.poll.Wait(ctx, func() bool {
+				now = f.events.Load()
+				return now != seen || f.header.isGone()
+			})
+			if err != nil || now == seen || !f.header.use() {
+				return
+			}
+			seen = now
+			text, err := f.text(&Request{Cred: Root, tree: t})
+			f.header.unuse()
+			if err == nil && !yield(string(text)) {
+				return
+			}
+		}
+	}
+}
+
+func (h *Header) isGone() bool {
+	h.tree.mu.RLock()
+	defer h.tree.mu.RUnlock()
+	return h.gone
+}

@@ -1,0 +1,304 @@
+package sysctl
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// Why an entry is not registered, besides [syscall.EEXIST], [syscall.ENOTDIR]
+// and [syscall.EROFS]. Each matches [syscall.EINVAL] too. What else the kernel
+// refuses, the types of the handlers' data leave no way to write: an array for
+// an unsigned handler, or bounds that do not fit into a byte.
+//
+// Kernel: sysctl_check_table
+var (
+	ErrNoData    = fmt.Errorf("no data: %w", syscall.EINVAL)
+	ErrNoMaxlen  = fmt.Errorf("no maxlen: %w", syscall.EINVAL)
+	ErrNoHandler = fmt.Errorf("no handler: %w", syscall.EINVAL)
+	ErrMode      = fmt.Errorf("a mode with bits outside 0666: %w", syscall.EINVAL)
+	ErrName      = fmt.Errorf("not a single name: %w", syscall.EINVAL)
+)
+
+// A Header stands for the entries of one Register call.
+//
+// Kernel: struct ctl_table_header
+type Header struct {
+	tree  *Tree
+	dir   string
+	files []*file
+	gone  bool // unregistered; guarded by tree.mu
+
+	used atomic.Int64    // calls in progress; raised only under tree.mu
+	idle waitqueue.Queue // waits for used to be 0
+}
+
+// A Tree is a set of entries in directories. The zero value is an empty tree,
+// ready to use. A Tree must not be copied after first use.
+//
+// Kernel: struct ctl_table_set, struct ctl_table_root
+type Tree struct {
+	// HZ is how many jiffies a second has, for the handlers that count in
+	// jiffies; 0 means 250. Set it before the first use.
+	HZ int
+
+	lenient atomic.Int32 // by how much the WriteMode is less than Strict
+	mu      sync.RWMutex
+	files   map[string]*file      // by full path; guarded by mu
+	dirs    map[string]*directory // by full path, without the root while it is empty; guarded by mu
+}
+
+// A directory is there as long as something is in it, or it was registered.
+type directory struct {
+	names map[string]bool // what is in it; true for a directory
+	users int             // registrations of the directory itself
+	empty bool            // it has to stay so
+}
+
+// A file is an entry in its place.
+type file struct {
+	Entry
+	header *Header
+
+	events atomic.Uint64   // how often it was written
+	poll   waitqueue.Queue // those who wait for the next time
+}
+
+// Register adds entries to the directory dir, all of them or none. dir is a
+// path with slashes, empty for the root; empty parts of it are skipped.
+// Directories are made as they are needed, and go with their last entry; with
+// no entries at all, dir is there and empty.
+//
+// The error says which entry is wrong and why. It matches [syscall.EEXIST] if
+// the name is taken, also by an earlier entry of the call or by a directory;
+// [syscall.ENOTDIR] if a part of dir is a file; [syscall.EROFS] if dir is at or
+// below a mount point; [ErrName] for a name, or a part of dir, that is empty, "."
+// or "..", or has a slash or a NUL byte; [ErrMode], [ErrNoHandler], [ErrNoData]
+// for a handler of a nil variable, and [ErrNoMaxlen] for one with room for
+// nothing.
+//
+// Kernel: register_sysctl, register_sysctl_sz
+//
+// Differs: says why it failed; refuses empty names and names with slashes.
+func (t *Tree) Register(dir string, entries ...Entry) (*Header, error) {
+	return t.register(dir, false, entries)
+}
+
+// RegisterMountPoint makes the directory dir, which stays empty: nothing can be
+// registered in it or below it. The error matches [syscall.EINVAL] if something
+// is in it already, and is otherwise as for Register.
+//
+// Kernel: register_sysctl_mount_point
+func (t *Tree) RegisterMountPoint(dir string) (*Header, error) { return t.register(dir, true, nil) }
+
+func (t *Tree) register(dir string, empty bool, entries []Entry) (*Header, error) {
+	dir = clean(dir)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.checkDir(dir, empty); err != nil {
+		return nil, fmt.Errorf("sysctl: register in %q: %w", dir, err)
+	}
+	seen := map[string]bool{}
+	for _, e := range entries {
+		if err := t.checkEntry(dir, e, seen); err != nil {
+			return nil, fmt.Errorf("sysctl: register %q: %w", join(dir, e.Name), err)
+		}
+	}
+	if t.files == nil {
+		t.files, t.dirs = map[string]*file{}, map[string]*directory{}
+	}
+	h := &Header{tree: t, dir: dir}
+	d := t.make(dir)
+	d.users++
+	d.empty = empty
+	for _, e := range entries {
+		f := &file{Entry: e, header: h}
+		h.files = append(h.files, f)
+		t.files[join(dir, e.Name)] = f
+		d.names[e.Name] = false
+	}
+	return h, nil
+}
+
+// Unregister removes the entries of h, and their directories if nothing else
+// is in them. It then waits for the calls of handlers that are in progress,
+// and for no others: once it has returned, no handler of h runs, and none will.
+// A second Unregister only waits; so does that of a nil Header, for nothing.
+//
+// Kernel: unregister_sysctl_table
+func (h *Header) Unregister() {
+	if h == nil {
+		return
+	}
+	h.remove()
+	for _, f := range h.files {
+		f.poll.WakeUpAll() // there will be nothing to wait for
+	}
+	// The names are gone, and used is raised only by who has found one. So it
+	// can only fall now. Background never ends, so neither can the wait.
+	_ = h.idle.Wait(context.Background(), func() bool { return h.used.Load() == 0 })
+}
+
+func (h *Header) remove() {
+	t := h.tree
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if h.gone {
+		return
+	}
+	h.gone = true
+	d := t.dirs[h.dir]
+	d.users--
+	d.empty = false
+	for _, f := range h.files {
+		delete(t.files, join(h.dir, f.Name))
+		delete(d.names, f.Name)
+	}
+	t.release(h.dir)
+}
+
+// use keeps the entries of h from going away until unuse. It reports whether
+// they are there.
+func (h *Header) use() bool {
+	h.tree.mu.RLock()
+	defer h.tree.mu.RUnlock()
+	if h.gone {
+		return false
+	}
+	h.used.Add(1)
+	return true
+}
+
+func (h *Header) unuse() {
+	if h.used.Add(-1) == 0 {
+		h.idle.WakeUpAll()
+	}
+}
+
+// checkDir refuses a directory that cannot be. The caller holds t.mu, here and
+// below.
+func (t *Tree) checkDir(dir string, empty bool) error {
+	for part := range strings.SplitSeq(dir, "/") {
+		if part != "" && !isName(part) {
+			return fmt.Errorf("%q: %w", part, ErrName)
+		}
+	}
+	for path := range above(join(dir, "x")) {
+		if _, ok := t.files[path]; ok {
+			return fmt.Errorf("%s is a file: %w", path, syscall.ENOTDIR)
+		}
+		if d := t.dirs[path]; d != nil && d.empty && !(empty && path == dir) {
+			return fmt.Errorf("%s is a mount point: %w", path, syscall.EROFS)
+		}
+	}
+	if d := t.dirs[dir]; empty && d != nil && len(d.names) > 0 {
+		return fmt.Errorf("it is not empty: %w", syscall.EINVAL)
+	}
+	return nil
+}
+
+// checkEntry refuses an entry that cannot be, or is in seen.
+func (t *Tree) checkEntry(dir string, e Entry, seen map[string]bool) error {
+	switch {
+	case !isName(e.Name):
+		return fmt.Errorf("the name %q: %w", e.Name, ErrName)
+	case e.Mode&^0o666 != 0:
+		return fmt.Errorf("%#o: %w", uint32(e.Mode), ErrMode)
+	case e.Handler == nil:
+		return ErrNoHandler
+	}
+	taken := seen[e.Name]
+	if d := t.dirs[dir]; d != nil {
+		_, there := d.names[e.Name]
+		taken = taken || there
+	}
+	if taken {
+		return fmt.Errorf("duplicate entry: %w", syscall.EEXIST)
+	}
+	seen[e.Name] = true
+	if c, ok := e.Handler.(interface{ check() error }); ok {
+		return c.check()
+	}
+	return nil
+}
+
+// make returns the directory at path, which it makes if it is not there.
+func (t *Tree) make(path string) *directory {
+	d := t.dirs[path]
+	if d != nil {
+		return d
+	}
+	d = &directory{names: map[string]bool{}}
+	t.dirs[path] = d
+	if path != "" {
+		dir, name := split(path)
+		t.make(dir).names[name] = true
+	}
+	return d
+}
+
+// release removes the directory at path, and those above it, that nothing is in.
+func (t *Tree) release(path string) {
+	for d := t.dirs[path]; d != nil && len(d.names) == 0 && d.users == 0; d = t.dirs[path] {
+		delete(t.dirs, path)
+		dir, name := split(path)
+		if path != "" {
+			delete(t.dirs[dir].names, name)
+		}
+		path = dir
+	}
+}
+
+// list returns the names in the directory at path, in order, or nil if there is
+// no such directory.
+//
+// Kernel: proc_sys_readdir
+func (t *Tree) list(path string) (names []string, ok bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	d := t.dirs[path]
+	if d == nil {
+		return nil, path == ""
+	}
+	return slices.Sorted(maps.Keys(d.names)), true
+}
+
+func isName(s string) bool {
+	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\x00")
+}
+
+// clean drops empty parts, so that "/kernel//x/" is "kernel/x".
+func clean(path string) string {
+	parts := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
+	return strings.Join(parts, "/")
+}
+
+func join(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}
+
+func split(path string) (dir, name string) {
+	i := strings.LastIndexByte(path, '/')
+	return path[:max(0, i)], path[i+1:]
+}
+
+// above yields the directories that path is in, from the top, without the root.
+func above(path string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for i, c := range []byte(path) {
+			if c == '/' && !yield(path[:i]) {
+				return
+			}
+		}
+	}
+}
