@@ -40,6 +40,13 @@ func (i *Int) check() error { return checkData(i == nil, 1) }
 // Kernel: an int array that is the data of a ctl_table
 type Ints struct{ list[int32] }
 
+func (i *Ints) check() error {
+	if i == nil {
+		return ErrNoData
+	}
+	return checkData(false, len(i.values()))
+}
+
 // An IntData is an [Int] or an [Ints].
 type IntData interface {
 	vector[int32]
@@ -79,8 +86,6 @@ func (l *list[T]) change(f func([]T) int) {
 		l.p.Store(&v)
 	}
 }
-
-func (l *list[T]) check() error { return checkData(l == nil, len(l.values())) }
 
 func checkData(missing bool, n int) error {
 	switch {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"math"
 	"os"
@@ -47,8 +48,14 @@ func testObserved(t *testing.T, file string) {
 	meta, cases := readObserved(t, file)
 	agreed, differing := 0, 0
 	left := map[string]int{}
+	modes := map[string]fs.FileMode{} // of the entries; not every case has it
+	for _, c := range cases {
+		if mode, err := strconv.ParseUint(c.Mode, 8, 32); err == nil {
+			modes[c.Entry] = fs.FileMode(mode)
+		}
+	}
 	for i, c := range cases {
-		c.hz, c.table = meta.HZ, meta.Entries[c.Entry]
+		c.hz, c.table, c.mode = meta.HZ, meta.Entries[c.Entry], modes[c.Entry]
 		got, reason := c.run()
 		if reason != "" {
 			left[fmt.Sprintf("%s of %s: %s", c.Op, c.Entry, reason)]++
@@ -102,8 +109,15 @@ type observedCase struct {
 		Groups   []int
 	}
 
+	What string
+	Stat *struct {
+		Mode string
+		Size int64
+	}
+
 	hz    int
 	table observedTable
+	mode  fs.FileMode // 0 if it is not known
 }
 
 // An outcome is what came of a case.
@@ -113,6 +127,7 @@ type outcome struct {
 	Pos     []int64
 	Data    []string
 	Between []string
+	Polled  []string
 	After   string
 }
 
@@ -198,7 +213,12 @@ func (c observedCase) inputs() [][]byte {
 
 // observed returns what came of it on the real kernel.
 func (c observedCase) observed() outcome {
-	o := outcome{After: deref(c.After), Result: many[int64](c.Result)}
+	o := outcome{After: deref(c.After)}
+	if c.Op == "poll" {
+		o.Polled = many[string](c.Result)
+	} else {
+		o.Result = many[int64](c.Result)
+	}
 	for _, e := range many[*string](c.Errno) {
 		o.Errno = append(o.Errno, deref(e))
 	}
@@ -223,7 +243,7 @@ func (c observedCase) observed() outcome {
 func (c observedCase) run() (o outcome, reason string) {
 	do, ok := observedOps[c.Op]
 	if !ok {
-		return o, "an operation that only a mounted file has"
+		return c.runOther()
 	}
 	if why, ok := ownRules[strings.SplitN(c.Wrapper, " ", 2)[0]]; ok {
 		return o, why
@@ -329,8 +349,17 @@ func (c observedCase) handler() (h sysctl.Handler, reason string) {
 		}
 		return sysctl.DoLargeBitmap(sysctl.NewBitmap(maxlen)), ""
 	}
+	if strings.HasPrefix(c.Handler, "handler that returns 0") {
+		return useless{}, ""
+	}
 	return nil, "a handler of its own"
 }
+
+// A useless handler says that all went well.
+type useless struct{}
+
+func (useless) Read(*sysctl.Request, []byte) (int, error)      { return 0, nil }
+func (useless) Write(_ *sysctl.Request, p []byte) (int, error) { return len(p), nil }
 
 func (c observedCase) bounds(min, max int64) (int64, int64) {
 	if c.table.Min != nil {
@@ -460,6 +489,9 @@ func (o *outcome) add(n int, err error) {
 	}
 	o.Result, o.Errno = append(o.Result, -1), append(o.Errno, errnoName(err))
 }
+
+// add0 is add for a call that returns 0 if it goes well.
+func (o *outcome) add0(err error) { o.add(0, err) }
 
 func (o *outcome) at(f *sysctl.File) {
 	pos, _ := f.Seek(0, io.SeekCurrent)

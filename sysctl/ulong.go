@@ -33,6 +33,13 @@ func (u *Ulong) check() error { return checkData(u == nil, 1) }
 // Kernel: an unsigned long array that is the data of a ctl_table
 type Ulongs struct{ list[uint64] }
 
+func (u *Ulongs) check() error {
+	if u == nil {
+		return ErrNoData
+	}
+	return checkData(false, len(u.values()))
+}
+
 // A UlongData is a [Ulong] or a [Ulongs].
 type UlongData interface {
 	vector[uint64]

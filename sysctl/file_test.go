@@ -1,0 +1,381 @@
+package sysctl_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/kthread"
+	"github.com/kprim/kprim/sysctl"
+)
+
+// demo is a tree with one entry, an int.
+func demo(t *testing.T, mode fs.FileMode) (*sysctl.Tree, *sysctl.Int, *sysctl.Header) {
+	tree, limit := new(sysctl.Tree), new(sysctl.Int)
+	header, err := tree.Register("kernel", sysctl.Entry{Name: "limit", Mode: mode, Handler: sysctl.DoIntVecMinMax(limit, 0, 100)})
+	require.NoError(t, err)
+	return tree, limit, header
+}
+
+func open(t *testing.T, tree *sysctl.Tree, path string) *sysctl.File {
+	f, err := tree.OpenFile(sysctl.Root, path, os.O_RDWR)
+	require.NoError(t, err)
+	return f
+}
+
+func TestFileOfWhoGaveUpItsRights(t *testing.T) {
+	for mode, reads := range map[fs.FileMode]bool{0o644: true, 0o600: false} {
+		tree, limit, _ := demo(t, mode)
+		f := open(t, tree, "kernel/limit")
+		f.SetCred(sysctl.Nobody)
+		_, err := f.Write([]byte("5\n"))
+		require.ErrorIs(t, err, syscall.EPERM)
+		require.Zero(t, limit.Load())
+		buf := make([]byte, 8)
+		n, err := f.Read(buf)
+		if reads {
+			require.NoError(t, err)
+			require.Equal(t, "0\n", string(buf[:n]))
+		} else {
+			require.ErrorIs(t, err, syscall.EPERM)
+		}
+		f.SetCred(sysctl.Root)
+		_, err = f.WriteAt([]byte("5\n"), 0)
+		require.NoError(t, err)
+	}
+}
+
+func TestFileDoesWhatItWasOpenedFor(t *testing.T) {
+	tree, _, _ := demo(t, 0o644)
+	r, err := tree.OpenFile(sysctl.Nobody, "kernel/limit", os.O_RDONLY)
+	require.NoError(t, err)
+	_, err = r.Write([]byte("5\n"))
+	require.ErrorIs(t, err, syscall.EBADF)
+	w, err := tree.OpenFile(sysctl.Root, "kernel/limit", os.O_WRONLY)
+	require.NoError(t, err)
+	_, err = w.Read(make([]byte, 8))
+	require.ErrorIs(t, err, syscall.EBADF)
+	_, err = w.WriteAt([]byte("5\n"), -1)
+	require.ErrorIs(t, err, syscall.EINVAL)
+	_, err = w.Seek(0, 3)
+	require.ErrorIs(t, err, syscall.EINVAL)
+}
+
+func TestRequestsThatAreTooLarge(t *testing.T) {
+	var tree sysctl.Tree
+	var s sysctl.String
+	_, err := tree.Register("", sysctl.Entry{Name: "s", Mode: 0o644, Handler: sysctl.DoString(&s, 8)})
+	require.NoError(t, err)
+	f := open(t, &tree, "s")
+	large := make([]byte, 4<<20)
+	copy(large, "abc")
+	_, err = f.Write(large)
+	require.ErrorIs(t, err, syscall.ENOMEM)
+	_, err = f.Read(large)
+	require.ErrorIs(t, err, syscall.ENOMEM)
+	require.Equal(t, "", s.Load())
+	n, err := f.Write(large[:len(large)-1])
+	require.NoError(t, err)
+	require.Equal(t, len(large)-1, n)
+	require.Equal(t, "abc", s.Load())
+}
+
+// Files do not delay Unregister, nor do they come back to life.
+func TestFilesOfAnEntryThatHasGone(t *testing.T) {
+	tree, _, header := demo(t, 0o644)
+	f := open(t, tree, "kernel/limit")
+	header.Unregister()
+	_, _, again := demo(t, 0o644)
+	defer again.Unregister()
+	_, err := tree.Register("kernel", entry("limit"))
+	require.NoError(t, err)
+	_, err = f.Read(make([]byte, 8))
+	require.ErrorIs(t, err, syscall.ENOENT)
+	_, err = f.Write([]byte("5\n"))
+	require.ErrorIs(t, err, syscall.ENOENT)
+	require.Equal(t, sysctl.PollErr|sysctl.PollHup, f.Poll())
+	pos, err := f.Seek(3, io.SeekStart)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, pos)
+}
+
+func TestShortWriteSaysSo(t *testing.T) {
+	tree, limit, _ := demo(t, 0o644)
+	f := open(t, tree, "kernel/limit")
+	n, err := f.Write([]byte("5 6\n"))
+	require.Equal(t, 2, n)
+	require.Equal(t, io.ErrShortWrite, err)
+	n, err = f.Write([]byte("6\n")) // as echo goes on: ignored
+	require.Equal(t, 2, n)
+	require.NoError(t, err)
+	require.EqualValues(t, 5, limit.Load())
+}
+
+func TestErrorsSayWhatWasWrongWhere(t *testing.T) {
+	tree, limit, _ := demo(t, 0o644)
+	limit.Store(7)
+	err := tree.WriteFile(sysctl.Root, "kernel/limit", []byte("101\n"))
+	require.ErrorIs(t, err, syscall.EINVAL)
+	require.ErrorContains(t, err, "kernel/limit")
+	require.EqualValues(t, 7, limit.Load())
+}
+
+func TestWritesStrictIsAnEntry(t *testing.T) {
+	tree, limit, _ := demo(t, 0o644)
+	_, err := tree.Register("kernel", sysctl.Entry{Name: "sysctl_writes_strict", Mode: 0o644, Handler: sysctl.DoWritesStrict(tree)})
+	require.NoError(t, err)
+	for text, mode := range map[string]sysctl.WriteMode{"1\n": sysctl.Strict, "0\n": sysctl.Warn, "-1\n": sysctl.Legacy} {
+		require.NoError(t, tree.WriteFile(sysctl.Root, "kernel/sysctl_writes_strict", []byte(text)))
+		require.Equal(t, mode, tree.WriteMode())
+		got, err := tree.ReadFile(sysctl.Root, "kernel/sysctl_writes_strict")
+		require.NoError(t, err)
+		require.Equal(t, text, string(got))
+		limit.Store(1)
+		_, err = open(t, tree, "kernel/limit").WriteAt([]byte("2"), 1)
+		require.NoError(t, err)
+		require.Equal(t, mode != sysctl.Strict, limit.Load() == 2)
+	}
+	require.ErrorIs(t, tree.WriteFile(sysctl.Root, "kernel/sysctl_writes_strict", []byte("2")), syscall.EINVAL)
+}
+
+func TestNamesAreListedInOrder(t *testing.T) {
+	var tree sysctl.Tree
+	for _, name := range []string{"b", "a", "ab", "aa", "B", "a.b", "_"} {
+		_, err := tree.Register("d/"+name, entry("x"))
+		require.NoError(t, err)
+		_, err = tree.Register("d", entry(name+"~"))
+		require.NoError(t, err)
+	}
+	entries, err := fs.ReadDir(tree.FS(sysctl.Nobody), "d")
+	require.NoError(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	require.Equal(t, "B B~ _ _~ a a.b a.b~ aa aa~ ab ab~ a~ b b~", strings.Join(names, " "))
+}
+
+func TestTreeIsAFileSystem(t *testing.T) {
+	tree, _, _ := demo(t, 0o644)
+	_, err := tree.Register("net/ipv4/conf/eth0.100", entry("x"), entry("y"))
+	require.NoError(t, err)
+	_, err = tree.Register("empty")
+	require.NoError(t, err)
+	require.NoError(t, fstest.TestFS(tree.FS(sysctl.Nobody), "kernel/limit", "net/ipv4/conf/eth0.100/x", "empty"))
+	require.NoError(t, fstest.TestFS(new(sysctl.Tree).FS(sysctl.Nobody)))
+	_, err = tree.Register("kernel", sysctl.Entry{Name: "secret", Mode: 0o600, Handler: entry("").Handler})
+	require.NoError(t, err)
+	_, err = fs.ReadFile(tree.FS(sysctl.Nobody), "kernel/secret")
+	require.ErrorIs(t, err, fs.ErrPermission)
+	_, err = tree.FS(sysctl.Nobody).Open("kernel/none")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = fs.ReadDir(tree.FS(sysctl.Nobody), "kernel/limit")
+	require.ErrorIs(t, err, syscall.ENOTDIR)
+}
+
+func TestMountPointStaysEmpty(t *testing.T) {
+	var tree sysctl.Tree
+	mount, err := tree.RegisterMountPoint("fs/binfmt_misc")
+	require.NoError(t, err)
+	for _, dir := range []string{"fs/binfmt_misc", "fs/binfmt_misc/below"} {
+		_, err = tree.Register(dir, entry("x"))
+		require.ErrorIs(t, err, syscall.EROFS)
+	}
+	_, err = tree.Register("fs", entry("x"))
+	require.NoError(t, err)
+	_, err = tree.RegisterMountPoint("fs")
+	require.ErrorIs(t, err, syscall.EINVAL)
+	entries, err := fs.ReadDir(tree.FS(sysctl.Root), "fs/binfmt_misc")
+	require.NoError(t, err)
+	require.Empty(t, entries)
+	mount.Unregister()
+	_, err = tree.Register("fs/binfmt_misc", entry("x"))
+	require.NoError(t, err)
+}
+
+func TestChangesComeInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tree, _, _ := demo(t, 0o644)
+		ctx, cancel := context.WithCancel(t.Context())
+		var got []string
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for text := range tree.Changes(ctx, "kernel/limit") {
+				got = append(got, text)
+			}
+		}()
+		for i := range 3 {
+			synctest.Wait()
+			require.NoError(t, tree.WriteFile(sysctl.Root, "kernel/limit", fmt.Append(nil, i)))
+		}
+		synctest.Wait()
+		require.Error(t, tree.WriteFile(sysctl.Root, "kernel/limit", []byte("x")), "no change")
+		synctest.Wait()
+		cancel()
+		<-done
+		require.Equal(t, []string{"0\n", "1\n", "2\n"}, got)
+	})
+}
+
+func TestChangesOfOneThatGoesAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tree, _, header := demo(t, 0o644)
+		go func() {
+			time.Sleep(time.Second)
+			header.Unregister()
+		}()
+		for range tree.Changes(t.Context(), "kernel/limit") {
+			t.Error("there was none")
+		}
+		for range tree.Changes(t.Context(), "kernel/none") {
+			t.Error("there is none")
+		}
+	})
+}
+
+// The body of the loop may do anything; the loop may be left.
+func TestChangesBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tree, limit, _ := demo(t, 0o644)
+		go func() {
+			time.Sleep(time.Second)
+			_ = tree.WriteFile(sysctl.Root, "kernel/limit", []byte("1"))
+		}()
+		for text := range tree.Changes(t.Context(), "kernel/limit") {
+			if text == "10\n" {
+				break
+			}
+			require.NoError(t, tree.WriteFile(sysctl.Root, "kernel/limit", []byte("10")))
+		}
+		require.EqualValues(t, 10, limit.Load())
+	})
+}
+
+func TestThreadThatWaitsForAChangeCanBeStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tree, _, _ := demo(t, 0o644)
+		f := open(t, tree, "kernel/limit")
+		seen := 0
+		thread := kthread.Run("watcher", func(cur *kthread.Current) error {
+			for {
+				err := cur.Wait(f.Queue(), func() bool { return f.Poll()&sysctl.PollErr != 0 })
+				if err != nil {
+					return err
+				}
+				seen++
+			}
+		})
+		synctest.Wait()
+		require.NoError(t, tree.WriteFile(sysctl.Root, "kernel/limit", []byte("1")))
+		synctest.Wait()
+		require.ErrorIs(t, thread.Stop(), kthread.ErrStopped)
+		require.Equal(t, 1, seen)
+	})
+}
+
+func TestReasonsCanBeMatched(t *testing.T) {
+	var tree sysctl.Tree
+	good := entry("x").Handler
+	for _, c := range []struct {
+		entry sysctl.Entry
+		want  error
+	}{
+		{sysctl.Entry{Name: "", Handler: good}, sysctl.ErrName},
+		{sysctl.Entry{Name: "x", Mode: 0o1000, Handler: good}, sysctl.ErrMode},
+		{sysctl.Entry{Name: "x"}, sysctl.ErrNoHandler},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVec(nil)}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVec((*sysctl.Int)(nil))}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVec((*sysctl.Ints)(nil))}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVec(new(sysctl.Ints))}, sysctl.ErrNoMaxlen},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoUint(nil)}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoUint8MinMax(nil, 0, 1)}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoUlongVecMinMax(nil, 0, 1)}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoUlongVecMinMax(new(sysctl.Ulongs), 0, 1)}, sysctl.ErrNoMaxlen},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoBool(nil)}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoStaticKey(nil)}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoLargeBitmap(nil)}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoDuration(nil, 0, 1)}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVecWhole(nil, 0, 1)}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVecWhole(new(sysctl.Ints), 0, 1)}, sysctl.ErrNoMaxlen},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoWritesStrict(nil)}, sysctl.ErrNoData},
+	} {
+		_, err := tree.Register("", c.entry)
+		require.ErrorIs(t, err, c.want)
+		require.ErrorIs(t, err, syscall.EINVAL)
+	}
+}
+
+func TestDuration(t *testing.T) {
+	var tree sysctl.Tree
+	var d sysctl.Duration
+	_, err := tree.Register("", sysctl.Entry{Name: "d", Mode: 0o644, Handler: sysctl.DoDuration(&d, time.Millisecond, time.Hour)})
+	require.NoError(t, err)
+	for text, want := range map[string]time.Duration{"1.5s\n": 1500 * time.Millisecond, " 2m ": 2 * time.Minute, "1h": time.Hour} {
+		require.NoError(t, tree.WriteFile(sysctl.Root, "d", []byte(text)))
+		require.Equal(t, want, d.Load())
+	}
+	d.Store(90 * time.Second)
+	for _, text := range []string{"5", "1s 2s", "-1s", "2h", "1us", "\n", "x"} {
+		require.ErrorIs(t, tree.WriteFile(sysctl.Root, "d", []byte(text)), syscall.EINVAL, text)
+	}
+	text, err := tree.ReadFile(sysctl.Root, "d")
+	require.NoError(t, err)
+	require.Equal(t, "1m30s\n", string(text))
+	require.NoError(t, tree.WriteFile(sysctl.Root, "d", nil))
+	n, err := open(t, &tree, "d").WriteAt([]byte("5s"), 1)
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	require.Equal(t, 90*time.Second, d.Load(), "ignored")
+}
+
+func TestWholeVector(t *testing.T) {
+	var tree sysctl.Tree
+	var v sysctl.Ints
+	v.Store(1, 2, 3)
+	_, err := tree.Register("", sysctl.Entry{Name: "v", Mode: 0o644, Handler: sysctl.DoIntVecWhole(&v, 0, 10)})
+	require.NoError(t, err)
+	require.NoError(t, tree.WriteFile(sysctl.Root, "v", []byte(" 4\t5 0x6\n")))
+	require.Equal(t, []int32{4, 5, 6}, v.Load())
+	for _, text := range []string{"1", "1 2", "1 2 3 4", "1 2 11", "1 2 -1", "1 2 x", "1 2 3x", "\n", "1 2 99999999999"} {
+		require.ErrorIs(t, tree.WriteFile(sysctl.Root, "v", []byte(text)), syscall.EINVAL, text)
+		require.Equal(t, []int32{4, 5, 6}, v.Load())
+	}
+}
+
+func TestBitmapAsAVariable(t *testing.T) {
+	b := sysctl.NewBitmap(100)
+	b.Set(3, 5)
+	b.Set(99, 99)
+	for n := -1; n <= 200; n++ {
+		require.Equal(t, n >= 3 && n <= 5 || n == 99, b.Has(n), n)
+	}
+	for _, r := range [][2]int{{-1, 0}, {5, 4}, {99, 100}} {
+		require.Panics(t, func() { b.Set(r[0], r[1]) })
+	}
+}
+
+func TestReadFileOfAnEntryThatHasToBeReadAtOnce(t *testing.T) {
+	var tree sysctl.Tree
+	b := sysctl.NewBitmap(1 << 16)
+	var want []string
+	for n := 0; n < 1<<16; n += 2 {
+		b.Set(n, n)
+		want = append(want, fmt.Sprint(n))
+	}
+	_, err := tree.Register("", sysctl.Entry{Name: "b", Mode: 0o644, Handler: sysctl.DoLargeBitmap(b)})
+	require.NoError(t, err)
+	text, err := tree.ReadFile(sysctl.Root, "b")
+	require.NoError(t, err)
+	require.Equal(t, strings.Join(want, ",")+"\n", string(text))
+}
