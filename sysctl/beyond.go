@@ -94,7 +94,7 @@ func writeWhole(r *Request, p []byte, set func(text []byte) bool) (int, error) {
 	switch {
 	case len(p) == 0:
 		return 0, nil
-	case r.ignored():
+	case r.positioned():
 	case !set(bytes.TrimSpace(p)):
 		return 0, syscall.EINVAL
 	}

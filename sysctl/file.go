@@ -189,7 +189,7 @@ func (t *Tree) WriteFile(cred Cred, path string, text []byte) error {
 		return err
 	}
 	defer f.header.unuse()
-	r := Request{Cred: cred, tree: t}
+	r := Request{Cred: cred, tree: t, path: path}
 	for len(text) > 0 {
 		n, err := f.write(&r, text)
 		if err == nil && n == 0 {
@@ -285,7 +285,7 @@ func (f *File) use(op string, want fs.FileMode, p []byte, pos int64) (Request, e
 		f.file.header.unuse()
 		return Request{}, f.failed(op, syscall.ENOMEM)
 	}
-	return Request{Pos: pos, Cred: f.cred, tree: f.tree}, nil
+	return Request{Pos: pos, Cred: f.cred, tree: f.tree, path: f.path}, nil
 }
 
 func (f *File) failed(op string, err error) error {

@@ -148,6 +148,31 @@ func TestWritesStrictIsAnEntry(t *testing.T) {
 	require.ErrorIs(t, tree.WriteFile(sysctl.Root, "kernel/sysctl_writes_strict", []byte("2")), syscall.EINVAL)
 }
 
+func TestWarnIsCalledOnce(t *testing.T) {
+	tree, _, _ := demo(t, 0o644)
+	_, err := tree.Register("kernel", entry("text"))
+	require.NoError(t, err)
+	var warned []string
+	tree.Warn = func(path string) { warned = append(warned, path) }
+	limit, text := open(t, tree, "kernel/limit"), open(t, tree, "kernel/text")
+	for _, mode := range []sysctl.WriteMode{sysctl.Strict, sysctl.Legacy} {
+		tree.SetWriteMode(mode)
+		_, err = text.WriteAt([]byte("2"), 1)
+		require.NoError(t, err)
+	}
+	tree.SetWriteMode(sysctl.Warn)
+	_, err = text.WriteAt([]byte("2"), 0)
+	require.NoError(t, err)
+	require.Empty(t, warned)
+	for range 2 {
+		_, err = text.WriteAt([]byte("2"), 1)
+		require.NoError(t, err)
+		_, err = limit.WriteAt([]byte("2"), 1)
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"kernel/text"}, warned)
+}
+
 func TestNamesAreListedInOrder(t *testing.T) {
 	var tree sysctl.Tree
 	for _, name := range []string{"b", "a", "ab", "aa", "B", "a.b", "_"} {

@@ -136,7 +136,7 @@ func writeVector[T any](r *Request, p []byte, data vector[T], parse func(figure)
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if r.ignored() {
+	if r.positioned() {
 		r.Pos += int64(len(p))
 		return len(p), nil
 	}
@@ -181,7 +181,7 @@ func writeScalar(r *Request, p []byte, set func(uint64) bool) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if r.ignored() {
+	if r.positioned() {
 		r.Pos += int64(len(p))
 		return len(p), nil
 	}

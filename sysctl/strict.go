@@ -8,7 +8,7 @@ type WriteMode int32
 
 const (
 	Legacy WriteMode = -1 // it is taken as one at the beginning
-	Warn   WriteMode = 0  // the same; the kernel warns once
+	Warn   WriteMode = 0  // the same, and the tree's Warn is called once
 	Strict WriteMode = 1  // the position counts: see the handlers
 )
 

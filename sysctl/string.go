@@ -74,18 +74,17 @@ func (d *doString) Write(r *Request, p []byte) (int, error) {
 	}
 	text, _, _ := bytes.Cut(p, []byte("\n"))
 	text, _, _ = bytes.Cut(text, []byte{0})
+	positioned := r.positioned()
 	for {
 		old := d.data.p.Load()
-		var head string
-		if old != nil {
-			head = *old
-		}
-		switch {
-		case r.mode() != Strict:
-			head = ""
-		case r.Pos > int64(min(len(head), d.maxlen-1)):
-			return len(p), nil // beyond the end: ignored, and Pos stays
-		default:
+		head := ""
+		if positioned {
+			if old != nil {
+				head = *old
+			}
+			if r.Pos > int64(min(len(head), d.maxlen-1)) {
+				return len(p), nil // beyond the end: ignored, and Pos stays
+			}
 			head = head[:r.Pos]
 		}
 		value := head + string(text)

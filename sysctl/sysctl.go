@@ -52,7 +52,8 @@ type Request struct {
 	Pos  int64 // the position in the file, 0 or more; the handler moves it
 	Cred Cred  // who reads or writes
 
-	tree *Tree // nil in a call that comes from no tree
+	tree *Tree  // nil in a call that comes from no tree
+	path string // of the entry
 }
 
 // hz returns how many jiffies a second has.
@@ -63,17 +64,23 @@ func (r *Request) hz() uint64 {
 	return uint64(r.tree.HZ)
 }
 
-// mode returns how writes at a position other than 0 are taken.
-func (r *Request) mode() WriteMode {
-	if r.tree == nil {
-		return Strict
+// positioned reports whether a write is at a position that counts. Where it would
+// in the strict mode, the mode Warn warns.
+//
+// Kernel: proc_first_pos_non_zero_ignore, warn_sysctl_write
+func (r *Request) positioned() bool {
+	if r.Pos == 0 {
+		return false
 	}
-	return r.tree.WriteMode()
+	if r.tree == nil {
+		return true
+	}
+	mode := r.tree.WriteMode()
+	if mode == Warn && r.tree.Warn != nil {
+		r.tree.warned.Do(func() { r.tree.Warn(r.path) })
+	}
+	return mode == Strict
 }
-
-// ignored reports whether a write of a number is at a position at which it is
-// not looked at.
-func (r *Request) ignored() bool { return r.Pos != 0 && r.mode() == Strict }
 
 // An Entry is one file of a tree.
 //

@@ -49,6 +49,14 @@ type Tree struct {
 	// jiffies; 0 means 250. Set it before the first use.
 	HZ int
 
+	// Warn, if not nil, is called with the path of the entry at the first write
+	// in the mode [Warn] that is not at the beginning of a file, and never again.
+	// It must not use that file.
+	//
+	// Kernel: warn_sysctl_write
+	Warn func(path string)
+
+	warned  sync.Once    // Warn was called
 	lenient atomic.Int32 // by how much the WriteMode is less than Strict
 	mu      sync.RWMutex
 	files   map[string]*file      // by full path; guarded by mu
