@@ -164,13 +164,18 @@ func Tasks() Infos {
 }
 
 // String returns a line for each thread, below a line of headings. The names
-// are in brackets, as ps(1) shows kernel threads, and cut to 15 bytes.
+// are in brackets, as ps(1) shows kernel threads, and cut to 15 bytes; those of
+// queues are whole.
 func (infos Infos) String() string {
+	wide := 15
+	for _, i := range infos {
+		wide = max(wide, len(i.Wchan))
+	}
 	var text strings.Builder
-	text.WriteString("  PID S ELAPSED WAKE-UPS WCHAN           COMMAND\n")
+	fmt.Fprintf(&text, "  PID S ELAPSED WAKE-UPS %-*s COMMAND\n", wide, "WCHAN")
 	for _, i := range infos {
 		wchan := cmp.Or(i.Wchan, "-")
-		fmt.Fprintf(&text, "%5d %s %7v %8d %-15s [%s]\n", i.Pid, i.State, i.Age.Truncate(time.Second), i.WakeUps, wchan, i.Comm())
+		fmt.Fprintf(&text, "%5d %s %7v %8d %-*s [%s]\n", i.Pid, i.State, i.Age.Truncate(time.Second), i.WakeUps, wide, wchan, i.Comm())
 	}
 	return text.String()
 }

@@ -69,6 +69,11 @@ func TestTasksPrintedAreATable(t *testing.T) {
     1 R      1s        0 -               [short]
    12 P  1h0m0s        7 mail            [a name that is ]
 `, fmt.Sprint(infos))
+	infos[1].Wchan = "myevent_waitqueue"
+	require.Equal(t, `  PID S ELAPSED WAKE-UPS WCHAN             COMMAND
+    1 R      1s        0 -                 [short]
+   12 P  1h0m0s        7 myevent_waitqueue [a name that is ]
+`, fmt.Sprint(infos))
 }
 
 func TestCommIsCutToFifteenBytes(t *testing.T) {
