@@ -2,16 +2,19 @@ package rwevent_test
 
 import (
 	"context"
-	"fmt"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/rwevent"
 	"github.com/kprim/kprim/waitqueue"
 )
@@ -24,12 +27,13 @@ func TestEmptySlot(t *testing.T) {
 	require.False(t, ok)
 	_, ok = s.TryTake()
 	require.False(t, ok)
+	require.Zero(t, s.Overwritten())
 }
 
 func TestPostLoadTake(t *testing.T) {
 	var s rwevent.Slot[string]
-	s.Post("one")
-	s.Post("two") // in the place of the first
+	require.NoError(t, s.Post("one"))
+	require.NoError(t, s.Post("two")) // in the place of the first
 	v, gen, ok := s.Load()
 	require.Equal(t, "two", v)
 	require.EqualValues(t, 2, gen)
@@ -47,6 +51,21 @@ func TestPostLoadTake(t *testing.T) {
 	require.False(t, ok)
 }
 
+func TestOverwrittenCountsWhatNobodyTook(t *testing.T) {
+	var s rwevent.Slot[int]
+	_ = s.Post(1)
+	s.Load() // is not taking
+	_, _, err := s.Wait(t.Context(), 0)
+	require.NoError(t, err)
+	_ = s.Post(2)
+	require.EqualValues(t, 1, s.Overwritten())
+	s.TryTake()
+	_ = s.Post(3)
+	require.EqualValues(t, 1, s.Overwritten(), "2 was taken")
+	_, gen, _ := s.Load()
+	require.EqualValues(t, gen, 1+s.Overwritten()+1, "one taken, one overwritten, one there")
+}
+
 func TestTakersWaitInOrderAndTakeOneEventEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s rwevent.Slot[int]
@@ -61,7 +80,7 @@ func TestTakersWaitInOrderAndTakeOneEventEach(t *testing.T) {
 		}
 		require.Zero(t, s.Queue().WakeUpN(0), "all are exclusive")
 		for taker := range 3 {
-			s.Post(100 + taker)
+			_ = s.Post(100 + taker)
 			synctest.Wait()
 			require.Len(t, got, 1)
 			require.Equal(t, [2]int{taker, 100 + taker}, <-got)
@@ -69,19 +88,68 @@ func TestTakersWaitInOrderAndTakeOneEventEach(t *testing.T) {
 	})
 }
 
+func TestTakersByTaskAreExclusiveToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s rwevent.Slot[int]
+		var table rwevent.Table[int, int]
+		go func() { _, _ = s.TakeBy(new(waitqueue.Task)) }()
+		go func() { _, _, _ = table.TakeBy(new(waitqueue.Task)) }()
+		go func() { _, _, _ = table.Take(context.Background()) }()
+		synctest.Wait()
+		require.Zero(t, s.Queue().WakeUpN(0))
+		require.Zero(t, table.Queue().WakeUpN(0))
+		s.Close()
+		table.Close()
+	})
+}
+
+// The wake-up of a post does not keep the event for whom it woke.
+func TestATakerThatComesTooLateSleepsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s rwevent.Slot[int]
+		got := make(chan int, 1)
+		go func() {
+			v, err := s.Take(context.Background())
+			require.NoError(t, err)
+			got <- v
+		}()
+		synctest.Wait()
+		for range 100 {
+			_ = s.Post(1)
+			if _, ok := s.TryTake(); !ok { // the taker was quicker
+				require.Equal(t, 1, <-got)
+				return
+			}
+			s.Queue().WakeUpAll() // and a stray one
+			synctest.Wait()
+			require.Empty(t, got)
+		}
+		_ = s.Post(2)
+		require.Equal(t, 2, <-got)
+	})
+}
+
 func TestWaitWantsANewerEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s rwevent.Slot[int]
-		s.Post(1)
+		_ = s.Post(1)
 		v, gen, err := s.Wait(t.Context(), 0)
 		require.NoError(t, err)
 		require.Equal(t, 1, v)
 		require.EqualValues(t, 1, gen)
+		v, gen, err = s.WaitBy(new(waitqueue.Task), 0)
+		require.NoError(t, err)
+		require.Equal(t, 1, v)
+		require.EqualValues(t, 1, gen)
 
-		got := make(chan int, 3)
-		for range 3 {
+		got := make(chan int, 4)
+		for i := range 4 {
 			go func() {
-				v, gen, err := s.Wait(context.Background(), 1)
+				wait := func() (int, uint64, error) { return s.Wait(context.Background(), 1) }
+				if i == 0 {
+					wait = func() (int, uint64, error) { return s.WaitBy(new(waitqueue.Task), 1) }
+				}
+				v, gen, err := wait()
 				require.NoError(t, err)
 				require.EqualValues(t, 2, gen)
 				got <- v
@@ -91,17 +159,19 @@ func TestWaitWantsANewerEvent(t *testing.T) {
 		s.Queue().WakeUpAll() // a stray wake-up serves nobody the old event again
 		synctest.Wait()
 		require.Empty(t, got)
-		s.Post(2)
-		for range 3 {
+		_ = s.Post(2)
+		for range 4 {
 			require.Equal(t, 2, <-got)
 		}
+		_, _, ok := s.Load()
+		require.True(t, ok, "nobody has taken it")
 	})
 }
 
 func TestWaitIsNotServedWhatWasTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s rwevent.Slot[int]
-		s.Post(1)
+		_ = s.Post(1)
 		s.TryTake()
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error, 1)
@@ -116,20 +186,20 @@ func TestWaitIsNotServedWhatWasTaken(t *testing.T) {
 	})
 }
 
-func TestEndedContext(t *testing.T) {
+func TestAnEventBeatsAnEndedContext(t *testing.T) {
 	var s rwevent.Slot[int]
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := s.Take(ctx)
 	require.ErrorIs(t, err, syscall.EINTR)
 	require.ErrorIs(t, err, context.Canceled)
-	s.Post(1)
+	_ = s.Post(1)
 	v, gen, err := s.Wait(ctx, 1)
 	require.ErrorIs(t, err, syscall.EINTR)
 	require.Zero(t, v)
 	require.Zero(t, gen)
 	v, gen, err = s.Wait(ctx, 0)
-	require.NoError(t, err, "an event that is there beats it")
+	require.NoError(t, err)
 	require.Equal(t, 1, v)
 	require.EqualValues(t, 1, gen)
 	v, err = s.Take(ctx)
@@ -137,32 +207,249 @@ func TestEndedContext(t *testing.T) {
 	require.Equal(t, 1, v)
 }
 
-// One slot, watched and emptied at once: a post wakes all of the first kind
-// and one of the second.
-func TestPostWakesAllWhoWaitAndOneWhoTakes(t *testing.T) {
+func TestDeadlineIsATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s rwevent.Slot[int]
-		var waits, takes atomic.Int32
-		ctx, cancel := context.WithCancel(t.Context())
-		var all sync.WaitGroup
-		for range 3 {
-			all.Go(func() {
-				_ = s.Queue().Wait(ctx, func() bool { waits.Add(1); return false })
-			})
-			all.Go(func() {
-				_ = s.Queue().WaitExclusive(ctx, func() bool { takes.Add(1); return false })
-			})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := s.Take(ctx)
+		require.ErrorIs(t, err, syscall.ETIMEDOUT)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+// One slot, watched and emptied at once: a post wakes all of the first kind
+// and one of the second. So do those of a table.
+func TestPostWakesAllWhoWaitAndOneWhoTakes(t *testing.T) {
+	var s rwevent.Slot[int]
+	var table rwevent.Table[int, int]
+	for _, rig := range []struct {
+		queue *waitqueue.Queue
+		post  func() error
+	}{
+		{s.Queue(), func() error { return s.Post(1) }},
+		{table.Queue(), func() error { return table.Post(1, 1) }},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var waits, takes atomic.Int32
+			ctx, cancel := context.WithCancel(t.Context())
+			var all sync.WaitGroup
+			for range 3 {
+				all.Go(func() {
+					_ = rig.queue.Wait(ctx, func() bool { waits.Add(1); return false })
+				})
+				all.Go(func() {
+					_ = rig.queue.WaitExclusive(ctx, func() bool { takes.Add(1); return false })
+				})
+			}
+			synctest.Wait()
+			for range 2 { // the second replaces the first, and is news all the same
+				waits.Store(0)
+				takes.Store(0)
+				require.NoError(t, rig.post())
+				synctest.Wait()
+				require.EqualValues(t, 6, waits.Load(), "three waiters, each tests before and after it queues")
+				require.EqualValues(t, 2, takes.Load())
+			}
+			cancel()
+			all.Wait()
+		})
+	}
+}
+
+func TestCloseIsAState(t *testing.T) {
+	var s rwevent.Slot[int]
+	_ = s.Post(1)
+	s.Close()
+	s.Close()
+	err := s.Post(2)
+	require.ErrorIs(t, err, os.ErrClosed)
+	require.EqualError(t, err, "rwevent: closed")
+
+	v, gen, ok := s.Load() // the event stays, and the refused one changed nothing
+	require.Equal(t, 1, v)
+	require.EqualValues(t, 1, gen)
+	require.True(t, ok)
+	require.Zero(t, s.Overwritten())
+	v, _, err = s.Wait(t.Context(), 0)
+	require.NoError(t, err)
+	require.Equal(t, 1, v)
+	_, gen, err = s.Wait(context.Background(), 1)
+	require.ErrorIs(t, err, os.ErrClosed)
+	require.Zero(t, gen)
+	_, _, err = s.Wait(context.Background(), 1<<64-1)
+	require.ErrorIs(t, err, os.ErrClosed)
+	v, err = s.Take(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, v)
+	_, err = s.Take(context.Background())
+	require.ErrorIs(t, err, os.ErrClosed)
+	_, err = s.TakeBy(new(waitqueue.Task))
+	require.ErrorIs(t, err, os.ErrClosed)
+	_, _, err = s.WaitBy(new(waitqueue.Task), 0)
+	require.ErrorIs(t, err, os.ErrClosed)
+	_, ok = s.TryTake()
+	require.False(t, ok)
+	_, gen, _ = s.Load()
+	require.EqualValues(t, 1, gen)
+}
+
+func TestCloseWakesEverybody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s rwevent.Slot[int]
+		_ = s.Post(1)
+		s.TryTake()
+		sleepers := []func() error{
+			func() error { _, err := s.Take(context.Background()); return err },
+			func() error { _, err := s.TakeBy(new(waitqueue.Task)); return err },
+			func() error { _, _, err := s.Wait(context.Background(), 0); return err },
+			func() error { _, _, err := s.Wait(t.Context(), 1<<64-1); return err },
+			func() error { _, _, err := s.WaitBy(new(waitqueue.Task), 0); return err },
+		}
+		results := make(chan error, 2*len(sleepers))
+		for range 2 {
+			for _, sleep := range sleepers {
+				go func() { results <- sleep() }()
+			}
 		}
 		synctest.Wait()
-		waits.Store(0)
-		takes.Store(0)
-		s.Post(1)
-		synctest.Wait()
-		require.EqualValues(t, 6, waits.Load(), "three waiters, each tests before and after it queues")
-		require.EqualValues(t, 2, takes.Load())
-		cancel()
-		all.Wait()
+		require.Empty(t, results)
+		s.Close()
+		for range cap(results) {
+			require.ErrorIs(t, <-results, os.ErrClosed)
+		}
 	})
+}
+
+func TestChangesHasWhatIsThereAndThenWhatIsNewer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s rwevent.Slot[string]
+		_ = s.Post("gone")
+		_ = s.Post("there")
+		var got []any
+		done := make(chan bool)
+		go func() {
+			for gen, v := range s.Changes(context.Background()) {
+				got = append(got, gen, v)
+			}
+			close(done)
+		}()
+		synctest.Wait()
+		_ = s.Post("newer")
+		synctest.Wait()
+		s.Queue().WakeUpAll() // a stray wake-up is no change
+		synctest.Wait()
+		s.TryTake()
+		_ = s.Post("last")
+		s.Close()
+		<-done
+		require.Equal(t, []any{uint64(2), "there", uint64(3), "newer", uint64(4), "last"}, got)
+		_, ok := s.TryTake()
+		require.True(t, ok, "looking is not taking")
+	})
+}
+
+// The body is slow, and nobody waits for it: it sees the latest, and the gap.
+func TestChangesSkipsWhatWasReplaced(t *testing.T) {
+	var s rwevent.Slot[int]
+	_ = s.Post(1)
+	var gens []uint64
+	for gen, v := range s.Changes(t.Context()) {
+		require.EqualValues(t, gen, v)
+		gens = append(gens, gen)
+		if gen == 1 {
+			_ = s.Post(2)
+			_, ok := s.TryTake()
+			require.True(t, ok)
+			for v := 3; v <= 10; v++ {
+				_ = s.Post(v) // from within, so no lock is held
+			}
+			continue
+		}
+		s.Close()
+	}
+	require.Equal(t, []uint64{1, 10}, gens)
+}
+
+func TestChangesEndsWithItsContext(t *testing.T) {
+	var s rwevent.Slot[int]
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_ = s.Post(1)
+	var got []int
+	for _, v := range s.Changes(ctx) {
+		got = append(got, v)
+		if v == 2 {
+			cancel()
+		}
+		_ = s.Post(v + 1) // there is always something newer
+	}
+	require.Equal(t, []int{1, 2, 3}, got, "with what was there when its context had ended, and no more")
+
+	for range s.Changes(ctx) { // from the start again
+		got = append(got, -1)
+	}
+	require.Equal(t, []int{1, 2, 3, -1}, got)
+	s.TryTake()
+	for range s.Changes(ctx) {
+		require.Fail(t, "nothing is there")
+	}
+}
+
+func TestBreakLeavesNothingBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s rwevent.Slot[int]
+		var table rwevent.Table[int, int]
+		var loops sync.WaitGroup
+		loops.Go(func() {
+			for range s.Changes(t.Context()) {
+				break
+			}
+		})
+		loops.Go(func() {
+			for range table.Changes(t.Context()) {
+				break
+			}
+		})
+		synctest.Wait()
+		require.True(t, s.Queue().Active())
+		require.True(t, table.Queue().Active())
+		_ = s.Post(1)
+		_ = table.Post(1, 1)
+		loops.Wait()
+		require.False(t, s.Queue().Active())
+		require.False(t, table.Queue().Active())
+	})
+}
+
+func TestReadersDoNotBlockReaders(t *testing.T) {
+	var s, empty rwevent.Slot[int]
+	_ = s.Post(1)
+	var table rwevent.Table[int, int]
+	_ = table.Post(1, 1)
+	for name, read := range map[string]func(){
+		"Load":               func() { s.Load() },
+		"Wait":               func() { _, _, _ = s.Wait(t.Context(), 0) },
+		"Overwritten":        func() { s.Overwritten() },
+		"Table.Load":         func() { table.Load(1) },
+		"Table.Wait":         func() { _, _, _, _ = table.Wait(t.Context(), 0) },
+		"Table.Len":          func() { table.Len() },
+		"Table.Overwritten":  func() { table.Overwritten() },
+		"TryTake of nothing": func() { empty.TryTake() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer s.HoldRead()()
+			defer empty.HoldRead()()
+			defer table.HoldRead()()
+			done := make(chan bool)
+			go func() { read(); close(done) }()
+			select {
+			case <-done:
+			case <-time.After(5 * time.Second):
+				require.Fail(t, "blocked by a reader")
+			}
+		})
+	}
 }
 
 var global rwevent.Slot[int]
@@ -170,7 +457,7 @@ var global rwevent.Slot[int]
 func TestOneSlotInManyBubbles(t *testing.T) {
 	for i := range 3 {
 		synctest.Test(t, func(t *testing.T) {
-			go global.Post(i)
+			go func() { _ = global.Post(i) }()
 			v, err := global.Take(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, i, v)
@@ -178,93 +465,130 @@ func TestOneSlotInManyBubbles(t *testing.T) {
 	}
 }
 
-// Every event is taken by one taker or replaced by a later event: none comes
-// twice, none comes back. What the poster wrote before it posted is there.
-func TestHammerEachEventIsTakenOnceAtMost(t *testing.T) {
-	const posters, takers, posts = 4, 4, 3000
-	var s rwevent.Slot[*event]
-	ctx, cancel := context.WithCancel(t.Context())
-	var posting, taking sync.WaitGroup
-	for range takers {
-		taking.Go(func() {
+func TestWhatWasTakenOrReplacedIsNotKept(t *testing.T) {
+	var s rwevent.Slot[*[64]byte]
+	var table rwevent.Table[*[64]byte, *[64]byte]
+	var gone []weak.Pointer[[64]byte]
+	fresh := func() *[64]byte {
+		p := new([64]byte)
+		gone = append(gone, weak.Make(p))
+		return p
+	}
+	_ = s.Post(fresh())
+	_ = s.Post(fresh())
+	s.TryTake()
+	for range 3 {
+		_ = table.Post(fresh(), fresh())
+	}
+	for range 2 {
+		_, _, ok := table.TryTake()
+		require.True(t, ok)
+	}
+	runtime.GC()
+	for i, p := range gone[:6] { // the last key is there yet
+		require.Nil(t, p.Value(), i)
+	}
+	require.NotNil(t, gone[6].Value())
+	runtime.KeepAlive(&s)
+	runtime.KeepAlive(&table)
+}
+
+func TestWhatIsThereAllocatesNothing(t *testing.T) {
+	var s rwevent.Slot[int]
+	var table rwevent.Table[int, int]
+	var task waitqueue.Task
+	ctx := t.Context()
+	for i := range 100 {
+		_ = table.Post(i, i)
+	}
+	for name, f := range map[string]func(){
+		"Post, Load":            func() { _ = s.Post(1); s.Load() },
+		"Post, TryTake":         func() { _ = s.Post(1); s.TryTake() },
+		"Post, Take":            func() { _ = s.Post(1); _, _ = s.Take(ctx) },
+		"Post, TakeBy":          func() { _ = s.Post(1); _, _ = s.TakeBy(&task) },
+		"Post, Wait":            func() { _ = s.Post(1); _, _, _ = s.Wait(ctx, 0) },
+		"Post, WaitBy":          func() { _ = s.Post(1); _, _, _ = s.WaitBy(&task, 0) },
+		"Table.Post":            func() { _ = table.Post(50, 1) },
+		"Table.Post and Load":   func() { _ = table.Post(1, 1); table.Load(1) },
+		"Table.Post and Take":   func() { _ = table.Post(100, 1); k, _, _ := table.Take(ctx); _ = table.Post(k, 1) },
+		"Table.Post and TakeBy": func() { _ = table.Post(100, 1); k, _, _ := table.TakeBy(&task); _ = table.Post(k, 1) },
+		"Table.Wait":            func() { _, _, _, _ = table.Wait(ctx, 0) },
+		"Table.WaitBy":          func() { _, _, _, _ = table.WaitBy(&task, 0) },
+	} {
+		require.Zero(t, testing.AllocsPerRun(1000, f), name)
+	}
+}
+
+// The forms for a kernel thread, by real ones.
+
+func TestAKernelThreadTakesUntilItIsStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s rwevent.Slot[int]
+		var got []int
+		thread := kthread.Run("handler", func(cur *kthread.Current) error {
 			for {
-				e, err := s.Take(ctx)
+				v, err := s.TakeBy(cur)
 				if err != nil {
-					return
+					return err
 				}
-				if e.taken.Add(1) != 1 || e.payload != 42 {
-					t.Error("taken twice, or seen half written")
-				}
+				got = append(got, v)
 			}
 		})
-	}
-	watched := make(chan uint64, 1)
-	taking.Go(func() {
-		var last uint64
-		for {
-			_, gen, err := s.Wait(ctx, last)
-			if err != nil {
-				watched <- last
-				return
-			}
-			if gen <= last {
-				t.Error("the generation went back")
-			}
-			last = gen
+		for v := range 3 {
+			synctest.Wait()
+			_ = s.Post(v)
+		}
+		synctest.Wait()
+		require.ErrorIs(t, thread.Stop(), kthread.ErrStopped)
+		require.Equal(t, []int{0, 1, 2}, got)
+	})
+}
+
+func TestASignalInterruptsAKernelThreadsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s rwevent.Slot[int]
+		var table rwevent.Table[int, int]
+		waits := []func(cur *kthread.Current) error{
+			func(cur *kthread.Current) error { _, err := s.TakeBy(cur); return err },
+			func(cur *kthread.Current) error { _, _, err := s.WaitBy(cur, 0); return err },
+			func(cur *kthread.Current) error { _, _, err := table.TakeBy(cur); return err },
+			func(cur *kthread.Current) error { _, _, _, err := table.WaitBy(cur, 0); return err },
+		}
+		for _, wait := range waits {
+			thread := kthread.Run("handler", func(cur *kthread.Current) error {
+				if err := cur.Allow(syscall.SIGTERM); err != nil {
+					return err
+				}
+				return wait(cur)
+			})
+			synctest.Wait()
+			thread.Signal(syscall.SIGTERM)
+			err := thread.Wait(t.Context())
+			require.ErrorIs(t, err, syscall.EINTR)
+			require.NotErrorIs(t, err, kthread.ErrStopped)
+
+			thread = kthread.Run("handler", wait)
+			synctest.Wait()
+			require.ErrorIs(t, thread.Stop(), kthread.ErrStopped)
 		}
 	})
-	all := make([]event, posters*posts)
-	for p := range posters {
-		posting.Go(func() {
-			for i := range posts {
-				e := &all[p*posts+i]
-				e.payload = 42
-				s.Post(e)
+}
+
+func TestAnEventBeatsAStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s rwevent.Slot[int]
+		_ = s.Post(1)
+		thread := kthread.Run("handler", func(cur *kthread.Current) error {
+			<-cur.Context().Done()
+			if _, _, err := s.WaitBy(cur, 0); err != nil {
+				return err
 			}
+			_, err := s.TakeBy(cur)
+			return err
 		})
-	}
-	posting.Wait()
-	_, gen, _ := s.Load()
-	require.EqualValues(t, posters*posts, gen)
-	for _, _, there := s.Load(); there; _, _, there = s.Load() {
-		runtime.Gosched() // taken soon, unless all takers sleep beside it
-	}
-	cancel()
-	taking.Wait()
-	taken := int32(0)
-	for i := range all {
-		taken += all[i].taken.Load()
-	}
-	t.Logf("%d posted, %d taken, the rest replaced", len(all), taken)
-	require.Positive(t, taken)
-	require.LessOrEqual(t, <-watched, gen)
-}
-
-type event struct {
-	payload int
-	taken   atomic.Int32
-}
-
-func ExampleSlot() {
-	var trouble rwevent.Slot[int]
-	go trouble.Post(9527) // the monitor
-
-	id, err := trouble.Take(context.Background()) // the handler
-	fmt.Println(id, err)
-	// Output: 9527 <nil>
-}
-
-// A task that waits without a context takes from the slot by its queue.
-func ExampleSlot_Queue() {
-	var trouble rwevent.Slot[int]
-	go trouble.Post(9527)
-
-	var task waitqueue.Task
-	var id int
-	err := task.WaitExclusive(trouble.Queue(), func() (ok bool) {
-		id, ok = trouble.TryTake()
-		return ok
+		synctest.Wait() // it runs
+		require.NoError(t, thread.Stop())
+		_, _, ok := s.Load()
+		require.False(t, ok)
 	})
-	fmt.Println(id, err)
-	// Output: 9527 <nil>
 }

@@ -1,0 +1,16 @@
+package rwevent
+
+// HoldRead is a reader that is not done yet.
+func (s *Slot[T]) HoldRead() (release func()) {
+	s.mu.RLock()
+	return s.mu.RUnlock
+}
+
+// HoldRead is a reader that is not done yet.
+func (t *Table[K, T]) HoldRead() (release func()) {
+	t.mu.RLock()
+	return t.mu.RUnlock
+}
+
+// Room returns how many keys and posts the table has room for, in use or not.
+func (t *Table[K, T]) Room() int { return cap(t.turns.all) + cap(t.posts.all) }

@@ -1,0 +1,285 @@
+package rwevent_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/rwevent"
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// An event says what became of it. The payload is written before the post, and
+// not atomic: the race detector sees who reads it without having seen the post.
+type event struct {
+	payload int
+	taken   atomic.Int32
+}
+
+// A store is a Slot or a Table, as far as the hammer goes.
+type store struct {
+	post        func(e *event) error
+	take        func(ctx context.Context) (*event, error)
+	takeBy      func(by rwevent.Sleeper) (*event, error)
+	tryTake     func() (*event, bool)
+	changes     func(ctx context.Context, see func(*event))
+	close       func()
+	overwritten func() uint64
+	there       func() int
+	queue       *waitqueue.Queue
+}
+
+func stores(t *testing.T) map[string]*store {
+	var s rwevent.Slot[*event]
+	var table rwevent.Table[int, *event]
+	return map[string]*store{
+		"Slot": {
+			post: s.Post, take: s.Take, takeBy: s.TakeBy, tryTake: s.TryTake,
+			changes: func(ctx context.Context, see func(*event)) {
+				last := uint64(0)
+				for gen, e := range s.Changes(ctx) {
+					if gen <= last {
+						t.Error("the generation did not grow")
+					}
+					last = gen
+					see(e)
+				}
+			},
+			close: s.Close, overwritten: s.Overwritten, queue: s.Queue(),
+			there: func() int {
+				if _, _, ok := s.Load(); ok {
+					return 1
+				}
+				return 0
+			},
+		},
+		"Table": {
+			post: func(e *event) error { return table.Post(e.payload%10, e) },
+			take: func(ctx context.Context) (*event, error) { _, e, err := table.Take(ctx); return e, err },
+			takeBy: func(by rwevent.Sleeper) (*event, error) {
+				_, e, err := table.TakeBy(by)
+				return e, err
+			},
+			tryTake: func() (*event, bool) { _, e, ok := table.TryTake(); return e, ok },
+			changes: func(ctx context.Context, see func(*event)) {
+				for k, e := range table.Changes(ctx) {
+					if k != e.payload%10 {
+						t.Error("under a wrong key")
+					}
+					see(e)
+				}
+			},
+			close: table.Close, overwritten: table.Overwritten, queue: table.Queue(), there: table.Len,
+		},
+	}
+}
+
+// Each event whose Post returned nil is taken by one, or replaced: none comes
+// twice, none is lost, and nobody sleeps beside one. Waits are ended at random.
+// The store is closed while all of that goes on.
+func TestHammerEachEventIsTakenOrOverwritten(t *testing.T) {
+	for name, s := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			const posters, posts = 4, 3000
+			all := make([]event, posters*posts)
+			var accepted, taken atomic.Int64
+			takeIt := func(e *event, err error) (goOn bool) {
+				if err != nil {
+					return !isClosed(err)
+				}
+				if e.taken.Add(1) != 1 || e.payload == 0 {
+					t.Error("taken twice, or seen half written")
+				}
+				taken.Add(1)
+				return true
+			}
+
+			var running, helping sync.WaitGroup
+			for range 2 {
+				running.Go(func() { // takes by contexts that somebody ends
+					for goOn := true; goOn; {
+						ctx, cancel := context.WithCancel(context.Background())
+						helping.Go(cancel)
+						goOn = takeIt(s.take(ctx))
+					}
+				})
+				running.Go(func() {
+					for takeIt(s.take(context.Background())) {
+					}
+				})
+				running.Go(func() { // takes as a task that somebody interrupts
+					var task waitqueue.Task
+					for goOn := true; goOn; {
+						helping.Go(task.Interrupt)
+						goOn = takeIt(s.takeBy(&task))
+						task.ClearInterrupt()
+					}
+				})
+				running.Go(func() {
+					s.changes(context.Background(), func(e *event) {
+						if e.payload == 0 {
+							t.Error("seen half written")
+						}
+					})
+				})
+			}
+			var posting sync.WaitGroup
+			for p := range posters {
+				posting.Go(func() {
+					for i := range posts {
+						e := &all[p*posts+i]
+						e.payload = 1 + i
+						if err := s.post(e); err == nil {
+							accepted.Add(1)
+						} else if !isClosed(err) {
+							t.Error(err)
+						}
+						if i%8 == 0 {
+							if e, ok := s.tryTake(); ok {
+								takeIt(e, nil)
+							}
+						}
+						if n := s.there(); n < 0 || n > 10 || s.overwritten() > uint64(len(all)) {
+							t.Error("seen half written")
+						}
+						if i%64 == 0 {
+							s.queue.WakeUpAll() // stray
+						}
+						if p == 0 && i == posts*9/10 {
+							s.close()
+						}
+					}
+				})
+			}
+			posting.Wait()
+			running.Wait() // to their end: by then they have taken all that was there
+			helping.Wait()
+			require.Zero(t, s.there())
+			require.EqualValues(t, accepted.Load(), taken.Load()+int64(s.overwritten()))
+			require.Less(t, accepted.Load(), int64(len(all)), "some came too late")
+			once := int64(0)
+			for i := range all {
+				once += int64(all[i].taken.Load())
+			}
+			require.Equal(t, taken.Load(), once)
+			t.Logf("%d accepted, %d taken, the rest overwritten", accepted.Load(), taken.Load())
+		})
+	}
+}
+
+func isClosed(err error) bool { return errors.Is(err, os.ErrClosed) }
+
+// Nobody sleeps while there is something to take, whoever was woken, was quicker,
+// or had given up.
+func TestHammerNoTakerSleepsBesideAnEvent(t *testing.T) {
+	for name, s := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for round := range 300 {
+					random := rand.New(rand.NewPCG(1, uint64(round)))
+					ctx, cancel := context.WithCancel(t.Context())
+					var all sync.WaitGroup
+					for range 4 {
+						all.Go(func() { // the patient
+							_, _ = s.take(context.Background())
+						})
+						all.Go(func() {
+							_, _ = s.takeBy(new(waitqueue.Task))
+						})
+					}
+					for range 2 {
+						all.Go(func() { _, _ = s.take(ctx) })
+					}
+					if random.IntN(2) == 0 {
+						synctest.Wait()
+					}
+					for range 1 + random.IntN(4) {
+						e := &event{payload: 1 + random.IntN(10)}
+						all.Go(func() { _ = s.post(e) })
+					}
+					all.Go(func() { s.tryTake() })
+					all.Go(cancel)
+					synctest.Wait()
+					require.Zero(t, s.there(), "round %d", round)
+					for s.queue.Active() { // the takers that found nothing
+						_ = s.post(&event{payload: 1})
+						synctest.Wait()
+					}
+					all.Wait()
+				}
+			})
+		})
+	}
+}
+
+// Who sees the last of many events sees what all posters did before their posts.
+// The race detector would not agree otherwise.
+func TestWhoSeesAnEventSeesWhatCameBeforeIt(t *testing.T) {
+	const posters = 100
+	var s rwevent.Slot[int]
+	var table rwevent.Table[int, int]
+	var done [posters]bool
+	var posting sync.WaitGroup
+	for p := range posters {
+		posting.Go(func() {
+			done[p] = true
+			_ = s.Post(p)
+			_ = table.Post(p%2, p)
+		})
+	}
+	_, _, err := s.Wait(t.Context(), posters-1)
+	require.NoError(t, err)
+	require.NotContains(t, done, false)
+	_, _, _, err = table.Wait(t.Context(), posters-1)
+	require.NoError(t, err)
+	require.NotContains(t, done, false)
+	posting.Wait()
+}
+
+// Posters of one key each: takers see the events of a key in the order in which
+// they were posted, and the last of each.
+func TestHammerOrderAmongKeys(t *testing.T) {
+	const keys, posts = 8, 2000
+	var table rwevent.Table[int, int]
+	var posting sync.WaitGroup
+	for k := range keys {
+		posting.Go(func() {
+			for i := range posts {
+				_ = table.Post(k, i+1)
+			}
+		})
+	}
+	go func() {
+		posting.Wait()
+		table.Close()
+	}()
+	var last [keys]int // event
+	for {
+		k, v, err := table.Take(context.Background())
+		if err != nil {
+			require.ErrorIs(t, err, os.ErrClosed)
+			break
+		}
+		require.Greater(t, v, last[k])
+		last[k] = v
+	}
+	for k := range keys {
+		require.Equal(t, posts, last[k], "the last event of a key is not lost")
+	}
+}
+
+func randomBytes(seed uint64, n int) []byte {
+	random := rand.New(rand.NewPCG(seed, 0))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(random.Uint32())
+	}
+	return b
+}
