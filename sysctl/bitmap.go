@@ -32,9 +32,9 @@ func (b *Bitmap) empty() *[]uint64 {
 }
 
 // Has reports whether n is in the set.
-func (b *Bitmap) Has(n int) bool {
-	return n >= 0 && n < b.bits && (*b.p.Load())[n/64]>>(n%64)&1 != 0
-}
+func (b *Bitmap) Has(n int) bool { return n >= 0 && n < b.bits && isSet(*b.p.Load(), n) }
+
+func isSet(words []uint64, n int) bool { return words[n/64]>>(n%64)&1 != 0 }
 
 // Set puts the numbers from first to last into the set. It panics if they are
 // not within the bounds.
@@ -80,12 +80,13 @@ func (h *largeBitmap) Read(r *Request, p []byte) (int, error) {
 		return 0, nil
 	}
 	var text []byte
+	words := *h.data.p.Load() // once: all of the text is from one write
 	for n := 0; n < h.data.bits; n++ {
-		if !h.data.Has(n) {
+		if !isSet(words, n) {
 			continue
 		}
 		first := n
-		for h.data.Has(n + 1) {
+		for n+1 < h.data.bits && isSet(words, n+1) {
 			n++
 		}
 		if text != nil {
@@ -129,7 +130,7 @@ func (h *largeBitmap) items(p []byte, more bool, words []uint64) (rest []byte, e
 		item := p
 		var first, last uint64
 		first, p, err = h.number(p, func(c byte) bool { return c == '-' || c == ',' || c == '\n' })
-		if more && len(p) <= 1 {
+		if more && len(p) <= 1 && len(p) < len(item) { // what is no number takes nothing
 			return item, nil
 		}
 		if err != nil {

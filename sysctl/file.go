@@ -160,8 +160,14 @@ func (t *Tree) ReadFile(cred Cred, path string) ([]byte, error) {
 	return text, nil
 }
 
+// A stock handler, one of this package's, gives all of its text in one go if the
+// buffer has more room than that.
+type stock interface{ check() error }
+
 // text reads until the end. Most handlers give what fits into the buffer, and
 // nothing after it: so if the first read fills it, start over with a larger one.
+// What a stock handler gave is not gone on with: there may be another value by
+// now, and a part of it behind what is there.
 func (f *file) text(r *Request) ([]byte, error) {
 	buf := make([]byte, 4096)
 	n, err := f.Handler.Read(r, buf)
@@ -170,6 +176,9 @@ func (f *file) text(r *Request) ([]byte, error) {
 		n, err = f.Handler.Read(r, buf)
 	}
 	text := buf[:n]
+	if _, ok := f.Handler.(stock); ok {
+		return text, err
+	}
 	for n > 0 && err == nil {
 		more := make([]byte, 4096)
 		n, err = f.Handler.Read(r, more)

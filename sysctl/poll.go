@@ -13,13 +13,13 @@ import (
 type PollEvents uint16
 
 const (
-	PollIn     PollEvents = 0x001
-	PollPri    PollEvents = 0x002 // the entry was written
-	PollOut    PollEvents = 0x004
+	PollIn     PollEvents = 0x001 // it can be read
+	PollPri    PollEvents = 0x002 // it was written
+	PollOut    PollEvents = 0x004 // it can be written
 	PollErr    PollEvents = 0x008 // with PollPri or PollHup
 	PollHup    PollEvents = 0x010 // it was unregistered
-	PollRdNorm PollEvents = 0x040
-	PollWrNorm PollEvents = 0x100
+	PollRdNorm PollEvents = 0x040 // with PollIn
+	PollWrNorm PollEvents = 0x100 // with PollOut
 )
 
 // Poll reports whether the entry was written since the file was opened, or

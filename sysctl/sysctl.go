@@ -5,17 +5,15 @@
 // A variable is typed and read in the hot path by an atomic load. An [Entry]
 // gives it a name, a mode and a [Handler], and a [Tree] holds the entries:
 //
-//	var helper sysctl.String
+//	var limit sysctl.Int
 //	var tree sysctl.Tree
 //
-//	header, err := tree.Register("kernel", sysctl.Entry{
-//		Name:    "myevent_handler",
-//		Mode:    0o644,
-//		Handler: sysctl.DoString(&helper, 256),
+//	header, err := tree.Register("net/core", sysctl.Entry{
+//		Name: "somaxconn", Mode: 0o644, Handler: sysctl.DoIntVecMinMax(&limit, 0, 65535),
 //	})
 //	...
-//	err = tree.WriteFile(sysctl.Root, "kernel/myevent_handler", []byte("/path\n"))
-//	path := helper.Load()
+//	err = tree.WriteFile(sysctl.Root, "net/core/somaxconn", []byte("4096\n"))
+//	if queued > limit.Load() {
 //
 // # Which tool
 //
@@ -24,13 +22,44 @@
 //   - Use a Tree for settings that are changed while the program runs, each
 //     with a mode that says by whom.
 //
+// # Handlers
+//
+// The handlers whose names begin with Do have the grammar of the kernel's, its
+// bounds, its errors, and its idea of what a write uses of a text: see
+// [DoIntVec], [DoUint], [DoUlongVecMinMax], [DoString], [DoBool], [DoLargeBitmap]
+// and [DoIntVecJiffies]. Numbers are decimal, octal with a leading 0, or
+// hexadecimal with 0x, have a sign if the type has one, at most 20 characters,
+// and a blank, a tab, a newline or the end of the text after them; white space
+// before them is skipped. Of a text only the first 4095 bytes are looked at. A bad
+// write is [syscall.EINVAL], and changes nothing, except that a vector keeps what
+// came before the bad number.
+//
+// New programs may prefer [DoDuration] to jiffies, and [DoIntVecWhole] to half a
+// vector. A type with the two methods of a [Handler] is a handler too.
+//
+// # Reading and writing
+//
+// [Tree.WriteFile] and [Tree.ReadFile] do what echo and cat do. A [File] has a
+// position, as an open file has, and shows short writes and partial reads as they
+// are. [Tree.Changes] and [File.Poll] tell of writes. [Tree.FS] is for all that
+// takes an [io/fs.FS], and [Tree.Load] reads files like /etc/sysctl.conf.
+//
+// Each access says who asks, by a [Cred]. Nothing in the package asks the
+// operating system.
+//
+// # What is not as in the kernel
+//
+//   - A vector is replaced as a whole: who reads it sees one write's values.
+//   - Every entry reports its writes to poll.
+//   - Registration says why it fails, and leaves nothing behind.
+//
 // Kernel: include/linux/sysctl.h, kernel/sysctl.c, fs/proc/proc_sysctl.c
 package sysctl
 
 import "io/fs"
 
-// A Handler is what reading and writing an entry does. [DoString] makes one;
-// a type of your own with these methods is another. The calls may come from
+// A Handler is what reading and writing an entry does. The functions whose names
+// begin with Do make one; a type of your own with these methods is another. The calls may come from
 // several goroutines at once. A handler must not Unregister its own entry,
 // which would wait for the call that it is in.
 //

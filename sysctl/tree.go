@@ -231,7 +231,7 @@ func (t *Tree) checkEntry(dir string, e Entry, seen map[string]bool) error {
 		return fmt.Errorf("duplicate entry: %w", syscall.EEXIST)
 	}
 	seen[e.Name] = true
-	if c, ok := e.Handler.(interface{ check() error }); ok {
+	if c, ok := e.Handler.(stock); ok {
 		return c.check()
 	}
 	return nil

@@ -1,0 +1,112 @@
+// Sysctl is sysctl(8) for a tree of its own, which is there as long as the
+// program runs. Nothing of the machine's /proc/sys is touched.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/kprim/kprim/sysctl"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// A command is one call of the program.
+type command struct {
+	options
+	tree           *sysctl.Tree
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// run does what args say, and returns the exit code.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	c := &command{stdin: stdin, stdout: stdout, stderr: stderr}
+	c.tree = newTree(c.wrote)
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return 1
+	}
+	if err := c.parse(args); err != nil {
+		c.warn("%v", err)
+		c.help = true
+	}
+	switch {
+	case c.help:
+		fmt.Fprint(stdout, usage)
+		return 0 // also for an unknown option
+	case c.all:
+		return c.show("")
+	case c.load:
+		return c.loadFiles()
+	case len(c.args) == 0:
+		c.warn("no variables specified\n" + try)
+		return 1
+	case c.names && c.quiet:
+		c.warn("options -N and -q cannot coexist\n" + try)
+		return 1
+	}
+	code := 0
+	for _, arg := range c.args {
+		if c.write || strings.Contains(arg, "=") {
+			code |= c.set(arg)
+		} else {
+			code += c.get(arg) // so it counts the keys that there are not
+		}
+	}
+	return code & 0xff
+}
+
+// get shows the entry or the directory that key names.
+func (c *command) get(key string) int {
+	if key == "" {
+		c.warn(`"" is an unknown key`)
+		return -1
+	}
+	return c.show(sysctl.Path(key))
+}
+
+// set does what an argument key=value says. It is written as a line of a file.
+func (c *command) set(arg string) int {
+	line := strings.TrimLeft(arg, blanks)
+	if len(line) < 2 || line[0] == '#' || line[0] == ';' || !c.selects(line) {
+		return 1
+	}
+	key, value, ok := strings.Cut(line, "=")
+	if !ok {
+		c.warn("command line(0): invalid syntax, continuing...")
+		return 1
+	}
+	key, optional := strings.CutPrefix(key, "-")
+	path := inTree(sysctl.Path(strings.Trim(key, blanks)))
+	err := c.tree.WriteFile(sysctl.Root, path, []byte(strings.Trim(value, blanks)+"\n"))
+	if err == nil || optional {
+		return 0
+	}
+	return c.failed(sysctl.Key(path), err)
+}
+
+// loadFiles writes what is in the files, and tells what sysctl(8) does of what
+// was wrong.
+func (c *command) loadFiles() (code int) {
+	err := c.tree.Load(sysctl.Root, host{c}, c.files()...)
+	if err == nil {
+		return 0
+	}
+	for _, err := range err.(interface{ Unwrap() []error }).Unwrap() {
+		bad := err.(*sysctl.SettingError)
+		switch {
+		case bad.Line == 0:
+			c.warn("cannot open \"%s\": %s", bad.File, text(bad))
+			code = 1
+		case errors.Is(bad, sysctl.ErrSyntax):
+			c.warn("%s(%d): invalid syntax, continuing...", bad.File, bad.Line)
+		default:
+			code |= c.failed(bad.Key, bad)
+		}
+	}
+	return code
+}

@@ -1,0 +1,470 @@
+package sysctl_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/sysctl"
+)
+
+// A note is a handler that keeps what was written, byte for byte, and when.
+type note struct {
+	book *book
+	path string
+	err  error // of every write
+}
+
+func (n *note) Read(*sysctl.Request, []byte) (int, error) { return 0, nil }
+
+func (n *note) Write(r *sysctl.Request, p []byte) (int, error) {
+	if n.err != nil {
+		return 0, n.err
+	}
+	n.book.written = append(n.book.written, n.path+"="+string(p))
+	r.Pos += int64(len(p))
+	return len(p), nil
+}
+
+// A book is a tree of notes, and of what was written to them in order.
+type book struct {
+	sysctl.Tree
+	written []string
+}
+
+func (b *book) add(t *testing.T, path string, mode fs.FileMode, err error) {
+	dir, name := "", path
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		dir, name = path[:i], path[i+1:]
+	}
+	_, e := b.Register(dir, sysctl.Entry{Name: name, Mode: mode, Handler: &note{b, path, err}})
+	require.NoError(t, e)
+}
+
+var bookPaths = []string{
+	"a", "kernel/hostname", "kernel/msgmax", "kernel/msgmni", "kernel/random/uuid",
+	"net/ipv4/conf/all/x", "net/ipv4/conf/default/x", "net/ipv4/conf/eth0/x", "net/ipv4/conf/eth0.100/x", "net/ipv4/conf/lo/x",
+	"net/ipv4/conf/lo/y",
+}
+
+func newBook(t *testing.T) *book {
+	b := new(book)
+	for _, path := range bookPaths {
+		b.add(t, path, 0o644, nil)
+	}
+	b.add(t, "kernel/osrelease", 0o444, nil)
+	b.add(t, "kernel/refuses", 0o644, syscall.EINVAL)
+	b.add(t, "kernel/unknown", 0o644, syscall.ENOENT) // as the name of a congestion control may be
+	return b
+}
+
+func file(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+
+// failures are those that err joins.
+func failures(t *testing.T, err error) []*sysctl.SettingError {
+	if err == nil {
+		return nil
+	}
+	var found []*sysctl.SettingError
+	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
+		var s *sysctl.SettingError
+		require.ErrorAs(t, e, &s)
+		found = append(found, s)
+	}
+	return found
+}
+
+// brief says the same in the same words on all systems.
+func brief(e *sysctl.SettingError) string {
+	if errors.Is(e, sysctl.ErrSyntax) {
+		return fmt.Sprintf("%d: syntax", e.Line)
+	}
+	names := map[error]string{
+		syscall.EINVAL: "EINVAL", syscall.ENOENT: "ENOENT", syscall.EISDIR: "EISDIR", syscall.ENOTDIR: "ENOTDIR", syscall.EACCES: "EACCES",
+	}
+	err := e.Err.(*fs.PathError)
+	return fmt.Sprintf("%d: %s %s: %s", e.Line, err.Op, err.Path, names[err.Err])
+}
+
+func TestLinesOfAFile(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want []string // what is written
+		errs []string
+	}{
+		"nothing":                             {"", nil, nil},
+		"a setting":                           {"kernel.hostname=x\n", []string{"kernel/hostname=x\n"}, nil},
+		"no newline at the end":               {"kernel.hostname=x", []string{"kernel/hostname=x\n"}, nil},
+		"a path for a key":                    {"kernel/hostname=x", []string{"kernel/hostname=x\n"}, nil},
+		"a dot in a name":                     {"net.ipv4.conf.eth0/100.x=1\nnet/ipv4/conf/eth0.100/x=2", []string{"net/ipv4/conf/eth0.100/x=1\n", "net/ipv4/conf/eth0.100/x=2\n"}, nil},
+		"repeated separators":                 {"/kernel//hostname=x\n..kernel.hostname=y", []string{"kernel/hostname=x\n", "kernel/hostname=y\n"}, nil},
+		"blanks of all kinds":                 {" \t\v\f\r kernel.hostname \t= \v x \t\f\v\r\n", []string{"kernel/hostname=x\n"}, nil},
+		"carriage returns":                    {"kernel.hostname=x\r\n\r\na=y\r\n", []string{"kernel/hostname=x\n", "a=y\n"}, nil},
+		"a hard blank is no blank":            {"kernel.hostname=\u00a0x\u00a0", []string{"kernel/hostname=\u00a0x\u00a0\n"}, nil},
+		"the first equals sign":               {"kernel.hostname=a=b", []string{"kernel/hostname=a=b\n"}, nil},
+		"blanks within a value":               {"kernel.hostname = a  b\tc", []string{"kernel/hostname=a  b\tc\n"}, nil},
+		"what looks like a comment":           {"kernel.hostname = x # y ; z", []string{"kernel/hostname=x # y ; z\n"}, nil},
+		"quotes":                              {`kernel.hostname = "x"`, []string{"kernel/hostname=\"x\"\n"}, nil},
+		"an empty value":                      {"kernel.hostname=\nkernel.msgmax =  \n", []string{"kernel/hostname=\n", "kernel/msgmax=\n"}, nil},
+		"comments":                            {"#kernel.hostname=x\n;kernel.hostname=x\n  # kernel.hostname=x\n\t; x\n", nil, nil},
+		"lines of one character":              {"a\n=\n-\n   b   \n\n#\n", nil, nil},
+		"lines of two":                        {"a=\n", []string{"a=\n"}, nil},
+		"blanks within a key":                 {"kernel . hostname = x", nil, []string{"1: open kernel / hostname: ENOENT"}},
+		"no equals sign":                      {"kernel.hostname x\na=x\n", []string{"a=x\n"}, []string{"1: syntax"}},
+		"no key":                              {"=x\na=x", []string{"a=x\n"}, []string{"1: open : EISDIR"}},
+		"a directory":                         {"kernel=x", nil, []string{"1: open kernel: EISDIR"}},
+		"below a file":                        {"kernel.hostname.x=x", nil, []string{"1: open kernel/hostname/x: ENOTDIR"}},
+		"no such key":                         {"\n\nkernel.none=x", nil, []string{"3: open kernel/none: ENOENT"}},
+		"a mode that forbids":                 {"kernel.osrelease=x", nil, []string{"1: open kernel/osrelease: EACCES"}},
+		"a value that is refused":             {"kernel.refuses=x", nil, []string{"1: write kernel/refuses: EINVAL"}},
+		"a hyphen":                            {"-kernel.hostname=x", []string{"kernel/hostname=x\n"}, nil},
+		"a hyphen and blanks":                 {" - kernel.hostname=x", []string{"kernel/hostname=x\n"}, nil},
+		"a hyphen hides a missing key":        {"-kernel.none=x", nil, nil},
+		"a hyphen hides a mode":               {"-kernel.osrelease=x", nil, nil},
+		"a hyphen hides a refusal":            {"-kernel.refuses=x\n-kernel.unknown=x\n-kernel=x\n-a.b=x", nil, nil},
+		"a hyphen hides no other line":        {"-kernel.refuses=x\nkernel.refuses=y", nil, []string{"2: write kernel/refuses: EINVAL"}},
+		"a second hyphen is the key's":        {"--kernel.hostname=x", nil, nil},
+		"a hyphen before the value":           {"kernel.msgmax=-1", []string{"kernel/msgmax=-1\n"}, nil},
+		"a NUL":                               {"kernel.hostname\x00=x\nkernel.hostname=\x00", []string{"kernel/hostname=\x00\n"}, []string{"1: open kernel/hostname\x00: ENOENT"}},
+		"the last of two for a key":           {"a=1\nkernel.msgmax=0\na=2", []string{"a=1\n", "kernel/msgmax=0\n", "a=2\n"}, nil},
+		"an exclusion of a set key":           {"-a\na=1\n", []string{"a=1\n"}, nil},
+		"an exclusion of nothing":             {"-kernel.none\n", nil, nil},
+		"an exclusion by itself":              {"-kernel.hostname\n", nil, nil},
+		"a pattern":                           {"kernel.msg*=1", []string{"kernel/msgmax=1\n", "kernel/msgmni=1\n"}, nil},
+		"a pattern for a part":                {"net.ipv4.conf.*.x=1", []string{"net/ipv4/conf/all/x=1\n", "net/ipv4/conf/default/x=1\n", "net/ipv4/conf/eth0.100/x=1\n", "net/ipv4/conf/eth0/x=1\n", "net/ipv4/conf/lo/x=1\n"}, nil},
+		"a pattern with a slash":              {"net.ipv4.conf.*/100.x=1", []string{"net/ipv4/conf/eth0.100/x=1\n"}, nil},
+		"a pattern that is a path":            {"net/ipv4/conf/*.100/x=1", []string{"net/ipv4/conf/eth0.100/x=1\n"}, nil},
+		"a question mark":                     {"net.ipv4.conf.l?.x=1", []string{"net/ipv4/conf/lo/x=1\n"}, nil},
+		"a class":                             {"kernel.msgm[a-f]x=1", []string{"kernel/msgmax=1\n"}, nil},
+		"a class of others":                   {"kernel.msgm[!a]*=1\nkernel.msgm[^n]*=2", []string{"kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
+		"a pattern without directories":       {"kernel.ran*=1", nil, nil},
+		"a pattern that matches nothing":      {"kernel.zz*=1", nil, nil},
+		"a pattern that is malformed":         {"kernel.[=1\nkernel.msg[max=1\na=1", []string{"a=1\n"}, nil},
+		"a pattern that fails for one":        {"kernel.[ho]*s*=1", []string{"kernel/hostname=1\n"}, []string{"1: open kernel/osrelease: EACCES"}},
+		"a pattern with a hyphen":             {"-kernel.[ho]*s*=1", []string{"kernel/hostname=1\n"}, nil},
+		"two patterns for a key":              {"kernel.msg*=1\nkernel.*max=2", []string{"kernel/msgmax=1\n", "kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
+		"a pattern and a key before it":       {"kernel.msgmax=2\nkernel.msg*=1", []string{"kernel/msgmax=2\n", "kernel/msgmni=1\n"}, nil},
+		"a pattern and a key after it":        {"kernel.msg*=1\nkernel.msgmax=2", []string{"kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
+		"a pattern and a key with a hyphen":   {"kernel.msg*=1\n-kernel.msgmax=2", []string{"kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
+		"a pattern and a key in other words":  {"kernel.msg*=1\n/kernel/msgmax=2", []string{"kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
+		"a pattern and a key that fails":      {"kernel.ref*=1\nkernel.refuses=2", nil, []string{"2: write kernel/refuses: EINVAL"}},
+		"a pattern and an exclusion after it": {"kernel.msg*=1\n-kernel.msgmax", []string{"kernel/msgmni=1\n"}, nil},
+		"an exclusion before a pattern":       {"- kernel/msgmax \nkernel.msg*=1", []string{"kernel/msgmni=1\n"}, nil},
+		"an excluded pattern":                 {"-net.ipv4.conf.eth*.x\nnet.ipv4.conf.*.x=1", []string{"net/ipv4/conf/all/x=1\n", "net/ipv4/conf/default/x=1\n", "net/ipv4/conf/lo/x=1\n"}, nil},
+		"an excluded pattern and a key in it": {"-kernel.msg*\nkernel.msgm*=1\nkernel.msgmni=2", []string{"kernel/msgmni=2\n"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBook(t)
+			err := b.Load(sysctl.Root, fstest.MapFS{"f": file(c.text)}, "f")
+			require.Equal(t, c.want, b.written)
+			var errs []string
+			for _, e := range failures(t, err) {
+				require.Equal(t, "f", e.File)
+				errs = append(errs, brief(e))
+			}
+			require.Equal(t, c.errs, errs)
+		})
+	}
+}
+
+func TestPatternSetsEntriesInTheOrderOfTheirPaths(t *testing.T) {
+	for range 20 { // a map has no order
+		b := newBook(t)
+		require.NoError(t, b.Load(sysctl.Root, fstest.MapFS{"f": file("net.ipv4.conf.*.x=1")}, "f"))
+		require.Len(t, b.written, 5)
+		require.True(t, slices.IsSorted(b.written), "%q", b.written)
+	}
+}
+
+func TestPatternIsNoNameOfAnEntry(t *testing.T) {
+	b := new(book)
+	b.add(t, "odd/a*", 0o644, nil)
+	b.add(t, "odd/ab", 0o644, nil)
+	require.NoError(t, b.Load(sysctl.Root, fstest.MapFS{"f": file("odd.a*=1")}, "f"))
+	require.Equal(t, []string{"odd/a*=1\n", "odd/ab=1\n"}, b.written)
+}
+
+// The values are those of real handlers: what is refused stays as it was.
+func TestBadSettingsAreReportedAndGoodOnesApplied(t *testing.T) {
+	var tree sysctl.Tree
+	var name sysctl.String
+	var size, ttl sysctl.Int
+	var rmem sysctl.Ints
+	rmem.Store(4096, 131072, 6291456)
+	size.Store(8192)
+	ttl.Store(64)
+	_, err := tree.Register("x",
+		sysctl.Entry{Name: "name", Mode: 0o644, Handler: sysctl.DoString(&name, 16)},
+		sysctl.Entry{Name: "size", Mode: 0o644, Handler: sysctl.DoIntVec(&size)},
+		sysctl.Entry{Name: "ttl", Mode: 0o644, Handler: sysctl.DoIntVecMinMax(&ttl, 1, 255)},
+		sysctl.Entry{Name: "rmem", Mode: 0o600, Handler: sysctl.DoIntVecWhole(&rmem, 1, 1<<30)})
+	require.NoError(t, err)
+
+	err = tree.Load(sysctl.Root, fstest.MapFS{
+		"etc/a.conf": file("x.name = one\nx.ttl = 256\nx.size\nx.rmem = 1 2\n"),
+		"etc/b.conf": file("x.size =\nx.none = 1\n\nx.size = 1\n"),
+	}, "etc/a.conf", "etc/none.conf", "etc/b.conf")
+
+	require.Equal(t, "one", name.Load())
+	require.EqualValues(t, 1, size.Load())
+	require.EqualValues(t, 64, ttl.Load())
+	require.Equal(t, []int32{4096, 131072, 6291456}, rmem.Load())
+	type row struct {
+		file  string
+		line  int
+		key   string
+		errno error
+	}
+	var rows []row
+	for _, e := range failures(t, err) {
+		var errno error
+		for _, e2 := range []error{syscall.EINVAL, syscall.ENOENT, fs.ErrNotExist} {
+			if errno == nil && errors.Is(e, e2) {
+				errno = e2
+			}
+		}
+		rows = append(rows, row{e.File, e.Line, e.Key, errno})
+	}
+	require.Equal(t, []row{
+		{"etc/a.conf", 3, "", syscall.EINVAL}, // found when the files were read
+		{"etc/none.conf", 0, "", fs.ErrNotExist},
+		{"etc/a.conf", 2, "x.ttl", syscall.EINVAL},
+		{"etc/a.conf", 4, "x.rmem", syscall.EINVAL},
+		{"etc/b.conf", 1, "x.size", syscall.EINVAL},
+		{"etc/b.conf", 2, "x.none", syscall.ENOENT},
+	}, rows)
+	require.ErrorIs(t, err, sysctl.ErrSyntax)
+	require.ErrorIs(t, err, syscall.ENOENT)
+	var first *sysctl.SettingError
+	require.ErrorAs(t, err, &first)
+	require.EqualError(t, first, "sysctl: etc/a.conf:3: "+sysctl.ErrSyntax.Error())
+	require.ErrorContains(t, err, "\nsysctl: etc/none.conf: open etc/none.conf: file does not exist\n")
+}
+
+func TestKeyOfASettingErrorHasDots(t *testing.T) {
+	b := newBook(t)
+	b.add(t, "net/eth0.1/x", 0o444, nil)
+	err := b.Load(sysctl.Root, fstest.MapFS{"f": file("net/eth0.1/*=1\n/kernel//none=1")}, "f")
+	errs := failures(t, err)
+	require.Len(t, errs, 2)
+	require.Equal(t, "net.eth0/1.x", errs[0].Key, "the entry that the pattern matched")
+	require.Equal(t, "kernel.none", errs[1].Key)
+}
+
+func TestCredIsThatOfTheWrites(t *testing.T) {
+	fsys := fstest.MapFS{"f": file("a=1")}
+	b := newBook(t)
+	require.ErrorIs(t, b.Load(sysctl.Nobody, fsys, "f"), syscall.EACCES)
+	require.Empty(t, b.written)
+	require.NoError(t, b.Load(sysctl.Root, fsys, "f"))
+	require.Equal(t, []string{"a=1\n"}, b.written)
+}
+
+// The last line of the last file keeps the first pattern from its key.
+func TestAllFilesAreReadBeforeTheFirstWrite(t *testing.T) {
+	b := newBook(t)
+	require.NoError(t, b.Load(sysctl.Root, fstest.MapFS{
+		"1": file("kernel.msg*=1\na=1"),
+		"2": file("a=2\n-kernel.msgmax"),
+	}, "1", "2"))
+	require.Equal(t, []string{"kernel/msgmni=1\n", "a=1\n", "a=2\n"}, b.written)
+}
+
+func TestFilesAreAppliedAsTheyAreNamed(t *testing.T) {
+	fsys := fstest.MapFS{
+		"d/1.conf": file("a=1"), "d/2.conf": file("a=2"), "d/3.txt": file("a=3"), "e[/4.conf": file("a=4"),
+	}
+	for name, c := range map[string]struct {
+		files, want []string
+		failed      string
+	}{
+		"no files":         {nil, nil, ""},
+		"in their order":   {[]string{"d/2.conf", "d/1.conf"}, []string{"a=2\n", "a=1\n"}, ""},
+		"twice":            {[]string{"d/1.conf", "d/1.conf"}, []string{"a=1\n", "a=1\n"}, ""},
+		"a pattern":        {[]string{"d/*.conf"}, []string{"a=1\n", "a=2\n"}, ""},
+		"a bracket":        {[]string{"e[/4.conf"}, []string{"a=4\n"}, ""},
+		"none, one":        {[]string{"d/none", "d/1.conf"}, []string{"a=1\n"}, "d/none: open d/none"},
+		"nothing, one":     {[]string{"f/*", "d/1.conf"}, []string{"a=1\n"}, "f/*: open f/*"},
+		"a directory, one": {[]string{"d", "d/1.conf"}, []string{"a=1\n"}, "d: read d"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBook(t)
+			err := b.Load(sysctl.Root, fsys, c.files...)
+			require.Equal(t, c.want, b.written)
+			if c.failed == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.failed)
+			require.Zero(t, failures(t, err)[0].Line)
+		})
+	}
+}
+
+// The directory testdata/conf is the root of a system. Each of its files says
+// by a and its value that it was read.
+func TestSystemFilesAreReadInTheOrderOfTheirNames(t *testing.T) {
+	b := newBook(t)
+	require.NoError(t, b.LoadSystem(sysctl.Root, os.DirFS("testdata/conf")))
+	require.Equal(t, []string{
+		"a=run 05\n",
+		"a=etc 10\n",
+		"a=lib 20\n",
+		"kernel/msgmni=usr/lib 30\n",
+		"a=usr/local/lib 40\n",
+		"kernel/hostname=usr/local/lib 40\n",
+		"a=etc 50\n",
+		"a=usr/lib 60\n",
+		"a=sysctl.conf\n",
+		"kernel/msgmax=sysctl.conf\n",
+	}, b.written)
+}
+
+func TestSystemFiles(t *testing.T) {
+	dirs := []string{"etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d", "lib/sysctl.d"}
+	t.Run("a directory hides those after it", func(t *testing.T) {
+		for i := range dirs {
+			fsys := fstest.MapFS{}
+			for _, dir := range dirs[i:] {
+				fsys[dir+"/x.conf"] = file("a=" + dir)
+			}
+			b := newBook(t)
+			require.NoError(t, b.LoadSystem(sysctl.Root, fsys))
+			require.Equal(t, []string{"a=" + dirs[i] + "\n"}, b.written)
+		}
+	})
+	t.Run("an empty file hides too", func(t *testing.T) {
+		b := newBook(t)
+		require.NoError(t, b.LoadSystem(sysctl.Root, fstest.MapFS{
+			"etc/sysctl.d/x.conf": file(""), "lib/sysctl.d/x.conf": file("a=1"),
+		}))
+		require.Empty(t, b.written)
+	})
+	t.Run("the order is that of bytes", func(t *testing.T) {
+		b := newBook(t)
+		require.NoError(t, b.LoadSystem(sysctl.Root, fstest.MapFS{
+			"etc/sysctl.d/9.conf": file("a=9"), "run/sysctl.d/10.conf": file("a=10"), "lib/sysctl.d/A.conf": file("a=A"),
+			"lib/sysctl.d/a.conf": file("a=a"), "etc/sysctl.d/.conf": file("a=nameless"),
+		}))
+		require.Equal(t, []string{"a=nameless\n", "a=10\n", "a=9\n", "a=A\n", "a=a\n"}, b.written)
+	})
+	t.Run("names that do not end in .conf", func(t *testing.T) {
+		b := newBook(t)
+		require.NoError(t, b.LoadSystem(sysctl.Root, fstest.MapFS{
+			"etc/sysctl.d/README": file("a=1"), "etc/sysctl.d/x.conf~": file("a=2"), "etc/sysctl.d/xconf": file("a=3"),
+			"etc/sysctl.d/x.CONF": file("a=4"), "etc/sysctl.d/dir.conf/x.conf": file("a=5"), "etc/x.conf": file("a=6"),
+		}))
+		require.Empty(t, b.written)
+	})
+	t.Run("a directory hides no file of its name", func(t *testing.T) {
+		b := newBook(t)
+		require.NoError(t, b.LoadSystem(sysctl.Root, fstest.MapFS{
+			"etc/sysctl.d/x.conf/y": file("a=1"), "etc/sysctl.conf/y": file("a=2"), "lib/sysctl.d/x.conf": file("a=3"),
+		}))
+		require.Equal(t, []string{"a=3\n"}, b.written)
+	})
+	t.Run("no files", func(t *testing.T) {
+		require.NoError(t, newBook(t).LoadSystem(sysctl.Root, fstest.MapFS{}))
+	})
+	t.Run("a directory that is a file", func(t *testing.T) {
+		b := newBook(t)
+		err := b.LoadSystem(sysctl.Root, fstest.MapFS{"run/sysctl.d": file(""), "etc/sysctl.conf": file("a=1")})
+		require.Equal(t, "run/sysctl.d", failures(t, err)[0].File)
+		require.Equal(t, []string{"a=1\n"}, b.written)
+	})
+}
+
+func TestSystemSettingsNeedNotBeThere(t *testing.T) {
+	b := newBook(t)
+	err := b.LoadSystem(sysctl.Root, fstest.MapFS{"etc/sysctl.conf": file(
+		"kernel.none=1\nkernel.hostname.x=1\nkernel.osrelease=1\nkernel.refuses=1\nkernel=1\nkernel.unknown=1\nx\nxx\na=1")})
+	require.Equal(t, []string{"a=1\n"}, b.written)
+	var lines []int
+	for _, e := range failures(t, err) {
+		lines = append(lines, e.Line)
+	}
+	require.Equal(t, []int{8, 3, 4, 5, 6}, lines, "the handler of 6 does not know the value, not the key")
+	require.ErrorIs(t, err, syscall.ENOENT)
+}
+
+// A link to /dev/null is how a file of another directory is switched off.
+func TestLinkToNothingHidesAFile(t *testing.T) {
+	if runtime.GOOS == "windows" || runtime.GOOS == "js" {
+		t.Skip("no links, or no /dev/null")
+	}
+	root := t.TempDir()
+	for _, dir := range []string{"etc/sysctl.d", "lib/sysctl.d"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(root, dir), 0o700))
+	}
+	require.NoError(t, os.Symlink("/dev/null", filepath.Join(root, "etc/sysctl.d/x.conf")))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "lib/sysctl.d/x.conf"), []byte("a=1"), 0o600))
+	b := newBook(t)
+	require.NoError(t, b.LoadSystem(sysctl.Root, os.DirFS(root)))
+	require.Empty(t, b.written)
+}
+
+func FuzzLoad(f *testing.F) {
+	const tail = "\nx.n = 11\n-x.n = -1\ngood.key = 5\nx.kept = 1\n"
+	for _, s := range []string{
+		"", "x.n=5", "-x.n", "x.*=7", "x.[=1", "-x.*\nx.n=9", "#", "\x00=\x00", "x.n=11\nx.s=a\nx.n=", "/x//n=1", "= =\n==\n",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, garbage string) {
+		if len(garbage) >= 1<<20 {
+			return
+		}
+		var tree sysctl.Tree
+		var n, kept, good sysctl.Int
+		var s sysctl.String
+		kept.Store(42)
+		_, err := tree.Register("x",
+			sysctl.Entry{Name: "n", Mode: 0o644, Handler: sysctl.DoIntVecMinMax(&n, 0, 10)},
+			sysctl.Entry{Name: "s", Mode: 0o644, Handler: sysctl.DoString(&s, 8)},
+			sysctl.Entry{Name: "kept", Mode: 0o444, Handler: sysctl.DoIntVec(&kept)})
+		require.NoError(t, err)
+		_, err = tree.Register("good", sysctl.Entry{Name: "key", Mode: 0o644, Handler: sysctl.DoIntVec(&good)})
+		require.NoError(t, err)
+
+		err = tree.Load(sysctl.Root, fstest.MapFS{"f": file(garbage + tail)}, "f")
+		require.EqualValues(t, 5, good.Load(), "a good line counts, whatever is before it")
+		require.EqualValues(t, 42, kept.Load())
+		require.True(t, n.Load() >= 0 && n.Load() <= 10, "nothing out of bounds was stored")
+		require.Less(t, len(s.Load()), 8)
+		last := strings.Count(garbage, "\n") + 1
+		var after []int
+		for _, e := range failures(t, err) {
+			require.Equal(t, "f", e.File)
+			require.True(t, e.Line >= 1 && e.Line <= last+4)
+			require.Error(t, e.Err)
+			if e.Line > last {
+				after = append(after, e.Line-last)
+			}
+		}
+		require.Equal(t, []int{1, 4}, after, "of the lines that follow, those two are bad")
+
+		// A line that says nothing changes nothing for the others.
+		lines := strings.Split(garbage, "\n")
+		for _, e := range failures(t, err) {
+			if errors.Is(e, sysctl.ErrSyntax) {
+				lines[e.Line-1] = ""
+			}
+		}
+		was, said := n.Load(), s.Load()
+		n.Store(0)
+		s.Store("")
+		_ = tree.Load(sysctl.Root, fstest.MapFS{"f": file(strings.Join(lines, "\n") + tail)}, "f")
+		require.Equal(t, was, n.Load())
+		require.Equal(t, said, s.Load())
+	})
+}
