@@ -3,7 +3,6 @@ package sysctl
 import (
 	"bytes"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -39,13 +38,16 @@ func (h *doDuration) Read(r *Request, p []byte) (int, error) {
 }
 
 func (h *doDuration) Write(r *Request, p []byte) (int, error) {
-	return writeWhole(r, p, func(text []byte) bool {
+	return writeWhole(r, p, func(text []byte) error {
 		v, err := time.ParseDuration(string(text))
-		ok := err == nil && v >= h.min && v <= h.max
-		if ok {
-			h.data.Store(v)
+		switch {
+		case err != nil:
+			return invalid("%v", err)
+		case v < h.min || v > h.max:
+			return invalid("%v is not from %v to %v", v, h.min, h.max)
 		}
-		return ok
+		h.data.Store(v)
+		return nil
 	})
 }
 
@@ -63,40 +65,51 @@ func DoIntVecWhole(data *Ints, min, max int32) Handler {
 type intVecWhole struct{ intVec }
 
 func (h *intVecWhole) Write(r *Request, p []byte) (int, error) {
-	return writeWhole(r, p, func(text []byte) bool {
-		var values []int32
-		for len(text) > 0 {
-			magnitude, negative, rest, err := number(text, isBlank)
-			if err != nil {
-				return false
-			}
-			v, ok := plain.parse(figure{negative, magnitude})
-			if !ok || v < int64(h.min) || v > int64(h.max) {
-				return false
-			}
-			values = append(values, int32(v))
-			text = skipSpaces(rest)
+	return writeWhole(r, p, func(text []byte) error {
+		values, err := h.numbers(text)
+		if err != nil {
+			return err
 		}
-		ints := h.data.(*Ints)
-		ok := false
-		ints.change(func(old []int32) int {
-			if ok = len(values) == len(old); !ok {
+		h.data.change(func(old []int32) int {
+			if len(values) != len(old) {
+				err = invalid("%d numbers for %d values", len(values), len(old))
 				return 0
 			}
 			return copy(old, values)
 		})
-		return ok
+		return err
 	})
 }
 
+// numbers returns all numbers in text.
+func (h *intVecWhole) numbers(text []byte) (values []int32, err error) {
+	for len(text) > 0 {
+		var f figure
+		if f, text, err = number(text, isBlank); err != nil {
+			return nil, err
+		}
+		v, err := plain.parse(f)
+		if err == nil {
+			err = within(v, int64(h.min), int64(h.max))
+		}
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, int32(v))
+		text = skipSpaces(text)
+	}
+	return values, nil
+}
+
 // writeWhole sets a value from all of the text at position 0.
-func writeWhole(r *Request, p []byte, set func(text []byte) bool) (int, error) {
-	switch {
-	case len(p) == 0:
+func writeWhole(r *Request, p []byte, set func(text []byte) error) (int, error) {
+	if len(p) == 0 {
 		return 0, nil
-	case r.positioned():
-	case !set(bytes.TrimSpace(p)):
-		return 0, syscall.EINVAL
+	}
+	if !r.positioned() {
+		if err := set(bytes.TrimSpace(p)); err != nil {
+			return 0, err
+		}
 	}
 	r.Pos += int64(len(p))
 	return len(p), nil

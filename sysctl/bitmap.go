@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 )
 
 // A Bitmap is a variable that holds a set of small numbers. [NewBitmap] makes
@@ -150,7 +149,7 @@ func (h *largeBitmap) items(p []byte, more bool, words []uint64) (rest []byte, e
 				return p, err
 			}
 			if first > last {
-				return p, syscall.EINVAL
+				return p, invalid("%d-%d is not a range", first, last)
 			}
 			if len(p) > 0 {
 				p = p[1:]
@@ -164,11 +163,14 @@ func (h *largeBitmap) items(p []byte, more bool, words []uint64) (rest []byte, e
 
 // number takes one that can be in the set.
 func (h *largeBitmap) number(p []byte, follows func(byte) bool) (uint64, []byte, error) {
-	n, negative, rest, err := number(p, follows)
-	if err == nil && (negative || n >= uint64(h.data.bits)) {
-		err = syscall.EINVAL
+	f, rest, err := number(p, follows)
+	if err == nil {
+		err = f.unsigned()
 	}
-	return n, rest, err
+	if err == nil {
+		err = within(f.magnitude, 0, uint64(h.data.bits)-1)
+	}
+	return f.magnitude, rest, err
 }
 
 func skipNewlines(p []byte) []byte { return bytes.TrimLeft(p, "\n") }

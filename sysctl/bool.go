@@ -1,6 +1,7 @@
 package sysctl
 
 import (
+	"fmt"
 	"sync/atomic"
 	"syscall"
 )
@@ -51,7 +52,7 @@ type staticKey struct{ *intVec }
 
 func (h *staticKey) Write(r *Request, p []byte) (int, error) {
 	if r.Cred != Root {
-		return 0, syscall.EPERM
+		return 0, fmt.Errorf("only root may write a static key: %w", syscall.EPERM)
 	}
 	return h.intVec.Write(r, p)
 }

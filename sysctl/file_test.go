@@ -121,13 +121,67 @@ func TestShortWriteSaysSo(t *testing.T) {
 	require.EqualValues(t, 5, limit.Load())
 }
 
+// What was wrong, in which entry, with the errno; and the old value is there.
 func TestErrorsSayWhatWasWrongWhere(t *testing.T) {
-	tree, limit, _ := demo(t, 0o644)
-	limit.Store(7)
-	err := tree.WriteFile(sysctl.Root, "kernel/limit", []byte("101\n"))
-	require.ErrorIs(t, err, syscall.EINVAL)
-	require.ErrorContains(t, err, "kernel/limit")
-	require.EqualValues(t, 7, limit.Load())
+	var tree sysctl.Tree
+	ints, ulong, d, b := new(sysctl.Ints), new(sysctl.Ulong), new(sysctl.Duration), sysctl.NewBitmap(64)
+	ints.Store(7, 7)
+	for name, h := range map[string]sysctl.Handler{
+		"int": sysctl.DoIntVecMinMax(ints, -5, 100), "seconds": sysctl.DoIntVecJiffies(ints), "ms": sysctl.DoIntVecMsJiffies(ints),
+		"uint": sysctl.DoUintMinMax(new(sysctl.Uint), 1, 9), "ulong": sysctl.DoUlongVecMinMax(ulong, 0, 9),
+		"whole": sysctl.DoIntVecWhole(ints, 0, 9), "duration": sysctl.DoDuration(d, 0, time.Second), "bitmap": sysctl.DoLargeBitmap(b),
+	} {
+		_, err := tree.Register("k", sysctl.Entry{Name: name, Mode: 0o644, Handler: h})
+		require.NoError(t, err)
+	}
+	for _, c := range []struct{ name, text, what string }{
+		{"int", "101\n", "101 is not from -5 to 100"},
+		{"int", "x\n", `"x\n" is not a number`},
+		{"int", "5,\n", `"5," is not a number`},
+		{"int", " \n", "there is no number"},
+		{"int", "2147483648", "2147483648 does not fit into 32 bits"},
+		{"int", "000000000000000000005", "is too long for a number"},
+		{"int", "18446744073709551616", "18446744073709551616 has more than 64 bits"},
+		{"seconds", "99999999", "99999999 is not a time that can be counted in jiffies of 1/250 s"},
+		{"ms", "-5", "-5 is not a time"},
+		{"uint", "-5", "-5 has a sign"},
+		{"uint", "0", "0 is not from 1 to 9"},
+		{"ulong", "-0", "-0 has a sign"},
+		{"ulong", "10", "10 is not from 0 to 9"},
+		{"whole", "1 2 3", "3 numbers for 2 values"},
+		{"duration", "5", "missing unit"},
+		{"duration", "2s", "2s is not from 0s to 1s"},
+		{"bitmap", "7-5", "7-5 is not a range"},
+		{"bitmap", "64", "64 is not from 0 to 63"},
+	} {
+		before, err := tree.ReadFile(sysctl.Root, "k/"+c.name)
+		require.NoError(t, err)
+		err = tree.WriteFile(sysctl.Root, "k/"+c.name, []byte(c.text))
+		require.ErrorIs(t, err, syscall.EINVAL)
+		require.ErrorContains(t, err, "write k/"+c.name+": ")
+		require.ErrorContains(t, err, c.what)
+		after, err := tree.ReadFile(sysctl.Root, "k/"+c.name)
+		require.NoError(t, err)
+		require.Equal(t, string(before), string(after))
+	}
+}
+
+func TestWalkSeesEveryEntryInOrder(t *testing.T) {
+	var tree sysctl.Tree
+	for _, dir := range []string{"b", "a/c", "", "a"} {
+		_, err := tree.Register(dir, entry("y"), entry("x"))
+		require.NoError(t, err)
+	}
+	var paths []string
+	require.NoError(t, tree.Walk(func(path string, e sysctl.Entry) error {
+		require.EqualValues(t, 0o644, e.Mode)
+		_, err := tree.Register("new/"+path, entry("z")) // no lock is held
+		paths = append(paths, path)
+		return err
+	}))
+	require.Equal(t, "a/c/x a/c/y a/x a/y b/x b/y x y", strings.Join(paths, " "))
+	stop := fmt.Errorf("enough")
+	require.Equal(t, stop, tree.Walk(func(string, sysctl.Entry) error { return stop }))
 }
 
 func TestWritesStrictIsAnEntry(t *testing.T) {

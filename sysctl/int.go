@@ -128,20 +128,16 @@ type intVec struct {
 
 // An intUnit converts between text and what is stored.
 type intUnit struct {
-	parse func(figure) (int64, bool)
+	parse func(figure) (int64, error)
 	show  func(int32) figure
 }
 
 var plain = intUnit{
-	parse: func(f figure) (int64, bool) {
-		if f.magnitude > 1<<31 {
-			return 0, false
+	parse: func(f figure) (int64, error) {
+		if f.magnitude > 1<<31 || f.magnitude == 1<<31 && !f.negative {
+			return 0, invalid("%v does not fit into 32 bits", f)
 		}
-		v := int64(f.magnitude)
-		if f.negative {
-			v = -v
-		}
-		return v, v <= math.MaxInt32
+		return f.sign(int64(f.magnitude)), nil
 	},
 	show: func(v int32) figure { return figure{v < 0, magnitude(v)} },
 }
@@ -162,8 +158,11 @@ func (h *intVec) Read(r *Request, p []byte) (int, error) {
 
 func (h *intVec) Write(r *Request, p []byte) (int, error) {
 	parse := h.unit(r).parse
-	return writeVector(r, p, vector[int32](h.data), func(f figure) (int32, bool) {
-		v, ok := parse(f)
-		return int32(v), ok && v >= int64(h.min) && v <= int64(h.max)
+	return writeVector(r, p, vector[int32](h.data), func(f figure) (int32, error) {
+		v, err := parse(f)
+		if err == nil {
+			err = within(v, int64(h.min), int64(h.max))
+		}
+		return int32(v), err
 	})
 }

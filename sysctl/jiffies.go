@@ -42,11 +42,11 @@ func DoIntVecMsJiffiesMinMax(data IntData, min, max int32) Handler {
 
 func seconds(hz uint64) intUnit {
 	return intUnit{
-		parse: func(f figure) (int64, bool) {
+		parse: func(f figure) (int64, error) {
 			if f.magnitude > math.MaxInt32/hz {
-				return 0, false
+				return 0, tooLong(f, hz)
 			}
-			return f.sign(int64(f.magnitude * hz)), true
+			return f.sign(int64(f.magnitude * hz)), nil
 		},
 		show: func(v int32) figure { return figure{v < 0, magnitude(v) / hz} },
 	}
@@ -54,11 +54,11 @@ func seconds(hz uint64) intUnit {
 
 func ticks(hz uint64) intUnit {
 	return intUnit{
-		parse: func(f figure) (int64, bool) {
+		parse: func(f figure) (int64, error) {
 			if userHZ < hz && f.magnitude > math.MaxInt64/hz*userHZ {
-				return 0, false
+				return 0, tooLong(f, hz)
 			}
-			return int64(int32(clockToJiffies(uint64(f.sign(int64(f.magnitude))), hz))), true
+			return int64(int32(clockToJiffies(uint64(f.sign(int64(f.magnitude))), hz))), nil
 		},
 		show: func(v int32) figure { return figure{v < 0, magnitude(v) * userHZ / hz} },
 	}
@@ -83,13 +83,20 @@ func clockToJiffies(x, hz uint64) uint64 {
 
 func milliseconds(hz uint64) intUnit {
 	return intUnit{
-		parse: func(f figure) (int64, bool) {
+		parse: func(f figure) (int64, error) {
 			ms := uint32(f.sign(int64(f.magnitude)))
 			jiffies := (uint64(ms)*hz + 999) / 1000
-			return int64(jiffies), int32(ms) >= 0 && jiffies <= math.MaxInt32
+			if int32(ms) < 0 || jiffies > math.MaxInt32 {
+				return 0, tooLong(f, hz)
+			}
+			return int64(jiffies), nil
 		},
 		show: func(v int32) figure { return figure{v < 0, uint64(uint32(magnitude(v) * 1000 / hz))} },
 	}
+}
+
+func tooLong(f figure, hz uint64) error {
+	return invalid("%v is not a time that can be counted in jiffies of 1/%d s", f, hz)
 }
 
 func (f figure) sign(v int64) int64 {

@@ -1,6 +1,7 @@
 package sysctl
 
 import (
+	"fmt"
 	"strconv"
 	"syscall"
 )
@@ -24,19 +25,27 @@ func skipSpaces(p []byte) []byte {
 // isBlank reports whether c may come after a number.
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' }
 
+// invalid returns the error of a text that is refused, and says why.
+func invalid(format string, args ...any) error {
+	return fmt.Errorf(format+": %w", append(args, syscall.EINVAL)...)
+}
+
+// errNothing is for a text with nothing but white space.
+var errNothing = invalid("there is no number")
+
 // number takes a number from the beginning of p: a sign, a prefix that gives
 // the base, digits, and after them the end of p or a byte for which follows is
 // true, which is left in rest. Errors take nothing.
 //
 // Kernel: proc_get_long
-func number(p []byte, follows func(byte) bool) (magnitude uint64, negative bool, rest []byte, err error) {
+func number(p []byte, follows func(byte) bool) (f figure, rest []byte, err error) {
 	token := p[:min(len(p), maxToken+1)]
 	digits := token
 	if len(digits) > 1 && digits[0] == '-' {
-		negative, digits = true, digits[1:]
+		f.negative, digits = true, digits[1:]
 	}
 	if len(digits) == 0 || digits[0] < '0' || digits[0] > '9' {
-		return 0, false, p, syscall.EINVAL
+		return f, p, invalid("%q is not a number", token)
 	}
 	base, digits := splitBase(digits)
 	n := 0
@@ -44,16 +53,18 @@ func number(p []byte, follows func(byte) bool) (magnitude uint64, negative bool,
 		n++
 	}
 	used := len(token) - len(digits) + n
-	if used > maxToken || used < len(p) && !follows(p[used]) {
-		return 0, false, p, syscall.EINVAL
-	}
-	if n > 0 { // or it is the 0 that looked like a prefix
-		magnitude, err = strconv.ParseUint(string(digits[:n]), base, 64)
+	switch {
+	case used > maxToken:
+		return f, p, invalid("%q is too long for a number", token)
+	case used < len(p) && !follows(p[used]):
+		return f, p, invalid("%q is not a number", p[:used+1])
+	case n > 0: // or it is the 0 that looked like a prefix
+		f.magnitude, err = strconv.ParseUint(string(digits[:n]), base, 64)
 		if err != nil {
-			return 0, false, p, syscall.EINVAL // above 64 bits
+			return f, p, invalid("%s has more than 64 bits", token[:used])
 		}
 	}
-	return magnitude, negative, p[used:], nil
+	return f, p[used:], nil
 }
 
 // splitBase takes the prefix from text that begins with a digit. A 0x without a
@@ -85,6 +96,9 @@ type figure struct {
 	negative  bool
 	magnitude uint64
 }
+
+// String returns the number in decimal.
+func (f figure) String() string { return string(f.append(nil)) }
 
 func (f figure) append(text []byte) []byte {
 	if f.negative {
@@ -132,7 +146,7 @@ func readVector[T any](r *Request, p []byte, data vector[T], show func(T) figure
 // it used, with the white space after the last number.
 //
 // Kernel: do_proc_dointvec, do_proc_doulongvec_minmax
-func writeVector[T any](r *Request, p []byte, data vector[T], parse func(figure) (T, bool)) (int, error) {
+func writeVector[T any](r *Request, p []byte, data vector[T], parse func(figure) (T, error)) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -148,18 +162,17 @@ func writeVector[T any](r *Request, p []byte, data vector[T], parse func(figure)
 				break
 			}
 			var f figure
-			if f.magnitude, f.negative, rest, err = number(rest, isBlank); err != nil {
+			if f, rest, err = number(rest, isBlank); err != nil {
 				break
 			}
-			v, ok := parse(f)
-			if !ok {
-				err = syscall.EINVAL
+			var v T
+			if v, err = parse(f); err != nil {
 				break
 			}
 			values[n] = v
 		}
 		if n == 0 && err == nil {
-			err = syscall.EINVAL
+			err = errNothing
 		}
 		return n
 	})
@@ -177,7 +190,7 @@ func writeVector[T any](r *Request, p []byte, data vector[T], parse func(figure)
 // dropped, and the position does not move, so that the next write counts too.
 //
 // Kernel: do_proc_douintvec_w
-func writeScalar(r *Request, p []byte, set func(uint64) bool) (int, error) {
+func writeScalar(r *Request, p []byte, set func(uint64) error) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -185,9 +198,35 @@ func writeScalar(r *Request, p []byte, set func(uint64) bool) (int, error) {
 		r.Pos += int64(len(p))
 		return len(p), nil
 	}
-	magnitude, negative, _, err := number(skipSpaces(p[:min(len(p), window)]), isBlank)
-	if err != nil || negative || !set(magnitude) {
-		return 0, syscall.EINVAL
+	text := skipSpaces(p[:min(len(p), window)])
+	if len(text) == 0 {
+		return 0, errNothing
+	}
+	f, _, err := number(text, isBlank)
+	if err == nil {
+		err = f.unsigned()
+	}
+	if err == nil {
+		err = set(f.magnitude)
+	}
+	if err != nil {
+		return 0, err
 	}
 	return len(p), nil
+}
+
+// unsigned refuses a sign, also that of -0.
+func (f figure) unsigned() error {
+	if f.negative {
+		return invalid("%v has a sign", f)
+	}
+	return nil
+}
+
+// within refuses what is outside the bounds.
+func within[T int64 | uint64](v, min, max T) error {
+	if v < min || v > max {
+		return invalid("%d is not from %d to %d", v, min, max)
+	}
+	return nil
 }

@@ -135,6 +135,23 @@ func (t *Tree) register(dir string, empty bool, entries []Entry) (*Header, error
 	return h, nil
 }
 
+// Walk calls fn for each entry, in the order of their paths, until fn returns an
+// error, which Walk returns. Entries that are registered or unregistered meanwhile
+// may be seen or not. fn may do anything: no lock is held.
+//
+// Kernel: sysctl(8) -a
+func (t *Tree) Walk(fn func(path string, e Entry) error) error {
+	t.mu.RLock()
+	files := maps.Clone(t.files)
+	t.mu.RUnlock()
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		if err := fn(path, files[path].Entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Unregister removes the entries of h, and their directories if nothing else
 // is in them. It then waits for the calls of handlers that are in progress,
 // and for no others: once it has returned, no handler of h runs, and none will.

@@ -38,12 +38,12 @@ func DoUintMinMax(data *Uint, min, max uint32) Handler {
 	}
 	return &scalar{
 		load: func() uint64 { return uint64(data.Load()) },
-		set: func(v uint64) bool {
-			ok := v >= uint64(min) && v <= uint64(max)
-			if ok {
+		set: func(v uint64) error {
+			err := within(v, uint64(min), uint64(max))
+			if err == nil {
 				data.Store(uint32(v))
 			}
-			return ok
+			return err
 		},
 	}
 }
@@ -70,12 +70,12 @@ func DoUint8MinMax(data *Uint8, min, max uint8) Handler {
 	}
 	return &scalar{
 		load: func() uint64 { return uint64(data.Load()) },
-		set: func(v uint64) bool {
-			ok := v >= uint64(min) && v <= uint64(max)
-			if ok {
+		set: func(v uint64) error {
+			err := within(v, uint64(min), uint64(max))
+			if err == nil {
 				data.Store(uint8(v))
 			}
-			return ok
+			return err
 		},
 	}
 }
@@ -83,7 +83,7 @@ func DoUint8MinMax(data *Uint8, min, max uint8) Handler {
 // A scalar is a handler for one number without a sign.
 type scalar struct {
 	load func() uint64
-	set  func(uint64) bool // reports whether the value is within the bounds
+	set  func(uint64) error // if the value is within the bounds
 }
 
 func (h *scalar) check() error { return checkData(h.load == nil, 1) }

@@ -87,11 +87,14 @@ func (h *ulongVec) Read(r *Request, p []byte) (int, error) {
 }
 
 func (h *ulongVec) Write(r *Request, p []byte) (int, error) {
-	return writeVector(r, p, vector[uint64](h.data), func(f figure) (uint64, bool) {
+	return writeVector(r, p, vector[uint64](h.data), func(f figure) (uint64, error) {
+		if err := f.unsigned(); err != nil {
+			return 0, err
+		}
 		v := f.magnitude
 		if h.ms {
 			v = v * r.hz() / 1000
 		}
-		return v, !f.negative && v >= h.min && v <= h.max
+		return v, within(v, h.min, h.max)
 	})
 }
