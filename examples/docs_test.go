@@ -73,27 +73,29 @@ func TestReadmeTableAgreesWithTheDocComments(t *testing.T) {
 	}
 }
 
-// The table of kthread's README has three columns. A row that has no name of
+// The table of a package's README has three columns. A row that has no name of
 // ours says why, and one that differs says how.
-func TestKthreadTableAgreesWithTheDocComments(t *testing.T) {
-	text, err := os.ReadFile("../kthread/README.md")
-	require.NoError(t, err)
-	require.LessOrEqual(t, strings.Count(string(text), "\n"), 120)
-	_, table, found := strings.Cut(string(text), "\n| kernel | Go | |\n|---|---|---|\n")
-	require.True(t, found)
-	table, _, _ = strings.Cut(table, "\n\n")
+func TestTablesOfThePackagesAgreeWithTheDocComments(t *testing.T) {
 	docs := documented(t)
 	names := regexp.MustCompile("^`[a-z]+\\.[A-Za-z.]+`$")
-	for line := range strings.Lines(table) {
-		cells := strings.Split(strings.Trim(line, "| \n"), " | ")
-		require.Len(t, cells, 3, line)
-		if cells[1] == "-" {
-			require.Regexp(t, `^none: .`, cells[2], line)
-			continue
+	for _, name := range []string{"kthread", "usermodehelper", "sysctl"} {
+		text, err := os.ReadFile("../" + name + "/README.md")
+		require.NoError(t, err)
+		require.LessOrEqual(t, strings.Count(string(text), "\n"), 120)
+		_, table, found := strings.Cut(string(text), "\n| kernel | Go | |\n|---|---|---|\n")
+		require.True(t, found, name)
+		table, _, _ = strings.Cut(table, "\n\n")
+		for line := range strings.Lines(table) {
+			cells := strings.Split(strings.Trim(line, "| \n"), " | ")
+			require.Len(t, cells, 3, line)
+			if cells[1] == "-" {
+				require.Regexp(t, `^none: .`, cells[2], line)
+				continue
+			}
+			require.Regexp(t, names, cells[1], line)
+			require.Regexp(t, `^(same|differs: .+)$`, cells[2], line)
+			requireKernelNames(t, docs, strings.Trim(cells[1], "`"), cells[0])
 		}
-		require.Regexp(t, names, cells[1], line)
-		require.Regexp(t, `^(same|differs: .+)$`, cells[2], line)
-		requireKernelNames(t, docs, strings.Trim(cells[1], "`"), cells[0])
 	}
 }
 

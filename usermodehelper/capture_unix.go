@@ -54,6 +54,19 @@ func (c *capture) start() {
 	}()
 }
 
+// isOver reports whether there is nothing to wait for any more.
+func (c *capture) isOver() bool {
+	if c == nil {
+		return true
+	}
+	select {
+	case <-c.eof:
+		return true
+	default:
+		return false
+	}
+}
+
 // stop ends the reading when the program has ended, without waiting for
 // anybody. What the program has written is in the pipe by then, and is read
 // first. The pipe is closed even if somebody still holds the other end.

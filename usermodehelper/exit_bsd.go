@@ -20,6 +20,10 @@ func blockUntilExit(pid int) {
 // hasExited reports whether the child pid has ended and is to be reaped.
 func hasExited(pid int) bool { return watchExit(pid, new(syscall.Timespec)) }
 
+// isLost would report whether somebody else has reaped the child, which cannot
+// be told from a child that has ended.
+func isLost(int) bool { return false }
+
 // watchExit reports whether the child has ended within the timeout. A child
 // that has ended before is reported as ESRCH.
 func watchExit(pid int, timeout *syscall.Timespec) bool {

@@ -82,7 +82,7 @@ func (g *Gate) Disable(ctx context.Context) error {
 		return fmt.Errorf("usermodehelper: the gate was enabled again: %w", syscall.EAGAIN)
 	case err != nil:
 		g.disabled--
-		return fmt.Errorf("usermodehelper: %d helpers are not over: %w: %w", g.pending, syscall.EAGAIN, err)
+		return fmt.Errorf("usermodehelper: helpers not over yet: %d: %w: %w", g.pending, syscall.EAGAIN, err)
 	}
 	return nil
 }
@@ -147,7 +147,7 @@ func (g *Gate) await(ctx context.Context) error {
 	if err != nil {
 		i := slices.Index(g.waiting, w)
 		g.waiting = slices.Delete(g.waiting, i, i+1)
-		return fmt.Errorf("%d helpers run already: %w", g.running, err)
+		return fmt.Errorf("all %d places are taken: %w", g.Max, err)
 	}
 	return w.err
 }

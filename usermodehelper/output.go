@@ -31,9 +31,9 @@ func (o *Output) Bytes() []byte {
 	return slices.Clone(o.kept)
 }
 
-// Cut reports whether something is missing: more was written than is kept, or
-// the output was closed while a process that the helper had left behind still
-// held it.
+// Cut reports whether something is missing: more was written than is kept, or a
+// process that the helper had left behind held the output until it was killed, or
+// until nobody waited for it any longer.
 func (o *Output) Cut() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -73,7 +73,7 @@ func (h *Helper) start(ctx context.Context, attr *os.ProcAttr) (pid int, err err
 	}
 	for pause := time.Millisecond; err == nil; pause *= 2 {
 		pid, err = startProcess(h.Path, h.Argv, attr)
-		if !errors.Is(err, syscall.ETXTBSY) || pause > time.Second {
+		if !errors.Is(err, syscall.ETXTBSY) || pause > 2*time.Second {
 			break
 		}
 		select {
@@ -126,9 +126,10 @@ func (p *process) wait(ctx context.Context) (Status, error) {
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ended)
-		if !hasExited(p.pid) { // it may have, and nobody have noticed
+		switch {
+		case !hasExited(p.pid): // it may have, and nobody have noticed
 			interrupted = waitqueue.ContextErr(ctx)
-		} else if p.output == nil {
+		case p.output.isOver(): // what it has left is a daemon
 			return
 		}
 		p.end()
@@ -151,19 +152,25 @@ func (p *process) wait(ctx context.Context) (Status, error) {
 }
 
 // awaitOutput waits, when the program has ended, until nobody holds the other
-// end of its output. Who does, without a reason to hope, is ended with the
-// group: no wait for a pipe lasts for ever.
+// end of its output. Who does for too long is ended with the group: no wait for a
+// pipe lasts for ever.
 func (p *process) awaitOutput(ended <-chan struct{}) {
-	if p.output == nil {
+	if p.output.isOver() {
 		return
 	}
 	grace := time.NewTimer(p.helper.grace())
 	defer grace.Stop()
 	select {
 	case <-p.output.eof:
+		return
 	case <-ended:
 	case <-grace.C:
-		p.signal(syscall.SIGKILL)
+		p.kill()
+	}
+	// Who was killed lets go of it in a moment. Who is out of reach may not.
+	select {
+	case <-p.output.eof:
+	case <-time.After(time.Second / 2):
 	}
 }
 
@@ -178,11 +185,20 @@ func (p *process) end() {
 	case <-p.exited:
 	case <-grace.Done():
 	}
-	if p.output != nil {
+	if !p.output.isOver() {
 		select {
 		case <-p.output.eof:
 		case <-grace.Done():
 		}
+	}
+	p.kill()
+}
+
+// kill sends the second signal. Who holds the output of a program that has
+// ended may have had more to write to it.
+func (p *process) kill() {
+	if hasExited(p.pid) && !p.output.isOver() {
+		p.output.out.breakOff()
 	}
 	p.signal(syscall.SIGKILL)
 }
@@ -195,8 +211,12 @@ func (h *Helper) grace() time.Duration {
 }
 
 // signal signals the group, and the helper itself if it has moved to another
-// one. That a group is empty by now is no error.
+// one. That a group is empty by now is no error. If somebody else has reaped the
+// helper, its number may be that of a stranger.
 func (p *process) signal(sig syscall.Signal) {
+	if isLost(p.pid) {
+		return
+	}
 	if trace != nil {
 		trace("signal", p.pid)
 	}

@@ -10,10 +10,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
-	"sync"
-	"sync/atomic"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -86,8 +87,37 @@ func helper(role string, args []string) error {
 		}
 		_, err = os.Open(args[1]) // a fifo that nobody writes to
 		return err
+	case "daemon": // runs the rest as a program in a session of its own, and goes
+		child := exec.Command(args[0], args[1:]...)
+		child.Stdout, child.Stderr = os.Stdout, os.Stderr
+		child.ExtraFiles = []*os.File{os.NewFile(3, "leash")}
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		return child.Start()
+	case "daemon-and-stay":
+		if err := helper("daemon", args); err != nil {
+			return err
+		}
+		time.Sleep(time.Hour)
+	case "daemon-and-ignore": // the first signal
+		signal.Ignore(syscall.SIGTERM)
+		return helper("daemon-and-stay", args)
+	}
+	if f := roles[role]; f != nil {
+		return f(args)
 	}
 	return errors.New("no such role: " + role)
+}
+
+// roles are more of them.
+var roles = map[string]func(args []string) error{}
+
+// actor is a helper that plays a role.
+func actor(t *testing.T, role string, args ...string) *usermodehelper.Helper {
+	return &usermodehelper.Helper{
+		Path: self(t),
+		Argv: append([]string{"kprim-test-helper", role}, args...),
+		Envp: usermodehelper.Environ(),
+	}
 }
 
 func isNull(f *os.File) bool {
@@ -127,6 +157,74 @@ func fifo(t *testing.T) string {
 	return path
 }
 
+// late is later than anything that a test waits for, on a machine that is busy.
+const late = 20 * time.Second
+
+// A leash is a pipe that a helper holds, as its descriptor 3, and whatever it
+// has started: it tells when all of them are gone. They may write to it.
+type leash struct {
+	t    *testing.T
+	r, w *os.File
+}
+
+func leashed(t *testing.T, h *usermodehelper.Helper) *leash {
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { _, _ = r.Close(), w.Close() })
+	init := h.Init
+	h.Init = func(attr *os.ProcAttr) error {
+		attr.Files = append(attr.Files, w)
+		if init != nil {
+			return init(attr)
+		}
+		return nil
+	}
+	return &leash{t, r, w}
+}
+
+// line waits for the next line.
+func (l *leash) line() string {
+	l.t.Helper()
+	var line []byte
+	require.NoError(l.t, l.r.SetReadDeadline(time.Now().Add(late)))
+	for buf := []byte{0}; ; line = append(line, buf[0]) {
+		_, err := l.r.Read(buf)
+		require.NoError(l.t, err)
+		if buf[0] == '\n' {
+			return string(line)
+		}
+	}
+}
+
+// gone waits until nobody holds the leash, which can be no more used then, and
+// returns what was left to read.
+func (l *leash) gone() string {
+	l.t.Helper()
+	require.NoError(l.t, l.w.Close())
+	require.NoError(l.t, l.r.SetReadDeadline(time.Now().Add(late)))
+	return readAll(l.t, l.r)
+}
+
+// started starts h with mode and returns at once, with what Cleanup will get.
+func started(t *testing.T, ctx context.Context, h *usermodehelper.Helper) <-chan ended {
+	t.Helper()
+	result := make(chan ended, 2)
+	mine := *h
+	mine.Cleanup = func(s usermodehelper.Status, err error) { result <- ended{s, err} }
+	_, err := mine.Exec(ctx, usermodehelper.WaitExec)
+	require.NoError(t, err)
+	return result
+}
+
+// awaitZombie waits until the child has ended, which is to be reaped still.
+func awaitZombie(t *testing.T, pid string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		state, err := exec.Command("ps", "-o", "stat=", "-p", pid).Output()
+		return err == nil && len(state) > 0 && state[0] == 'Z'
+	}, late, time.Millisecond)
+}
+
 // readAll reads the fifo until everybody who has it open for writing has
 // closed it, or died.
 func readAll(t *testing.T, f *os.File) string {
@@ -164,52 +262,6 @@ func TestArgvIsThePathWhenNotGiven(t *testing.T) {
 		text, err := os.ReadFile(out)
 		require.NoError(t, err)
 		require.Equal(t, "0 "+script+"\n", string(text))
-	}
-}
-
-func TestStatusOfAProgramThatEnded(t *testing.T) {
-	for script, want := range map[string]usermodehelper.Status{
-		"exit 0":        0,
-		"exit 3":        3 << 8,
-		"exit 255":      255 << 8,
-		"kill -TERM $$": 15,
-		"kill -KILL $$": 9,
-	} {
-		status, err := shell(script).Exec(t.Context(), usermodehelper.WaitProc)
-		require.NoError(t, err, script)
-		require.Equal(t, want, status, script)
-	}
-}
-
-func TestProgramsThatCannotBeStarted(t *testing.T) {
-	dir := t.TempDir()
-	file := func(name, text string, mode os.FileMode) string {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(path, []byte(text), mode))
-		return path
-	}
-	for path, errno := range map[string]syscall.Errno{
-		filepath.Join(dir, "missing"):                    syscall.ENOENT,
-		file("interpreter", "#!/no/such/shell\n", 0o755): syscall.ENOENT,
-		file("plain", "#!/bin/sh\n", 0o644):              syscall.EACCES,
-		dir:                                              syscall.EACCES,
-		file("format", "no program at all", 0o755):       syscall.ENOEXEC,
-		file("format", "no program", 0o755) + "/x":       syscall.ENOTDIR,
-	} {
-		for _, mode := range []usermodehelper.Mode{usermodehelper.WaitExec, usermodehelper.WaitProc, usermodehelper.NoWait} {
-			cleanup := make(chan error, 2)
-			h := usermodehelper.Helper{Path: path, Cleanup: func(s usermodehelper.Status, err error) { cleanup <- err }}
-			status, err := h.Exec(t.Context(), mode)
-			require.Zero(t, status)
-			if mode != usermodehelper.NoWait {
-				require.ErrorIs(t, err, errno, "%v %s", mode, path)
-				require.Len(t, cleanup, 1, "before Exec returns")
-			} else {
-				require.NoError(t, err)
-			}
-			require.ErrorIs(t, <-cleanup, errno)
-			require.Empty(t, cleanup)
-		}
 	}
 }
 
@@ -365,34 +417,47 @@ func TestHelperThatLeftItsGroupIsEndedToo(t *testing.T) {
 }
 
 // The context ends when the helper has ended, and before anybody has noticed.
+// What it may have left is left alone then.
 func TestHelperThatEndedFirstWasNotInterrupted(t *testing.T) {
+	rec := recorded(t)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for range 20 {
 		ctx, cancel := context.WithCancel(t.Context())
 		pipe := fifo(t)
-		h := shell(`exec > "$1"; echo ready; exit 6`, pipe)
+		h := shell(`exec > "$1"; echo ready; echo $$; exit 6`, pipe)
 		f, result := running(t, ctx, h, pipe)
 		busyUntilZombie(t, f)
 		cancel()
 		require.Equal(t, ended{status: 6 << 8}, <-result)
+		require.Equal(t, "reap", rec.take(t))
 	}
 }
 
-// busyUntilZombie keeps the only CPU busy until the writer of the fifo is gone,
-// and a little longer: its end of the fifo is closed before it is a zombie.
+// hasEnded reports whether the child has ended. It lets no other goroutine run
+// meanwhile, and is nil where there is no such call.
+var hasEnded func(pid int) bool
+
+// busyUntilZombie keeps the only CPU busy until the writer of the fifo, which
+// has written its pid, is gone, and a little longer: its end of the fifo is
+// closed before it is a zombie.
 func busyUntilZombie(t *testing.T, f *os.File) {
 	require.NoError(t, f.SetDeadline(time.Time{}))
 	raw, err := f.SyscallConn()
 	require.NoError(t, err)
+	var text []byte
 	require.NoError(t, raw.Read(func(fd uintptr) bool {
 		var buf [16]byte
 		for {
-			if n, err := syscall.Read(int(fd), buf[:]); n == 0 && err == nil {
+			n, err := syscall.Read(int(fd), buf[:])
+			if n == 0 && err == nil {
 				return true
 			}
+			text = append(text, buf[:max(n, 0)]...)
 		}
 	}))
-	for start := time.Now(); time.Since(start) < 3*time.Millisecond; {
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	require.NoError(t, err)
+	for start := time.Now(); time.Since(start) < 3*time.Millisecond || hasEnded != nil && !hasEnded(pid); {
 	}
 }
 
@@ -430,63 +495,6 @@ func TestContextGovernsAlsoAfterExecHasReturned(t *testing.T) {
 		_ = readAll(t, f)
 		require.NoError(t, f.Close())
 	}
-}
-
-// A file that is still open for writing somewhere is tried again.
-func TestFileThatIsBeingWritten(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "script")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
-	require.NoError(t, err)
-	_, err = f.WriteString("#!/bin/sh\nexit 4\n")
-	require.NoError(t, err)
-	time.AfterFunc(30*time.Millisecond, func() { _ = f.Close() })
-	status, err := usermodehelper.Call(t.Context(), path, nil, nil, usermodehelper.WaitProc)
-	require.NoError(t, err)
-	require.Equal(t, 4, status.ExitCode())
-
-	again, err := os.OpenFile(path, os.O_WRONLY, 0)
-	require.NoError(t, err)
-	defer again.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-	defer cancel()
-	_, err = usermodehelper.Call(ctx, path, nil, nil, usermodehelper.WaitProc)
-	require.ErrorIs(t, err, syscall.ETIMEDOUT, "but not for ever")
-}
-
-func TestHammerManyAtOnce(t *testing.T) {
-	const goroutines, rounds = 8, 25
-	var cleanups atomic.Int32
-	var all sync.WaitGroup
-	h := shell(`case $1 in exit) exit 3;; hang) sleep 1000;; kill) kill -KILL $$;; esac`)
-	h.Cleanup = func(usermodehelper.Status, error) { cleanups.Add(1) }
-	for range goroutines {
-		all.Go(func() {
-			for i := range rounds {
-				mine := *h
-				switch i % 3 {
-				case 0:
-					mine.Argv = append(mine.Argv[:4:4], "exit")
-					if s, err := mine.Exec(t.Context(), usermodehelper.WaitProc); s != 3<<8 || err != nil {
-						t.Error(s, err)
-					}
-				case 1:
-					mine.Argv = append(mine.Argv[:4:4], "kill")
-					if s, err := mine.Exec(t.Context(), usermodehelper.WaitProc); s.Signal() != syscall.SIGKILL || err != nil {
-						t.Error(s, err)
-					}
-				case 2:
-					mine.Argv = append(mine.Argv[:4:4], "hang")
-					ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-					if _, err := mine.Exec(ctx, usermodehelper.WaitProc); !errors.Is(err, syscall.ETIMEDOUT) {
-						t.Error(err)
-					}
-					cancel()
-				}
-			}
-		})
-	}
-	all.Wait()
-	require.EqualValues(t, goroutines*rounds, cleanups.Load())
 }
 
 func ExampleCall() {

@@ -7,8 +7,9 @@
 // A helper's environment holds exactly the strings of the call, its working
 // directory is /, its standard files are /dev/null, and it is named by an
 // absolute path, which is looked up nowhere and passed through no shell. On
-// Linux its umask is 022 and it inherits no other descriptor; elsewhere both
-// are as for any program that is started. Its user is that of the caller.
+// Linux its umask is 022 and it inherits no other descriptor, where unshare(2)
+// is allowed; elsewhere both are as for any program that is started. Its user is
+// that of the caller.
 //
 // It runs in a process group of its own. When its context ends before the
 // helper does, or its Timeout passes, the whole group is ended: the helper and
@@ -184,7 +185,7 @@ type Helper struct {
 //
 // Kernel: call_usermodehelper_setup, call_usermodehelper_exec
 //
-// Differs: an empty path is an error, not a success that ran nothing, and so are a relative path and two values for one name; nil Argv is allowed; the end of ctx ends the helper, where a killed caller leaves it running; the standard files are open on /dev/null, where the kernel leaves them closed; the helper runs as the caller's user, not as root, and a signal that the program ignores is ignored in the helper.
+// Differs: an empty path is an error, not a success that ran nothing, and so are a relative path, a string in Envp that is not NAME=VALUE and two values for one name; what is wrong with the call itself is told with NoWait too; nil Argv is allowed; the end of ctx ends the helper, where a killed caller leaves it running; the standard files are open on /dev/null, where the kernel leaves them closed; the helper runs as the caller's user, not as root, and a signal that the program ignores is ignored in the helper.
 func (h *Helper) Exec(ctx context.Context, mode Mode) (Status, error) {
 	err := h.check(mode)
 	if err == nil {

@@ -1,0 +1,3 @@
+package usermodehelper
+
+var CloseOnExecEach = closeOnExecEach

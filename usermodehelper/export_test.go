@@ -1,0 +1,7 @@
+//go:build linux || darwin || freebsd
+
+package usermodehelper
+
+// SetTrace has f told of each signal and of each reaping, before it is done. No
+// helper may run when it is called.
+func SetTrace(f func(what string, pid int)) { trace = f }
