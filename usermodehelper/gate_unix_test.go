@@ -503,3 +503,16 @@ func TestHammerHelpersAtAGate(t *testing.T) {
 	t.Logf("%d calls: %d started, %d refused, %d interrupted; shut %d times",
 		calls.Load(), started.Load(), refused.Load(), interrupted.Load(), shut.Load())
 }
+
+func TestPlaceIsNotLostWhenInitPanics(t *testing.T) {
+	g := usermodehelper.Gate{Max: 1}
+	h := shell("exit 0")
+	h.Gate = &g
+	h.Init = func(*os.ProcAttr) error { panic("of Init") }
+	require.PanicsWithValue(t, "of Init", func() { _, _ = h.Exec(t.Context(), usermodehelper.WaitProc) })
+	h.Init = nil
+	status, err := h.Exec(t.Context(), usermodehelper.WaitProc)
+	require.NoError(t, err)
+	require.Zero(t, status)
+	require.NoError(t, g.Disable(t.Context()))
+}

@@ -207,7 +207,15 @@ func (h *Helper) run(ctx context.Context, mode Mode) (Status, error) {
 	if err := h.Gate.enter(ctx, h.Path); err != nil {
 		return h.finish(0, err)
 	}
+	panicked := true
+	defer func() {
+		if panicked { // in Init; somebody may recover, and the place is not lost
+			h.Gate.leave()
+			h.Gate.over()
+		}
+	}()
 	p, err := h.launch(ctx)
+	panicked = false
 	if err != nil {
 		return h.leave(0, err)
 	}
