@@ -64,7 +64,7 @@ func TestReadmeHasItsTwoCommandsAndItsLength(t *testing.T) {
 // comment has the row's kernel names in its Kernel: line.
 func TestReadmeTableAgreesWithTheDocComments(t *testing.T) {
 	docs := documented(t)
-	rows := regexp.MustCompile("(?m)^\\| (`.*`) \\| `([a-z]+\\.[A-Za-z.]+)` \\|$").FindAllStringSubmatch(readme(t), -1)
+	rows := regexp.MustCompile("(?m)^\\| (`.*`) \\| `([a-z]+\\.[A-Za-z0-9.]+)` \\|$").FindAllStringSubmatch(readme(t), -1)
 	_, table, _ := strings.Cut(readme(t), "\n| kernel | Go |\n|---|---|\n")
 	table, _, _ = strings.Cut(table, "\n\n")
 	require.Len(t, rows, strings.Count(table, "\n")+1, "a row that is not of the form `kernel`, ... | `Go`")
@@ -77,7 +77,7 @@ func TestReadmeTableAgreesWithTheDocComments(t *testing.T) {
 // ours says why, and one that differs says how.
 func TestTablesOfThePackagesAgreeWithTheDocComments(t *testing.T) {
 	docs := documented(t)
-	names := regexp.MustCompile("^`[a-z]+\\.[A-Za-z.]+`$")
+	names := regexp.MustCompile("^`[a-z]+\\.[A-Za-z0-9.]+`$")
 	for _, name := range []string{"kthread", "usermodehelper", "sysctl"} {
 		text, err := os.ReadFile("../" + name + "/README.md")
 		require.NoError(t, err)

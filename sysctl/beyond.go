@@ -1,7 +1,6 @@
 package sysctl
 
 import (
-	"bytes"
 	"sync/atomic"
 	"time"
 )
@@ -101,13 +100,22 @@ func (h *intVecWhole) numbers(text []byte) (values []int32, err error) {
 	return values, nil
 }
 
+// trimSpaces drops white space around the text, as the parser of numbers sees it.
+func trimSpaces(p []byte) []byte {
+	p = skipSpaces(p)
+	for len(p) > 0 && isSpace(p[len(p)-1]) {
+		p = p[:len(p)-1]
+	}
+	return p
+}
+
 // writeWhole sets a value from all of the text at position 0.
 func writeWhole(r *Request, p []byte, set func(text []byte) error) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
 	if !r.positioned() {
-		if err := set(bytes.TrimSpace(p)); err != nil {
+		if err := set(trimSpaces(p)); err != nil {
 			return 0, err
 		}
 	}

@@ -169,14 +169,19 @@ type stock interface{ check() error }
 // What a stock handler gave is not gone on with: there may be another value by
 // now, and a part of it behind what is there.
 func (f *file) text(r *Request) ([]byte, error) {
-	buf := make([]byte, 4096)
+	_, whole := f.Handler.(stock)
+	size := 4096
+	if whole {
+		size = 64 // most texts are short, and what does not fit is read again
+	}
+	buf := make([]byte, size)
 	n, err := f.Handler.Read(r, buf)
 	for n == len(buf) && err == nil {
 		buf, r.Pos = make([]byte, 4*len(buf)), 0
 		n, err = f.Handler.Read(r, buf)
 	}
 	text := buf[:n]
-	if _, ok := f.Handler.(stock); ok {
+	if whole {
 		return text, err
 	}
 	for n > 0 && err == nil {

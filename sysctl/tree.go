@@ -301,6 +301,9 @@ func isName(s string) bool {
 
 // clean drops empty parts, so that "/kernel//x/" is "kernel/x".
 func clean(path string) string {
+	if !strings.HasPrefix(path, "/") && !strings.HasSuffix(path, "/") && !strings.Contains(path, "//") {
+		return path // and allocate nothing
+	}
 	parts := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
 	return strings.Join(parts, "/")
 }

@@ -1,0 +1,177 @@
+package sysctl_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/kprim/kprim/internal/paired"
+	"github.com/kprim/kprim/sysctl"
+)
+
+// TestPairedContests prints how long each way takes, as a ratio to the first
+// way of its contest.
+//
+//	go test ./sysctl -run Paired -paired -v -cpu 1,2
+func TestPairedContests(t *testing.T) {
+	paired.Test(t, load(), readFile(), register(inOne), register(inItsOwn))
+}
+
+func BenchmarkLoad(b *testing.B)     { load().Bench(b) }
+func BenchmarkReadFile(b *testing.B) { readFile().Bench(b) }
+
+var sink int64
+
+// load is a look at a variable in the hot path.
+func load() paired.Contest {
+	var limit sysctl.Int
+	var plain atomic.Int64
+	limit.Store(9527)
+	plain.Store(9527)
+	return paired.Contest{Name: "Load", Ways: []paired.Way{
+		{Name: "atomic.Int64", Run: func(n int) {
+			var sum int64
+			for range n {
+				sum += plain.Load()
+			}
+			sink = sum
+		}},
+		{Name: "sysctl.Int", Run: func(n int) {
+			var sum int64
+			for range n {
+				sum += int64(limit.Load())
+			}
+			sink = sum
+		}},
+	}}
+}
+
+// realWays are those that only a system with a /proc/sys has.
+var realWays []paired.Way
+
+// readFile is a read of a whole entry with a short text, by name.
+func readFile() paired.Contest {
+	return paired.Contest{Name: "ReadFile", Ways: append([]paired.Way{treeOf(10), treeOf(100_000)}, realWays...)}
+}
+
+// treeOf reads from a tree of so many entries, in directories of ten.
+func treeOf(size int) paired.Way {
+	var tree *sysctl.Tree
+	paths := make([]string, size)
+	return paired.Way{
+		Name: fmt.Sprintf("tree-%d", size),
+		Open: func() {
+			tree = new(sysctl.Tree)
+			for i := range size {
+				dir, name := fmt.Sprintf("kernel/d%d", i/10), fmt.Sprintf("ostype%d", i%10)
+				mustRegister(tree, dir, name)
+				paths[i] = dir + "/" + name
+			}
+		},
+		Close: func() { tree = nil },
+		Run: func(n int) {
+			for i := range n {
+				// Ten paths from all over the tree, so that what differs is the
+				// tree, and not the processor's cache.
+				text, err := tree.ReadFile(sysctl.Nobody, paths[i%10*(size/10)])
+				if err != nil || string(text) != "Linux\n" {
+					panic(fmt.Sprint(string(text), err))
+				}
+			}
+		},
+	}
+}
+
+func mustRegister(tree *sysctl.Tree, dir, name string) {
+	s := new(sysctl.String)
+	s.Store("Linux")
+	_, err := tree.Register(dir, sysctl.Entry{Name: name, Mode: 0o444, Handler: sysctl.DoString(s, 65)})
+	if err != nil {
+		panic(err)
+	}
+}
+
+// A layout says where the i-th entry is.
+type layout struct {
+	name  string
+	place func(i int) (dir, name string)
+}
+
+var (
+	inOne    = layout{"in-one", func(i int) (dir, name string) { return "net/ipv4", names100k[i] }}
+	inItsOwn = layout{"in-its-own", func(i int) (dir, name string) { return names100k[i], "value" }}
+)
+
+// names100k are made before anything is measured.
+var names100k = func() []string {
+	names := make([]string, 100_000)
+	for i := range names {
+		names[i] = fmt.Sprintf("eth%d", i)
+	}
+	return names
+}()
+
+// registered makes trees of so many entries each, one Register for each entry,
+// until there are as many entries as wanted.
+func registered(l layout, size, entries int) {
+	handler := sysctl.DoIntVec(new(sysctl.Int))
+	for left := entries; left > 0; left -= size {
+		var tree sysctl.Tree
+		for i := range min(size, left) {
+			dir, name := l.place(i)
+			if _, err := tree.Register(dir, sysctl.Entry{Name: name, Mode: 0o644, Handler: handler}); err != nil {
+				panic(err)
+			}
+		}
+	}
+}
+
+var sizes = []int{1000, 10_000, 100_000}
+
+// register is 100,000 entries that are registered, in a hundred trees, in ten or
+// in one. What an entry costs more in a larger tree, the processor's caches and
+// the collector make of it, as they do of a plain map, which is beside it.
+func register(l layout) paired.Contest {
+	c := paired.Contest{Name: "Register-" + l.name}
+	for _, size := range sizes {
+		c.Ways = append(c.Ways, paired.Way{Name: fmt.Sprint(size), Run: func(n int) {
+			for range n {
+				registered(l, size, 100_000)
+			}
+		}})
+	}
+	for _, size := range sizes {
+		c.Ways = append(c.Ways, paired.Way{Name: fmt.Sprintf("map-%d", size), Run: func(n int) {
+			for range n {
+				mapped(l, size, 100_000)
+			}
+		}})
+	}
+	return c
+}
+
+// mapped is the least that could be done: one map of entries by path.
+func mapped(l layout, size, entries int) {
+	handler := sysctl.DoIntVec(new(sysctl.Int))
+	for left := entries; left > 0; left -= size {
+		tree := map[string]*sysctl.Entry{}
+		for i := range min(size, left) {
+			dir, name := l.place(i)
+			tree[dir+"/"+name] = &sysctl.Entry{Name: name, Mode: 0o644, Handler: handler}
+		}
+	}
+}
+
+func BenchmarkRegister(b *testing.B) {
+	for _, l := range []layout{inOne, inItsOwn} {
+		for _, size := range sizes {
+			b.Run(fmt.Sprintf("%s/%d", l.name, size), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					registered(l, size, size)
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/entry")
+			})
+		}
+	}
+}
