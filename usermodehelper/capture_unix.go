@@ -54,7 +54,11 @@ func (c *capture) start() {
 	}()
 }
 
-// isOver reports whether there is nothing to wait for any more.
+// aMoment is what a reader may need to see that all is read.
+const aMoment = 50 * time.Millisecond
+
+// isOver reports whether there is nothing to wait for any more: nobody holds the
+// other end, which the reader may be about to see.
 func (c *capture) isOver() bool {
 	if c == nil {
 		return true
@@ -62,7 +66,7 @@ func (c *capture) isOver() bool {
 	select {
 	case <-c.eof:
 		return true
-	default:
+	case <-time.After(aMoment):
 		return false
 	}
 }
@@ -83,8 +87,8 @@ func (c *capture) stop() {
 }
 
 // drain reads what is in the pipe, and reports whether nobody can write any
-// more. It reads as much as a pipe can hold, and no more, or a busy writer
-// would keep it here.
+// more. It reads as much as an unprivileged user's pipe can hold, and no more, or a
+// busy writer would keep it here.
 func (c *capture) drain() (eof bool) {
 	_ = c.r.SetReadDeadline(time.Time{})
 	raw, err := c.r.SyscallConn()

@@ -29,7 +29,7 @@ func init() {
 		var info [16]uint64 // siginfo_t; its first number is 0 if there is nothing to tell
 		_, _, errno = syscall.RawSyscall6(syscall.SYS_WAITID, pPID, uintptr(pid), uintptr(unsafe.Pointer(&info)),
 			syscall.WEXITED|syscall.WNOWAIT|syscall.WNOHANG, 0, 0)
-		return uint32(info[0]) != 0, errno
+		return *(*int32)(unsafe.Pointer(&info)) != 0, errno
 	}
 	isChild = func(pid int) bool {
 		_, errno := waitid(pid)

@@ -36,8 +36,13 @@ func watchExit(pid int, timeout *syscall.Timespec) bool {
 	syscall.SetKevent(&watch, pid, syscall.EVFILT_PROC, syscall.EV_ADD|syscall.EV_ONESHOT)
 	watch.Fflags = syscall.NOTE_EXIT
 	for {
-		n, err := syscall.Kevent(kq, []syscall.Kevent_t{watch}, make([]syscall.Kevent_t, 1), timeout)
-		if err != syscall.EINTR {
+		events := make([]syscall.Kevent_t, 1)
+		n, err := syscall.Kevent(kq, []syscall.Kevent_t{watch}, events, timeout)
+		switch {
+		case err == syscall.EINTR:
+		case n > 0 && events[0].Flags&syscall.EV_ERROR != 0: // it could not be watched
+			return syscall.Errno(events[0].Data) == syscall.ESRCH
+		default:
 			return n > 0 || err == syscall.ESRCH
 		}
 	}

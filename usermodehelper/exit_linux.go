@@ -26,13 +26,13 @@ func isLost(pid int) bool {
 // waitid reports whether the child has ended. It fails if there is no such
 // child.
 func waitid(pid int, options uintptr) (ended bool, err error) {
-	var siginfo [16]uint64 // 128 bytes; the first is si_signo, 0 if nothing is to be told
+	var siginfo [16]uint64 // 128 bytes; the first four are si_signo, 0 if nothing is to be told
 	for {
 		_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, pPID, uintptr(pid),
 			uintptr(unsafe.Pointer(&siginfo)), syscall.WEXITED|syscall.WNOWAIT|options, 0, 0)
 		switch errno {
 		case 0:
-			return uint32(siginfo[0]) != 0, nil
+			return *(*int32)(unsafe.Pointer(&siginfo)) != 0, nil
 		case syscall.EINTR:
 		default:
 			return false, errno

@@ -13,9 +13,11 @@ import (
 // has an umask and a table of descriptors of its own, which the program
 // inherits, so that nothing changes for the rest of this process.
 //
-// The table is a copy. As long as it is there, what others close is not closed;
-// so there must be nothing to wait for between here and the exec. And no
-// descriptor that is opened here has a meaning elsewhere: that is why the
+// The table is a copy. As long as it is there, what others close is not closed,
+// just as between any fork and its exec; so there must be nothing to wait for
+// before the thread ends, which is a moment after forkExec has returned. (To close
+// what is in the copy before that would take the runtime's own descriptors from
+// under the thread, which the scheduler still uses.) And no descriptor that is opened here has a meaning elsewhere: that is why the
 // program is started by package syscall, not by package os, which keeps one for
 // the process.
 //
@@ -49,14 +51,14 @@ func forkExec(path string, argv []string, attr *syscall.ProcAttr) (pid int, err 
 // closeOnExec marks all descriptors from first on.
 func closeOnExec(first uintptr) error {
 	const (
-		sysCloseRange = 436 // everywhere; package syscall does not have it
+		sysCloseRange = 436 // but on mips; package syscall does not have it
 		cloexec       = 1 << 2
 	)
 	_, _, errno := syscall.RawSyscall(sysCloseRange, first, uintptr(^uint32(0)), cloexec)
 	if errno == 0 {
 		return nil
 	}
-	return closeOnExecEach(first) // a kernel before 5.11
+	return closeOnExecEach(first) // a kernel before 5.11, or mips
 }
 
 // closeOnExecEach is closeOnExec without close_range.

@@ -13,7 +13,8 @@ import (
 // A Gate decides which helpers may start, and when. A helper passes it if it
 // names it in its field Gate. The zero value lets everything through, and is
 // ready to use. A Gate must not be copied after first use; its methods may be
-// called by many goroutines at once.
+// called by many goroutines at once, its fields are not to be changed after first
+// use.
 //
 // Kernel: usermodehelper_disabled, CONFIG_STATIC_USERMODEHELPER, kmod_concurrent_max
 //
@@ -61,8 +62,8 @@ func (w *waiter) tell(err error) {
 // If ctx ends first, or Enable is called meanwhile, it returns an error that
 // matches [syscall.EAGAIN], and its refusal is withdrawn: the gate is enabled
 // again, unless another Disable is in force. If none is pending it returns nil
-// even if ctx has ended. Do not call it in a Cleanup of a helper that has
-// passed the gate: it would wait for itself.
+// even if ctx has ended. Do not call it in the Init or the Cleanup of a helper that
+// has passed the gate: it would wait for itself.
 //
 // Kernel: usermodehelper_disable
 //
@@ -98,14 +99,31 @@ func (g *Gate) Enable() {
 	g.drained.WakeUpAll()
 }
 
-// check reports why a helper may not even wait for a place. A nil gate, here
-// and below, is no gate.
-func (g *Gate) check(path string) error {
+// join takes a place, or one in the line of those who wait for a place: await is
+// the wait. A nil gate, here and below, is no gate.
+func (g *Gate) join(path string) (*waiter, error) {
 	if g == nil {
-		return nil
+		return nil, nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if err := g.refusal(path); err != nil {
+		return nil, err
+	}
+	w := new(waiter)
+	if g.Max > 0 && g.running >= g.Max {
+		g.waiting = append(g.waiting, w)
+		return w, nil
+	}
+	g.running++
+	g.pending++
+	w.told = true
+	return w, nil
+}
+
+// refusal reports why a helper may not even wait for a place. The caller holds
+// mu.
+func (g *Gate) refusal(path string) error {
 	switch {
 	case g.disabled > 0:
 		return fmt.Errorf("usermodehelper: %s was not started: %w", path, errDisabled)
@@ -115,41 +133,26 @@ func (g *Gate) check(path string) error {
 	return nil
 }
 
-// enter takes a place, and waits for one if it has to.
-func (g *Gate) enter(ctx context.Context, path string) error {
+// await waits until somebody who leaves hands over the place to w. A newcomer
+// cannot take it on the way: it is never free.
+func (g *Gate) await(ctx context.Context, w *waiter, path string) error {
 	if g == nil {
 		return nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var err error
-	switch {
-	case g.disabled > 0: // since check
-		err = errDisabled
-	case g.Max > 0 && g.running == g.Max:
-		err = g.await(ctx)
-	default:
-		g.running++
-		g.pending++
+	err := w.queue.WaitLocked(ctx, &g.mu, func() bool { return w.told })
+	if err != nil {
+		i := slices.Index(g.waiting, w)
+		g.waiting = slices.Delete(g.waiting, i, i+1)
+		err = fmt.Errorf("all %d places are taken: %w", g.Max, err)
+	} else {
+		err = w.err
 	}
 	if err != nil {
 		return fmt.Errorf("usermodehelper: %s was not started: %w", path, err)
 	}
 	return nil
-}
-
-// await waits until somebody who leaves hands over the place. A newcomer cannot
-// take it on the way: it is never free.
-func (g *Gate) await(ctx context.Context) error {
-	w := new(waiter)
-	g.waiting = append(g.waiting, w)
-	err := w.queue.WaitLocked(ctx, &g.mu, func() bool { return w.told })
-	if err != nil {
-		i := slices.Index(g.waiting, w)
-		g.waiting = slices.Delete(g.waiting, i, i+1)
-		return fmt.Errorf("all %d places are taken: %w", g.Max, err)
-	}
-	return w.err
 }
 
 // leave gives the place up. It comes before Cleanup, which may start the next

@@ -21,6 +21,25 @@ import (
 // The gate's own steps need no process, so the tests of this file run on every
 // system and in bubbles, in which "still waits" is a fact and not a guess.
 
+// enter is what Exec does before a start.
+func (g *Gate) enter(ctx context.Context, path string) error {
+	w, err := g.join(path)
+	if err != nil {
+		return err
+	}
+	return g.await(ctx, w, path)
+}
+
+// check reports why a helper would be refused at once.
+func (g *Gate) check(path string) error {
+	if g == nil {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.refusal(path)
+}
+
 // Waiting and IsDisabled are for the tests with processes.
 func (g *Gate) Waiting() int {
 	g.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -408,7 +409,7 @@ func TestCleanupMayStartTheNextHelperThoughMaxIsOne(t *testing.T) {
 		h := usermodehelper.Helper{Path: "/bin/cat", Gate: gate}
 		h.Cleanup = func(_ usermodehelper.Status, err error) {
 			if n++; n < chain && err == nil {
-				_, err = h.Exec(t.Context(), usermodehelper.WaitProc)
+				_, _ = h.Exec(t.Context(), usermodehelper.WaitProc)
 				return
 			}
 			done <- err
@@ -504,15 +505,55 @@ func TestHammerHelpersAtAGate(t *testing.T) {
 		calls.Load(), started.Load(), refused.Load(), interrupted.Load(), shut.Load())
 }
 
-func TestPlaceIsNotLostWhenInitPanics(t *testing.T) {
+// An Init that does not return, for whatever reason, has not been.
+func TestInitThatPanicsOrEndsTheGoroutine(t *testing.T) {
+	for name, out := range map[string]func(){
+		"panic":  func() { panic("of Init") },
+		"Goexit": runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := usermodehelper.Gate{Max: 1}
+			var cleanups []error
+			h := shell("exit 0")
+			h.Gate, h.Output = &g, new(usermodehelper.Output)
+			h.Init = func(*os.ProcAttr) error { out(); return nil }
+			h.Cleanup = func(_ usermodehelper.Status, err error) { cleanups = append(cleanups, err) }
+			before := descriptors(t)
+			for _, mode := range []usermodehelper.Mode{usermodehelper.WaitExec, usermodehelper.WaitProc} {
+				cleanups = nil
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					defer func() { _ = recover() }()
+					_, _ = h.Exec(t.Context(), mode)
+				}()
+				<-done
+				require.Len(t, cleanups, 1)
+				require.ErrorIs(t, cleanups[0], syscall.ECANCELED)
+			}
+			require.Equal(t, before, descriptors(t))
+			h.Init = nil
+			_, err := h.Exec(t.Context(), usermodehelper.WaitProc)
+			require.NoError(t, err)
+			require.NoError(t, g.Disable(t.Context()))
+		})
+	}
+}
+
+// Also if nobody waits: they are in the line when Exec returns.
+func TestHelpersThatNobodyWaitsForStartInTheOrderOfTheCalls(t *testing.T) {
 	g := usermodehelper.Gate{Max: 1}
-	h := shell("exit 0")
-	h.Gate = &g
-	h.Init = func(*os.ProcAttr) error { panic("of Init") }
-	require.PanicsWithValue(t, "of Init", func() { _, _ = h.Exec(t.Context(), usermodehelper.WaitProc) })
-	h.Init = nil
-	status, err := h.Exec(t.Context(), usermodehelper.WaitProc)
-	require.NoError(t, err)
-	require.Zero(t, status)
+	const calls = 10
+	started := make(chan int, calls)
+	for i := range calls {
+		h := shell("exit 0")
+		h.Gate = &g
+		h.Init = func(*os.ProcAttr) error { started <- i; return nil }
+		_, err := h.Exec(t.Context(), usermodehelper.NoWait)
+		require.NoError(t, err)
+	}
+	for i := range calls {
+		require.Equal(t, i, <-started)
+	}
 	require.NoError(t, g.Disable(t.Context()))
 }

@@ -12,9 +12,8 @@ import (
 // ready to use. An Output must not be copied after first use.
 //
 // It is complete when the helper is over: when Cleanup is called, and when Exec
-// returns with WaitProc. Several helpers may share one.
-//
-// Kernel: none; a helper's standard files are closed there
+// returns with WaitProc. Several helpers may share one, also one after the other:
+// what they write is added.
 type Output struct {
 	Max int // how many bytes are kept; 0 means 65536
 

@@ -25,6 +25,7 @@ type process struct {
 	pid    int
 	output *capture      // nil if none is wanted
 	exited chan struct{} // closed when the program has ended
+	read   chan struct{} // closed when it has, and nobody waits for its output any more
 }
 
 // trace, if not nil, is told of each signal and of each reaping.
@@ -38,7 +39,7 @@ func (h *Helper) launch(ctx context.Context) (*process, error) {
 		return nil, fmt.Errorf("usermodehelper: %w", err)
 	}
 	defer null.Close()
-	p := &process{helper: h, exited: make(chan struct{})}
+	p := &process{helper: h, exited: make(chan struct{}), read: make(chan struct{})}
 	attr := &os.ProcAttr{
 		Dir:   "/",
 		Env:   h.Envp,
@@ -53,11 +54,16 @@ func (h *Helper) launch(ctx context.Context) (*process, error) {
 		defer w.Close()
 		p.output, attr.Files[1], attr.Files[2] = output, w, w
 	}
-	p.pid, err = h.start(ctx, attr)
-	if err != nil {
-		p.output.discard()
+	started := false
+	defer func() {
+		if !started { // or Init panicked
+			p.output.discard()
+		}
+	}()
+	if p.pid, err = h.start(ctx, attr); err != nil {
 		return nil, err
 	}
+	started = true
 	p.output.start()
 	return p, nil
 }
@@ -155,6 +161,7 @@ func (p *process) wait(ctx context.Context) (Status, error) {
 // end of its output. Who does for too long is ended with the group: no wait for a
 // pipe lasts for ever.
 func (p *process) awaitOutput(ended <-chan struct{}) {
+	defer close(p.read)
 	if p.output.isOver() {
 		return
 	}
@@ -176,7 +183,7 @@ func (p *process) awaitOutput(ended <-chan struct{}) {
 
 // end ends the helper's process group, and whoever in it holds the output. The
 // second signal is sent even if the helper has gone by then, for what it left
-// behind.
+// behind. If awaitOutput has begun, its grace counts.
 func (p *process) end() {
 	p.signal(syscall.SIGTERM)
 	grace, cancel := context.WithTimeout(context.Background(), p.helper.grace())
@@ -185,9 +192,10 @@ func (p *process) end() {
 	case <-p.exited:
 	case <-grace.Done():
 	}
-	if !p.output.isOver() {
+	if p.output != nil {
 		select {
 		case <-p.output.eof:
+		case <-p.read:
 		case <-grace.Done():
 		}
 	}

@@ -62,7 +62,7 @@ func (e ended) number() int {
 	return int(e.status)
 }
 
-var errInit = fmt.Errorf("Init does not like it: %w", syscall.EPERM)
+var errInit = fmt.Errorf("init does not like it: %w", syscall.EPERM)
 
 // moreRows are for one system only.
 var moreRows []row

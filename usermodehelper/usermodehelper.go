@@ -9,7 +9,8 @@
 // absolute path, which is looked up nowhere and passed through no shell. On
 // Linux its umask is 022 and it inherits no other descriptor, where unshare(2)
 // is allowed; elsewhere both are as for any program that is started. Its user is
-// that of the caller.
+// that of the program. What the calling thread alone has, such as a namespace that
+// it has entered, the helper does not get.
 //
 // It runs in a process group of its own. When its context ends before the
 // helper does, or its Timeout passes, the whole group is ended: the helper and
@@ -22,12 +23,17 @@
 //
 // A process that has left the group, by setsid(2), setpgid(2) or as a daemon
 // does, gets no signal. If such programs have to be contained, put each helper
-// into a control group of its own, by Init and the field CgroupFD of
-// [syscall.SysProcAttr], and write to its cgroup.kill in Cleanup; or make your
-// program a subreaper, by prctl(2), so that what was left becomes its child.
+// into a control group of its own, by Init and the fields UseCgroupFD and CgroupFD
+// of [syscall.SysProcAttr], and write to its cgroup.kill in Cleanup; or make your
+// program a subreaper, by prctl(2), so that what was left becomes its child, to be
+// reaped by its own pid.
 //
 // A helper that may not be signalled, because it has become another user, is
-// waited for.
+// waited for, and so is one that hangs in the kernel, and an exec that does.
+//
+// On Linux each start takes a thread, for a moment. Where there can be no more of
+// them, at a limit of processes, the Go runtime ends the program, as whenever it
+// needs one; os/exec, which needs none, returns EAGAIN there.
 //
 // Helpers are reaped one by one, by their pids. Nothing else in the program may
 // reap them, as a loop over wait4(-1) would, nor may SIGCHLD be ignored: their
@@ -87,7 +93,7 @@ func (m Mode) String() string {
 // Environ returns a minimal environment, followed by extra: HOME=/ and
 // PATH=/sbin:/usr/sbin:/bin:/usr/bin.
 //
-// Kernel: envp of call_usermodehelper's callers
+// Kernel: call_modprobe, kobject_uevent_env
 func Environ(extra ...string) []string {
 	return append([]string{"HOME=/", "PATH=/sbin:/usr/sbin:/bin:/usr/bin"}, extra...)
 }
@@ -136,11 +142,11 @@ type Helper struct {
 	// started. It may change what the process gets: its Files, which are
 	// /dev/null or the Output, or the user and the like in Sys, which is not
 	// nil. If it returns an error, nothing is started, and Exec returns that
-	// error as it is. The process has a group of its own in any case.
+	// error as it is; if it panics, Cleanup is called with [syscall.ECANCELED]. The process has a group of its own in any case.
 	// What Init opens it has to close itself, in Cleanup. On Linux an Init
 	// that sets Pdeathsig, PidFD or Ptrace gets [syscall.EINVAL].
 	//
-	// Kernel: the init argument of call_usermodehelper_setup
+	// Kernel: subprocess_info.init
 	//
 	// Differs: runs in the program, not in the new process, and not for a helper that is refused.
 	Init func(*os.ProcAttr) error
@@ -151,7 +157,7 @@ type Helper struct {
 	// it is called before Exec returns; otherwise later, on a goroutine that
 	// ends with it.
 	//
-	// Kernel: the cleanup argument of call_usermodehelper_setup
+	// Kernel: subprocess_info.cleanup
 	Cleanup func(Status, error)
 }
 
@@ -181,45 +187,45 @@ type Helper struct {
 // absolute, a NUL byte, an Argv that is empty and not nil, a string in Envp that
 // is not NAME=VALUE, or two of the same name, of which a program could see
 // either. So do, also in every mode, [syscall.EBUSY] and [syscall.EPERM] from the
-// Gate. What is longer than the system takes is [syscall.E2BIG].
+// Gate; but one that waits for a place hears of a Disable when it comes, with NoWait
+// by Cleanup. What is longer than the system takes is [syscall.E2BIG].
 //
 // Kernel: call_usermodehelper_setup, call_usermodehelper_exec
 //
 // Differs: an empty path is an error, not a success that ran nothing, and so are a relative path, a string in Envp that is not NAME=VALUE and two values for one name; what is wrong with the call itself is told with NoWait too; nil Argv is allowed; the end of ctx ends the helper, where a killed caller leaves it running; the standard files are open on /dev/null, where the kernel leaves them closed; the helper runs as the caller's user, not as root, and a signal that the program ignores is ignored in the helper.
 func (h *Helper) Exec(ctx context.Context, mode Mode) (Status, error) {
-	err := h.check(mode)
-	if err == nil {
-		err = h.Gate.check(h.Path)
+	if err := h.check(mode); err != nil {
+		return h.finish(0, err)
 	}
+	w, err := h.Gate.join(h.Path)
 	if err != nil {
 		return h.finish(0, err)
 	}
 	h = h.clone()
 	if mode == NoWait {
-		go h.run(ctx, WaitProc)
+		go h.run(ctx, w, WaitProc)
 		return 0, nil
 	}
-	return h.run(ctx, mode)
+	return h.run(ctx, w, mode)
 }
 
-// run is Exec of a helper that was checked and copied.
-func (h *Helper) run(ctx context.Context, mode Mode) (Status, error) {
-	if err := h.Gate.enter(ctx, h.Path); err != nil {
+// run is Exec of a helper that was checked and copied, and stands at its gate.
+func (h *Helper) run(ctx context.Context, w *waiter, mode Mode) (Status, error) {
+	if err := h.Gate.await(ctx, w, h.Path); err != nil {
 		return h.finish(0, err)
 	}
-	panicked := true
+	launched := false
 	defer func() {
-		if panicked { // in Init; somebody may recover, and the place is not lost
-			h.Gate.leave()
-			h.Gate.over()
+		if !launched { // Init panics, or ends the goroutine: all is over nevertheless
+			_, _ = h.leave(0, fmt.Errorf("usermodehelper: %s: Init did not return: %w", h.Path, syscall.ECANCELED))
 		}
 	}()
 	p, err := h.launch(ctx)
-	panicked = false
-	if err != nil {
+	launched = true
+	switch {
+	case err != nil:
 		return h.leave(0, err)
-	}
-	if mode == WaitExec {
+	case mode == WaitExec:
 		go func() { h.leave(p.wait(ctx)) }()
 		return 0, nil
 	}
