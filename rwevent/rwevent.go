@@ -148,7 +148,8 @@ func (s *Slot[T]) Post(v T) error {
 
 // Load returns the event in the slot and the slot's generation. If no event is
 // there, because none was posted or the last was taken, ok is false and v is
-// the zero value. Readers do not block each other.
+// the zero value. Readers do not block each other; with a poster between two of
+// them, the second waits for the poster, and so for the first's copy of T.
 //
 // Kernel: read_lock, read_unlock
 func (s *Slot[T]) Load() (v T, gen uint64, ok bool) {

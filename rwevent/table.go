@@ -26,7 +26,8 @@ import (
 //
 // A post and a take cost the same however many keys there are, on average over
 // many of them; a wait costs the logarithm of their number, and a step for each
-// event that was replaced or taken since the caller's last look.
+// event that has come since the caller's last look and was replaced or taken, of
+// which there are never more than two for each that is there.
 type Table[K comparable, T any] struct {
 	mu          sync.RWMutex
 	events      map[K]event[T] // guarded by mu, as all down to closed

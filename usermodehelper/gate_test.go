@@ -626,7 +626,7 @@ func newWalk(places int) *walk {
 }
 
 // Every order of six steps out of seven kinds, with one place and with two.
-func TestGateDoesWhatANaiveOneDoesInEveryOrderOfSteps(t *testing.T) {
+func TestInterleavingsAtAGateAreThoseOfANaiveOne(t *testing.T) {
 	length := 6
 	if testing.Short() {
 		length = 4
@@ -648,7 +648,7 @@ func TestGateDoesWhatANaiveOneDoesInEveryOrderOfSteps(t *testing.T) {
 	})
 }
 
-func TestGateDoesWhatANaiveOneDoesInLongWalks(t *testing.T) {
+func TestLongWalksAtAGateAreThoseOfANaiveOne(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	synctest.Test(t, func(t *testing.T) {
 		for range 3000 {
