@@ -716,14 +716,17 @@ func TestHammerGate(t *testing.T) {
 		defer g.Enable()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(random.IntN(200))*time.Microsecond)
 		defer cancel()
+		g.mu.Lock()
+		enables := g.enables
+		g.mu.Unlock()
 		err := g.Disable(ctx)
 		switch {
 		case err == nil:
 			disabled.Add(1)
-			// Others may enable it at any time, so look under its lock.
+			// Others may enable it at any time, and disable it again.
 			g.mu.Lock()
 			defer g.mu.Unlock()
-			if g.disabled > 0 && (g.running != 0 || g.pending != 0 || pending.Load() != 0 || len(g.waiting) != 0) {
+			if g.enables == enables && (g.disabled == 0 || g.running != 0 || g.pending != 0 || pending.Load() != 0 || len(g.waiting) != 0) {
 				return fmt.Errorf("%d are in and %d not over, while it is disabled", g.running, g.pending)
 			}
 			return nil
