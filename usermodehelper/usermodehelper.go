@@ -142,9 +142,10 @@ type Helper struct {
 	// started. It may change what the process gets: its Files, which are
 	// /dev/null or the Output, or the user and the like in Sys, which is not
 	// nil. If it returns an error, nothing is started, and Exec returns that
-	// error as it is; if it panics, Cleanup is called with [syscall.ECANCELED]. The process has a group of its own in any case.
-	// What Init opens it has to close itself, in Cleanup. On Linux an Init
-	// that sets Pdeathsig, PidFD or Ptrace gets [syscall.EINVAL].
+	// error as it is; if it panics, Cleanup is called with [syscall.ECANCELED].
+	// The process has a group of its own in any case. What Init opens it has to
+	// close itself, in Cleanup. On Linux an Init that sets Pdeathsig, PidFD or
+	// Ptrace gets [syscall.EINVAL].
 	//
 	// Kernel: subprocess_info.init
 	//
