@@ -1,11 +1,12 @@
 package sysctl
 
 import (
-	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -30,10 +31,11 @@ type File struct {
 	file *file
 	want fs.FileMode // what it was opened for
 
-	mu   sync.Mutex
-	pos  int64  // guarded by mu
-	cred Cred   // guarded by mu
-	seen uint64 // the file's events at the last Poll that reported some; guarded by mu
+	mu  sync.Mutex // held over a Read, Write or Seek, as the kernel's position lock is
+	pos int64      // guarded by mu
+
+	cred atomic.Uint32 // a Cred
+	seen atomic.Uint64 // the file's events at the last Poll that reported some
 }
 
 // OpenFile opens the entry at path to read it, to write it or both:
@@ -61,7 +63,10 @@ func (t *Tree) OpenFile(cred Cred, path string, flag int) (*File, error) {
 	if flag&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.EEXIST}
 	}
-	return &File{tree: t, path: path, file: f, want: want, cred: cred, seen: f.events.Load()}, nil
+	opened := &File{tree: t, path: path, file: f, want: want}
+	opened.SetCred(cred)
+	opened.seen.Store(f.events.Load())
+	return opened, nil
 }
 
 // SetCred changes who reads and writes from now on: a process that gives up its
@@ -69,11 +74,7 @@ func (t *Tree) OpenFile(cred Cred, path string, flag int) (*File, error) {
 // refused with [syscall.EPERM].
 //
 // Kernel: setuid
-func (f *File) SetCred(cred Cred) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.cred = cred
-}
+func (f *File) SetCred(cred Cred) { f.cred.Store(uint32(cred)) }
 
 // Read reads from the position on, and moves it. Most handlers give their text
 // in one go or not at all: see there. At the end it returns [io.EOF].
@@ -89,8 +90,6 @@ func (f *File) Read(p []byte) (int, error) {
 //
 // Kernel: pread
 func (f *File) ReadAt(p []byte, pos int64) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	n, _, err := f.read(p, pos)
 	if err == nil && n < len(p) {
 		err = io.EOF
@@ -113,8 +112,6 @@ func (f *File) Write(p []byte) (int, error) {
 //
 // Kernel: pwrite
 func (f *File) WriteAt(p []byte, pos int64) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	n, _, err := f.write(p, pos)
 	return n, err
 }
@@ -217,7 +214,7 @@ func (t *Tree) WriteFile(cred Cred, path string, text []byte) error {
 	return nil
 }
 
-var errNothingUsed = errors.New("the handler used none of the text")
+var errNothingUsed = fmt.Errorf("the handler used none of the text: %w", syscall.EIO)
 
 // open finds the entry at path and keeps it from going away until unuse.
 func (t *Tree) open(cred Cred, path string, want fs.FileMode) (*file, error) {
@@ -285,6 +282,7 @@ func (f *File) write(p []byte, pos int64) (n int, after int64, err error) {
 
 // use checks a call and keeps the entry from going away until unuse.
 func (f *File) use(op string, want fs.FileMode, p []byte, pos int64) (Request, error) {
+	cred := Cred(f.cred.Load())
 	switch {
 	case f.want&want == 0:
 		return Request{}, f.failed(op, syscall.EBADF)
@@ -292,26 +290,28 @@ func (f *File) use(op string, want fs.FileMode, p []byte, pos int64) (Request, e
 		return Request{}, f.failed(op, syscall.EINVAL)
 	case !f.file.header.use():
 		return Request{}, f.failed(op, syscall.ENOENT)
-	case !f.cred.may(want, f.file.Mode):
+	case !cred.may(want, f.file.Mode):
 		f.file.header.unuse()
 		return Request{}, f.failed(op, syscall.EPERM)
 	case len(p) >= tooLarge:
 		f.file.header.unuse()
 		return Request{}, f.failed(op, syscall.ENOMEM)
 	}
-	return Request{Pos: pos, Cred: f.cred, tree: f.tree, path: f.path}, nil
+	return Request{Pos: pos, Cred: cred, tree: f.tree, path: f.path}, nil
 }
 
 func (f *File) failed(op string, err error) error {
 	return &fs.PathError{Op: op, Path: f.path, Err: err}
 }
 
-// write has the handler write, and tells those who wait for a change.
+// write has the handler write, and tells those who wait for a change: also if it
+// failed, for a part of it may have been stored.
 func (f *file) write(r *Request, p []byte) (int, error) {
 	n, err := f.Handler.Write(r, p)
-	if err == nil {
-		f.events.Add(1)
-		f.poll.WakeUpAll()
+	f.events.Add(1)
+	f.poll.WakeUpAll()
+	if err == nil && (n < 0 || n > len(p)) {
+		return 0, fmt.Errorf("the handler used %d bytes of %d: %w", n, len(p), syscall.EIO)
 	}
 	return n, err
 }

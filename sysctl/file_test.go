@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -168,7 +169,7 @@ func TestErrorsSayWhatWasWrongWhere(t *testing.T) {
 
 func TestWalkSeesEveryEntryInOrder(t *testing.T) {
 	var tree sysctl.Tree
-	for _, dir := range []string{"b", "a/c", "", "a"} {
+	for _, dir := range []string{"b", "a.b", "a/c", "", "a"} {
 		_, err := tree.Register(dir, entry("y"), entry("x"))
 		require.NoError(t, err)
 	}
@@ -179,7 +180,7 @@ func TestWalkSeesEveryEntryInOrder(t *testing.T) {
 		paths = append(paths, path)
 		return err
 	}))
-	require.Equal(t, "a/c/x a/c/y a/x a/y b/x b/y x y", strings.Join(paths, " "))
+	require.Equal(t, "a/c/x a/c/y a/x a/y a.b/x a.b/y b/x b/y x y", strings.Join(paths, " "))
 	stop := fmt.Errorf("enough")
 	require.Equal(t, stop, tree.Walk(func(string, sysctl.Entry) error { return stop }))
 }
@@ -207,7 +208,11 @@ func TestWarnIsCalledOnce(t *testing.T) {
 	_, err := tree.Register("kernel", entry("text"))
 	require.NoError(t, err)
 	var warned []string
-	tree.Warn = func(path string) { warned = append(warned, path) }
+	other := open(t, tree, "kernel/limit")
+	tree.Warn = func(path string) {
+		warned = append(warned, path)
+		_, _ = other.WriteAt([]byte("1"), 1) // and does not warn of it
+	}
 	limit, text := open(t, tree, "kernel/limit"), open(t, tree, "kernel/text")
 	for _, mode := range []sysctl.WriteMode{sysctl.Strict, sysctl.Legacy} {
 		tree.SetWriteMode(mode)
@@ -274,6 +279,13 @@ func TestMountPointStaysEmpty(t *testing.T) {
 	require.NoError(t, err)
 	_, err = tree.RegisterMountPoint("fs")
 	require.ErrorIs(t, err, syscall.EINVAL)
+	_, err = tree.RegisterMountPoint("fs/binfmt_misc")
+	require.ErrorIs(t, err, syscall.EROFS, "it is one")
+	var all sysctl.Tree
+	_, err = all.RegisterMountPoint("")
+	require.NoError(t, err)
+	_, err = all.Register("fs", entry("x"))
+	require.ErrorIs(t, err, syscall.EROFS)
 	entries, err := fs.ReadDir(tree.FS(sysctl.Root), "fs/binfmt_misc")
 	require.NoError(t, err)
 	require.Empty(t, entries)
@@ -299,11 +311,11 @@ func TestChangesComeInOrder(t *testing.T) {
 			require.NoError(t, tree.WriteFile(sysctl.Root, "kernel/limit", fmt.Append(nil, i)))
 		}
 		synctest.Wait()
-		require.Error(t, tree.WriteFile(sysctl.Root, "kernel/limit", []byte("x")), "no change")
+		require.Error(t, tree.WriteFile(sysctl.Root, "kernel/limit", []byte("x")))
 		synctest.Wait()
 		cancel()
 		<-done
-		require.Equal(t, []string{"0\n", "1\n", "2\n"}, got)
+		require.Equal(t, []string{"0\n", "1\n", "2\n", "2\n"}, got, "a write that failed may have changed something")
 	})
 }
 
@@ -339,6 +351,98 @@ func TestChangesBody(t *testing.T) {
 		}
 		require.EqualValues(t, 10, limit.Load())
 	})
+}
+
+// It begins with the call, not with the loop.
+func TestChangesBeforeTheLoopAreSeen(t *testing.T) {
+	tree, _, _ := demo(t, 0o644)
+	changes := tree.Changes(t.Context(), "kernel/limit")
+	require.NoError(t, tree.WriteFile(sysctl.Root, "kernel/limit", []byte("5")))
+	for text := range changes {
+		require.Equal(t, "5\n", text)
+		break
+	}
+}
+
+func TestChangesEndWithTheirContextThoughTheBodyWrites(t *testing.T) {
+	tree, _, _ := demo(t, 0o644)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	changes, n := tree.Changes(ctx, "kernel/limit"), 0
+	require.NoError(t, tree.WriteFile(sysctl.Root, "kernel/limit", []byte("5")))
+	for range changes {
+		n++
+		cancel()
+		require.NoError(t, tree.WriteFile(sysctl.Root, "kernel/limit", []byte("6")))
+	}
+	require.Equal(t, 1, n)
+}
+
+// A write that fails half-way has changed the first value.
+func TestFailedWriteIsAChangeToo(t *testing.T) {
+	var tree sysctl.Tree
+	var v sysctl.Ints
+	v.Store(1, 2)
+	_, err := tree.Register("", sysctl.Entry{Name: "v", Mode: 0o644, Handler: sysctl.DoIntVec(&v)})
+	require.NoError(t, err)
+	f := open(t, &tree, "v")
+	require.Error(t, tree.WriteFile(sysctl.Root, "v", []byte("9 x")))
+	require.Equal(t, []int32{9, 2}, v.Load())
+	require.NotZero(t, f.Poll()&sysctl.PollPri)
+}
+
+// A heldUp handler stays in a write until it may leave.
+type heldUp struct{ entered, leave chan struct{} }
+
+func (s heldUp) Read(*sysctl.Request, []byte) (int, error) { return 0, nil }
+func (s heldUp) Write(_ *sysctl.Request, p []byte) (int, error) {
+	s.entered <- struct{}{}
+	<-s.leave
+	return len(p), nil
+}
+
+// It holds up who reads or writes at the position.
+func TestSlowHandlerHoldsUpNobodyWhoNeedsNoPosition(t *testing.T) {
+	var tree sysctl.Tree
+	h := heldUp{make(chan struct{}), make(chan struct{})}
+	header, err := tree.Register("", sysctl.Entry{Name: "slow", Mode: 0o644, Handler: h})
+	require.NoError(t, err)
+	f := open(t, &tree, "slow")
+	done := make(chan error)
+	go func() {
+		_, err := f.Write([]byte("x"))
+		done <- err
+	}()
+	<-h.entered
+	require.Equal(t, sysctl.PollIn|sysctl.PollOut|sysctl.PollRdNorm|sysctl.PollWrNorm, f.Poll())
+	_, err = f.ReadAt(make([]byte, 8), 0)
+	require.Equal(t, io.EOF, err)
+	f.SetCred(sysctl.Root)
+	gone := make(chan struct{})
+	go func() {
+		header.Unregister()
+		close(gone)
+	}()
+	for f.Poll() != sysctl.PollErr|sysctl.PollHup {
+		runtime.Gosched() // it is unregistered, and waits for the write
+	}
+	close(h.leave)
+	require.NoError(t, <-done)
+	<-gone
+}
+
+// A liar says that it has used more than there was.
+type liar struct{ heldUp }
+
+func (liar) Write(_ *sysctl.Request, p []byte) (int, error) { return len(p) + 100, nil }
+
+func TestHandlerThatUsesTooMuchIsAnError(t *testing.T) {
+	var tree sysctl.Tree
+	_, err := tree.Register("", sysctl.Entry{Name: "x", Mode: 0o644, Handler: liar{}})
+	require.NoError(t, err)
+	require.ErrorIs(t, tree.WriteFile(sysctl.Root, "x", []byte("y")), syscall.EIO)
+	_, err = open(t, &tree, "x").Write([]byte("y"))
+	require.ErrorIs(t, err, syscall.EIO)
 }
 
 func TestThreadThatWaitsForAChangeCanBeStopped(t *testing.T) {

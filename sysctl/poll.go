@@ -25,7 +25,7 @@ const (
 // Poll reports whether the entry was written since the file was opened, or
 // since the last Poll that said so: then it returns PollIn, PollRdNorm, PollErr
 // and PollPri. Several writes are one report, and so is a write of the same
-// value. Otherwise it returns what is always the case, that the file can be
+// value, or one that failed, for a part of it may have been stored. Otherwise it returns what is always the case, that the file can be
 // read and written. It does not move the position: to read the new text, seek.
 // If the entry was unregistered it returns PollErr and PollHup.
 //
@@ -39,14 +39,12 @@ const (
 //
 // Differs: every entry reports its writes, where the kernel has those alone that have a poll field, and a handler that calls proc_sys_poll_notify.
 func (f *File) Poll() PollEvents {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if !f.file.header.use() {
 		return PollErr | PollHup
 	}
 	defer f.file.header.unuse()
-	if events := f.file.events.Load(); events != f.seen {
-		f.seen = events
+	events := f.file.events.Load()
+	if f.seen.Swap(events) != events {
 		return PollIn | PollRdNorm | PollErr | PollPri
 	}
 	return PollIn | PollOut | PollRdNorm | PollWrNorm
@@ -58,31 +56,34 @@ func (f *File) Poll() PollEvents {
 // Kernel: struct ctl_table_poll
 func (f *File) Queue() *waitqueue.Queue { return &f.file.poll }
 
-// Changes waits for writes of the entry at path, and yields its text after each:
-// the text that is there then, so that of several writes in a row some may not be
-// seen, and none is seen after a later one. It ends when ctx ends and when the
-// entry is unregistered, and at once if there is none. The loop's body may do
-// anything, also write.
+// Changes waits for writes of the entry at path, from this call on, and yields its
+// text after each: the text that is there then, so that of several writes in a row
+// some may not be seen, and none is seen after a later one. It ends when ctx ends
+// and when the entry is unregistered, and at once if there is none. The loop's body
+// may do anything, also write. The text is read as the program itself would,
+// whatever the entry's mode.
 //
 // A kernel thread that is to be ended by a stop passes its Current's Context.
 //
 // Kernel: poll of an entry of /proc/sys
 func (t *Tree) Changes(ctx context.Context, path string) iter.Seq[string] {
+	t.mu.RLock()
+	f, err := t.find(clean(path))
+	t.mu.RUnlock()
+	if err != nil {
+		return func(func(string) bool) {}
+	}
+	seen := f.events.Load()
 	return func(yield func(string) bool) {
-		t.mu.RLock()
-		f, err := t.find(clean(path))
-		t.mu.RUnlock()
-		if err != nil {
-			return
-		}
-		seen := f.events.Load()
 		for {
 			now := seen
 			err := f.poll.Wait(ctx, func() bool {
 				now = f.events.Load()
 				return now != seen || f.header.isGone()
 			})
-			if err != nil || now == seen || !f.header.use() {
+			// A change beats ctx there; here, or who writes in the body would
+			// never come to an end.
+			if err != nil || ctx.Err() != nil || now == seen || !f.header.use() {
 				return
 			}
 			seen = now

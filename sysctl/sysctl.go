@@ -35,7 +35,7 @@
 // came before the bad number.
 //
 // New programs may prefer [DoDuration] to jiffies, and [DoIntVecWhole] to half a
-// vector. A type with the two methods of a [Handler] is a handler too.
+// vector: these two have no counterpart, and look at all of a text. A type with the two methods of a [Handler] is a handler too.
 //
 // # Reading and writing
 //
@@ -60,8 +60,9 @@ import "io/fs"
 
 // A Handler is what reading and writing an entry does. The functions whose names
 // begin with Do make one; a type of your own with these methods is another. The calls may come from
-// several goroutines at once. A handler must not Unregister its own entry,
-// which would wait for the call that it is in.
+// several goroutines at once. A handler must not Unregister an entry of its
+// own Register call, which would wait for the call that it is in, nor read, write or
+// seek the File through which it is called.
 //
 // Kernel: proc_handler
 type Handler interface {
@@ -106,7 +107,9 @@ func (r *Request) positioned() bool {
 	}
 	mode := r.tree.WriteMode()
 	if mode == Warn && r.tree.Warn != nil {
-		r.tree.warned.Do(func() { r.tree.Warn(r.path) })
+		if r.tree.warned.CompareAndSwap(false, true) {
+			r.tree.Warn(r.path)
+		}
 	}
 	return mode == Strict
 }

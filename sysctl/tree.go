@@ -56,7 +56,7 @@ type Tree struct {
 	// Kernel: warn_sysctl_write
 	Warn func(path string)
 
-	warned  sync.Once    // Warn was called
+	warned  atomic.Bool  // Warn was called
 	lenient atomic.Int32 // by how much the WriteMode is less than Strict
 	mu      sync.RWMutex
 	files   map[string]*file      // by full path; guarded by mu
@@ -135,7 +135,7 @@ func (t *Tree) register(dir string, empty bool, entries []Entry) (*Header, error
 	return h, nil
 }
 
-// Walk calls fn for each entry, in the order of their paths, until fn returns an
+// Walk calls fn for each entry, in the order of a walk through the directories, until fn returns an
 // error, which Walk returns. Entries that are registered or unregistered meanwhile
 // may be seen or not. fn may do anything: no lock is held.
 //
@@ -144,7 +144,11 @@ func (t *Tree) Walk(fn func(path string, e Entry) error) error {
 	t.mu.RLock()
 	files := maps.Clone(t.files)
 	t.mu.RUnlock()
-	for _, path := range slices.Sorted(maps.Keys(files)) {
+	// As a walk through the directories would have it: a slash before all else.
+	paths := slices.SortedFunc(maps.Keys(files), func(a, b string) int {
+		return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/"))
+	})
+	for _, path := range paths {
 		if err := fn(path, files[path].Entry); err != nil {
 			return err
 		}
@@ -158,6 +162,8 @@ func (t *Tree) Walk(fn func(path string, e Entry) error) error {
 // A second Unregister only waits; so does that of a nil Header, for nothing.
 //
 // Kernel: unregister_sysctl_table
+//
+// Differs: the names are free before the calls have ended; wakes those who poll.
 func (h *Header) Unregister() {
 	if h == nil {
 		return
@@ -215,11 +221,14 @@ func (t *Tree) checkDir(dir string, empty bool) error {
 			return fmt.Errorf("%q: %w", part, ErrName)
 		}
 	}
+	if d := t.dirs[""]; d != nil && d.empty {
+		return fmt.Errorf("the root is a mount point: %w", syscall.EROFS)
+	}
 	for path := range above(join(dir, "x")) {
 		if _, ok := t.files[path]; ok {
 			return fmt.Errorf("%s is a file: %w", path, syscall.ENOTDIR)
 		}
-		if d := t.dirs[path]; d != nil && d.empty && !(empty && path == dir) {
+		if d := t.dirs[path]; d != nil && d.empty {
 			return fmt.Errorf("%s is a mount point: %w", path, syscall.EROFS)
 		}
 	}
