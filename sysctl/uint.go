@@ -36,16 +36,7 @@ func DoUintMinMax(data *Uint, min, max uint32) Handler {
 	if data == nil {
 		return &scalar{}
 	}
-	return &scalar{
-		load: func() uint64 { return uint64(data.Load()) },
-		set: func(v uint64) error {
-			err := within(v, uint64(min), uint64(max))
-			if err == nil {
-				data.Store(uint32(v))
-			}
-			return err
-		},
-	}
+	return newScalar(data.Load, data.Store, min, max)
 }
 
 // A Uint8 is a variable that holds a byte. Load costs one atomic load. The zero
@@ -68,22 +59,26 @@ func DoUint8MinMax(data *Uint8, min, max uint8) Handler {
 	if data == nil {
 		return &scalar{}
 	}
-	return &scalar{
-		load: func() uint64 { return uint64(data.Load()) },
-		set: func(v uint64) error {
-			err := within(v, uint64(min), uint64(max))
-			if err == nil {
-				data.Store(uint8(v))
-			}
-			return err
-		},
-	}
+	return newScalar(data.Load, data.Store, min, max)
 }
 
 // A scalar is a handler for one number without a sign.
 type scalar struct {
 	load func() uint64
 	set  func(uint64) error // if the value is within the bounds
+}
+
+func newScalar[T uint8 | uint32](load func() T, store func(T), min, max T) *scalar {
+	return &scalar{
+		load: func() uint64 { return uint64(load()) },
+		set: func(v uint64) error {
+			err := within(v, uint64(min), uint64(max))
+			if err == nil {
+				store(T(v))
+			}
+			return err
+		},
+	}
 }
 
 func (h *scalar) check() error { return checkData(h.load == nil, 1) }
