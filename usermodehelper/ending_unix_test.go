@@ -154,21 +154,23 @@ func TestWhoHoldsTheOutputIsEndedWhenGraceHasPassed(t *testing.T) {
 	require.Equal(t, "signal reap", rec.take(t))
 }
 
-// A child that closes the output in time is waited for, and may stay.
+// A child that closes the output in time is waited for, and may stay. It has a
+// pipe for each of its two reads: of one pipe, the second read could see the end
+// of the first write, and leave nobody to read the second.
 func TestWhoClosesTheOutputInTimeIsLeftAlone(t *testing.T) {
 	rec := recorded(t)
-	h := shell(`(read line < "$1"; echo late; exec > /dev/null 2>&1; echo ready >&3; read line < "$1") & exit 3`, fifo(t))
+	h := shell(`(read line < "$1"; echo late; exec > /dev/null 2>&1; echo ready >&3; read line < "$2") & exit 3`, fifo(t), fifo(t))
 	l := leashed(t, h)
 	h.Grace, h.Output = time.Minute, new(usermodehelper.Output)
 	result := started(t, t.Context(), h)
-	write := func() { require.NoError(t, os.WriteFile(h.Argv[4], []byte("\n"), 0)) }
-	write()
+	write := func(pipe string) { require.NoError(t, os.WriteFile(pipe, []byte("\n"), 0)) }
+	write(h.Argv[4])
 	l.line()
 	require.Equal(t, ended{status: 3 << 8}, <-result)
 	require.Equal(t, "late\n", h.Output.String())
 	require.False(t, h.Output.Cut())
 	require.Equal(t, "reap", rec.take(t))
-	write() // it is there still, and goes now
+	write(h.Argv[5]) // it is there still, and goes now
 	l.gone()
 }
 
