@@ -11,6 +11,7 @@ package onecpu
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/kprim/kprim/waitqueue"
 )
@@ -65,6 +66,16 @@ func (c *CPU) Schedule(task *waitqueue.Task) {
 	c.Unlock()
 	defer c.lock(task)
 	task.Schedule()
+}
+
+// ScheduleTimeout is Schedule for at most d. It returns how much of d was left
+// when the sleep ended: the wait for the CPU does not count.
+//
+// Kernel: schedule_timeout
+func (c *CPU) ScheduleTimeout(task *waitqueue.Task, d time.Duration) (left time.Duration) {
+	c.Unlock()
+	defer c.lock(task)
+	return task.ScheduleTimeout(d)
 }
 
 // Enqueue is a wake function for waitqueue.Entry.Func. It wakes the task, and
