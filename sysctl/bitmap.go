@@ -68,6 +68,8 @@ func setRange(words []uint64, first, last int) {
 // position 0 only.
 //
 // Kernel: proc_do_large_bitmap
+//
+// Differs: a nil data is refused by Register, where the kernel's entry does nothing; one of no bits does nothing here too.
 func DoLargeBitmap(data *Bitmap) Handler { return &largeBitmap{data} }
 
 type largeBitmap struct{ data *Bitmap }

@@ -45,7 +45,7 @@ func DoBool(data *Bool) Handler { return DoIntVec(data) }
 //
 // Kernel: proc_do_static_key
 //
-// Differs: takes Root for who has CAP_SYS_ADMIN.
+// Differs: takes Root for who has CAP_SYS_ADMIN; a nil data is refused by Register, where the kernel does not look.
 func DoStaticKey(data *Bool) Handler { return &staticKey{DoIntVecMinMax(data, 0, 1).(*intVec)} }
 
 type staticKey struct{ *intVec }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -22,7 +23,7 @@ type SettingError struct {
 	File string // the name that was passed to the file system
 	Line int    // from 1 on; 0 if the file could not be read
 	Key  string // what was to be set, with dots: see [Key]; empty if the line has no key
-	Err  error  // why it was not; that of a setting matches the errno
+	Err  error  // why it was not; of a setting the error of [Tree.WriteFile]: an errno, or whatever the handler has returned
 }
 
 // Error gives the file, the line and the reason.
@@ -45,7 +46,7 @@ func (e *SettingError) Unwrap() error { return e.Err }
 //	# or ;             and whatever follows: a comment
 //	key = value        sets key, see [Path]; the value is the rest of the line, with what looks like a comment in it, and may be empty
 //	-key = value       the same, but if it fails, for whatever reason, nobody is told
-//	key.*.x = value    sets all entries that match, or none: * ? [ ] match within one part of the path
+//	key.*.x = value    sets all entries that match, or none: see [path.Match], for each part of the path; [! is [^
 //	-key               keeps patterns from setting key, which may be a pattern too
 //
 // A key that is set or excluded by its name, in whatever line of all the files,
@@ -64,7 +65,9 @@ func (e *SettingError) Unwrap() error { return e.Err }
 // Differs: a hyphen before a setting hides every failure, and may have blanks
 // after it, as in sysctl.d(5); sysctl(8) tells of a key that is not there
 // nevertheless, and 4.0.2 of all failures. A pattern does not match directories,
-// which sysctl(8) fails to write. Braces and ~ in names of files mean nothing.
+// which sysctl(8) fails to write. In [ ] a hyphen that is none of a range and a ]
+// need a backslash before them, and a pattern that is malformed matches nothing.
+// Braces and ~ in names of files mean nothing.
 func (t *Tree) Load(cred Cred, fsys fs.FS, files ...string) error {
 	c := conf{named: map[string]bool{}}
 	for _, file := range files {
@@ -177,7 +180,7 @@ func (c *conf) add(file string, n int, line string) {
 		c.fail(file, n, "", ErrSyntax)
 		return
 	}
-	name := clean(Path(trim(key)))
+	name := pathOf(trim(key))
 	if !assigned {
 		c.excluded = append(c.excluded, name)
 		return
@@ -185,6 +188,25 @@ func (c *conf) add(file string, n int, line string) {
 	c.named[name] = !isPattern(name)
 	c.settings = append(c.settings, setting{file, n, name, trim(value), hyphen})
 }
+
+// pathOf returns the path of a key, or the pattern.
+func pathOf(key string) string {
+	given := Path(key)
+	name := clean(given)
+	if name != "" && strings.HasSuffix(given, "/") {
+		name += "/" // which no file has: it stays an error
+	}
+	return brackets.ReplaceAllStringFunc(name, func(s string) string {
+		if class, negated := strings.CutPrefix(s, "[!"); negated {
+			return "[^" + class
+		}
+		return s
+	})
+}
+
+// brackets finds the shell's [ and what is in it: not one that is escaped, nor one
+// within [ ]. For its [! there is [^ in [path.Match].
+var brackets = regexp.MustCompile(`(?s)\\.|\[(?:\\.|[^\\\]])+`)
 
 // trim drops what the C library's isspace is true for, not what is a space in
 // Unicode, and may be meant.
@@ -245,8 +267,17 @@ func (t *Tree) matching(pattern string) []string {
 func isPattern(s string) bool { return strings.ContainsAny(s, "*?[") }
 
 // matches reports whether a pattern of the shell's matches name. One that is
-// malformed matches nothing.
+// malformed matches nothing. It is matched part by part, for [ ] has no slash in
+// it, and does not stand for one.
 func matches(pattern, name string) bool {
-	ok, err := path.Match(strings.ReplaceAll(pattern, "[!", "[^"), name)
-	return ok && err == nil
+	for more := true; more; {
+		var p, n string
+		var below bool
+		p, pattern, more = strings.Cut(pattern, "/")
+		n, name, below = strings.Cut(name, "/")
+		if ok, err := path.Match(p, n); !ok || err != nil || more != below {
+			return false
+		}
+	}
+	return true
 }

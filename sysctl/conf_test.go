@@ -68,6 +68,17 @@ func newBook(t *testing.T) *book {
 	return b
 }
 
+// bookEntries says what comes of a write to each entry of a new book.
+func bookEntries() map[string]string {
+	entries := map[string]string{
+		"kernel/osrelease": "open kernel/osrelease: EACCES", "kernel/refuses": "write kernel/refuses: EINVAL", "kernel/unknown": "write kernel/unknown: ENOENT",
+	}
+	for _, path := range bookPaths {
+		entries[path] = ""
+	}
+	return entries
+}
+
 func file(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
 
 // failures are those that err joins.
@@ -96,73 +107,82 @@ func brief(e *sysctl.SettingError) string {
 	return fmt.Sprintf("%d: %s %s: %s", e.Line, err.Op, err.Path, names[err.Err])
 }
 
+var linesOfAFile = map[string]struct {
+	text string
+	want []string // what is written
+	errs []string
+}{
+	"nothing":                              {"", nil, nil},
+	"a setting":                            {"kernel.hostname=x\n", []string{"kernel/hostname=x\n"}, nil},
+	"no newline at the end":                {"kernel.hostname=x", []string{"kernel/hostname=x\n"}, nil},
+	"a path for a key":                     {"kernel/hostname=x", []string{"kernel/hostname=x\n"}, nil},
+	"a dot in a name":                      {"net.ipv4.conf.eth0/100.x=1\nnet/ipv4/conf/eth0.100/x=2", []string{"net/ipv4/conf/eth0.100/x=1\n", "net/ipv4/conf/eth0.100/x=2\n"}, nil},
+	"repeated separators":                  {"/kernel//hostname=x\n..kernel.hostname=y", []string{"kernel/hostname=x\n", "kernel/hostname=y\n"}, nil},
+	"blanks of all kinds":                  {" \t\v\f\r kernel.hostname \t= \v x \t\f\v\r\n", []string{"kernel/hostname=x\n"}, nil},
+	"carriage returns":                     {"kernel.hostname=x\r\n\r\na=y\r\n", []string{"kernel/hostname=x\n", "a=y\n"}, nil},
+	"a hard blank is no blank":             {"kernel.hostname=\u00a0x\u00a0", []string{"kernel/hostname=\u00a0x\u00a0\n"}, nil},
+	"the first equals sign":                {"kernel.hostname=a=b", []string{"kernel/hostname=a=b\n"}, nil},
+	"blanks within a value":                {"kernel.hostname = a  b\tc", []string{"kernel/hostname=a  b\tc\n"}, nil},
+	"what looks like a comment":            {"kernel.hostname = x # y ; z", []string{"kernel/hostname=x # y ; z\n"}, nil},
+	"quotes":                               {`kernel.hostname = "x"`, []string{"kernel/hostname=\"x\"\n"}, nil},
+	"an empty value":                       {"kernel.hostname=\nkernel.msgmax =  \n", []string{"kernel/hostname=\n", "kernel/msgmax=\n"}, nil},
+	"comments":                             {"#kernel.hostname=x\n;kernel.hostname=x\n  # kernel.hostname=x\n\t; x\n", nil, nil},
+	"lines of one character":               {"a\n=\n-\n   b   \n\n#\n", nil, nil},
+	"lines of two":                         {"a=\n", []string{"a=\n"}, nil},
+	"blanks within a key":                  {"kernel . hostname = x", nil, []string{"1: open kernel / hostname: ENOENT"}},
+	"no equals sign":                       {"kernel.hostname x\na=x\n", []string{"a=x\n"}, []string{"1: syntax"}},
+	"no key":                               {"=x\na=x", []string{"a=x\n"}, []string{"1: open : EISDIR"}},
+	"the root":                             {"/=x\n//=x", nil, []string{"1: open : EISDIR", "2: open : EISDIR"}},
+	"a directory":                          {"kernel=x", nil, []string{"1: open kernel: EISDIR"}},
+	"below a file":                         {"kernel.hostname.x=x", nil, []string{"1: open kernel/hostname/x: ENOTDIR"}},
+	"a separator after the key":            {"kernel.hostname.=x\nkernel/hostname//=x\nkernel.=x\na=x\n-kernel/hostname/\nkernel.host*=y", []string{"a=x\n", "kernel/hostname=y\n"}, []string{"1: open kernel/hostname/: ENOTDIR", "2: open kernel/hostname/: ENOTDIR", "3: open kernel/: EISDIR"}},
+	"a separator after a pattern":          {"kernel.host*.=x\nkernel.*name/=x", nil, nil},
+	"no such key":                          {"\n\nkernel.none=x", nil, []string{"3: open kernel/none: ENOENT"}},
+	"a mode that forbids":                  {"kernel.osrelease=x", nil, []string{"1: open kernel/osrelease: EACCES"}},
+	"a value that is refused":              {"kernel.refuses=x", nil, []string{"1: write kernel/refuses: EINVAL"}},
+	"a hyphen":                             {"-kernel.hostname=x", []string{"kernel/hostname=x\n"}, nil},
+	"a hyphen and blanks":                  {" - kernel.hostname=x", []string{"kernel/hostname=x\n"}, nil},
+	"a hyphen hides a missing key":         {"-kernel.none=x", nil, nil},
+	"a hyphen hides a mode":                {"-kernel.osrelease=x", nil, nil},
+	"a hyphen hides a refusal":             {"-kernel.refuses=x\n-kernel.unknown=x\n-kernel=x\n-a.b=x", nil, nil},
+	"a hyphen hides no other line":         {"-kernel.refuses=x\nkernel.refuses=y", nil, []string{"2: write kernel/refuses: EINVAL"}},
+	"a second hyphen is the key's":         {"--kernel.hostname=x", nil, nil},
+	"a hyphen before the value":            {"kernel.msgmax=-1", []string{"kernel/msgmax=-1\n"}, nil},
+	"a NUL":                                {"kernel.hostname\x00=x\nkernel.hostname=\x00", []string{"kernel/hostname=\x00\n"}, []string{"1: open kernel/hostname\x00: ENOENT"}},
+	"the last of two for a key":            {"a=1\nkernel.msgmax=0\na=2", []string{"a=1\n", "kernel/msgmax=0\n", "a=2\n"}, nil},
+	"an exclusion of a set key":            {"-a\na=1\n", []string{"a=1\n"}, nil},
+	"an exclusion of nothing":              {"-kernel.none\n", nil, nil},
+	"an exclusion by itself":               {"-kernel.hostname\n", nil, nil},
+	"a pattern":                            {"kernel.msg*=1", []string{"kernel/msgmax=1\n", "kernel/msgmni=1\n"}, nil},
+	"a pattern for a part":                 {"net.ipv4.conf.*.x=1", []string{"net/ipv4/conf/all/x=1\n", "net/ipv4/conf/default/x=1\n", "net/ipv4/conf/eth0.100/x=1\n", "net/ipv4/conf/eth0/x=1\n", "net/ipv4/conf/lo/x=1\n"}, nil},
+	"a pattern with a slash":               {"net.ipv4.conf.*/100.x=1", []string{"net/ipv4/conf/eth0.100/x=1\n"}, nil},
+	"a pattern that is a path":             {"net/ipv4/conf/*.100/x=1", []string{"net/ipv4/conf/eth0.100/x=1\n"}, nil},
+	"a question mark":                      {"net.ipv4.conf.l?.x=1", []string{"net/ipv4/conf/lo/x=1\n"}, nil},
+	"a class":                              {"kernel.msgm[a-f]x=1", []string{"kernel/msgmax=1\n"}, nil},
+	"a class of others":                    {"kernel.msgm[!a]*=1\nkernel.msgm[^n]*=2", []string{"kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
+	"a class that has a class's beginning": {"kernel.msgm[[!a]x=1\nkernel.msgm[[!]*=2\nkernel.msgm[!]x=3", []string{"kernel/msgmax=1\n"}, nil},
+	"a class with a range from its !":      {"net.ipv4.conf.eth[[!-9].x=1\nnet.ipv4.conf.eth[!!-9].x=2", []string{"net/ipv4/conf/eth0/x=1\n"}, nil},
+	"a class is within a part":             {"kernel[!a]hostname=1\nkernel[/]hostname=1\nkernel[.]hostname=1\n-kernel[!a]msgmax\nkernel.msgma*=2", []string{"kernel/msgmax=2\n"}, nil},
+	"a question mark is within a part":     {"kernel?hostname=1\nkernel*hostname=1", nil, nil},
+	"a pattern without directories":        {"kernel.ran*=1", nil, nil},
+	"a pattern that matches nothing":       {"kernel.zz*=1", nil, nil},
+	"a pattern that is malformed":          {"kernel.[=1\nkernel.msg[max=1\na=1", []string{"a=1\n"}, nil},
+	"a pattern that fails for one":         {"kernel.[ho]*s*=1", []string{"kernel/hostname=1\n"}, []string{"1: open kernel/osrelease: EACCES"}},
+	"a pattern with a hyphen":              {"-kernel.[ho]*s*=1", []string{"kernel/hostname=1\n"}, nil},
+	"two patterns for a key":               {"kernel.msg*=1\nkernel.*max=2", []string{"kernel/msgmax=1\n", "kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
+	"a pattern and a key before it":        {"kernel.msgmax=2\nkernel.msg*=1", []string{"kernel/msgmax=2\n", "kernel/msgmni=1\n"}, nil},
+	"a pattern and a key after it":         {"kernel.msg*=1\nkernel.msgmax=2", []string{"kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
+	"a pattern and a key with a hyphen":    {"kernel.msg*=1\n-kernel.msgmax=2", []string{"kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
+	"a pattern and a key in other words":   {"kernel.msg*=1\n/kernel/msgmax=2", []string{"kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
+	"a pattern and a key that fails":       {"kernel.ref*=1\nkernel.refuses=2", nil, []string{"2: write kernel/refuses: EINVAL"}},
+	"a pattern and an exclusion after it":  {"kernel.msg*=1\n-kernel.msgmax", []string{"kernel/msgmni=1\n"}, nil},
+	"an exclusion before a pattern":        {"- kernel/msgmax \nkernel.msg*=1", []string{"kernel/msgmni=1\n"}, nil},
+	"an excluded pattern":                  {"-net.ipv4.conf.eth*.x\nnet.ipv4.conf.*.x=1", []string{"net/ipv4/conf/all/x=1\n", "net/ipv4/conf/default/x=1\n", "net/ipv4/conf/lo/x=1\n"}, nil},
+	"an excluded pattern and a key in it":  {"-kernel.msg*\nkernel.msgm*=1\nkernel.msgmni=2", []string{"kernel/msgmni=2\n"}, nil},
+}
+
 func TestLinesOfAFile(t *testing.T) {
-	for name, c := range map[string]struct {
-		text string
-		want []string // what is written
-		errs []string
-	}{
-		"nothing":                             {"", nil, nil},
-		"a setting":                           {"kernel.hostname=x\n", []string{"kernel/hostname=x\n"}, nil},
-		"no newline at the end":               {"kernel.hostname=x", []string{"kernel/hostname=x\n"}, nil},
-		"a path for a key":                    {"kernel/hostname=x", []string{"kernel/hostname=x\n"}, nil},
-		"a dot in a name":                     {"net.ipv4.conf.eth0/100.x=1\nnet/ipv4/conf/eth0.100/x=2", []string{"net/ipv4/conf/eth0.100/x=1\n", "net/ipv4/conf/eth0.100/x=2\n"}, nil},
-		"repeated separators":                 {"/kernel//hostname=x\n..kernel.hostname=y", []string{"kernel/hostname=x\n", "kernel/hostname=y\n"}, nil},
-		"blanks of all kinds":                 {" \t\v\f\r kernel.hostname \t= \v x \t\f\v\r\n", []string{"kernel/hostname=x\n"}, nil},
-		"carriage returns":                    {"kernel.hostname=x\r\n\r\na=y\r\n", []string{"kernel/hostname=x\n", "a=y\n"}, nil},
-		"a hard blank is no blank":            {"kernel.hostname=\u00a0x\u00a0", []string{"kernel/hostname=\u00a0x\u00a0\n"}, nil},
-		"the first equals sign":               {"kernel.hostname=a=b", []string{"kernel/hostname=a=b\n"}, nil},
-		"blanks within a value":               {"kernel.hostname = a  b\tc", []string{"kernel/hostname=a  b\tc\n"}, nil},
-		"what looks like a comment":           {"kernel.hostname = x # y ; z", []string{"kernel/hostname=x # y ; z\n"}, nil},
-		"quotes":                              {`kernel.hostname = "x"`, []string{"kernel/hostname=\"x\"\n"}, nil},
-		"an empty value":                      {"kernel.hostname=\nkernel.msgmax =  \n", []string{"kernel/hostname=\n", "kernel/msgmax=\n"}, nil},
-		"comments":                            {"#kernel.hostname=x\n;kernel.hostname=x\n  # kernel.hostname=x\n\t; x\n", nil, nil},
-		"lines of one character":              {"a\n=\n-\n   b   \n\n#\n", nil, nil},
-		"lines of two":                        {"a=\n", []string{"a=\n"}, nil},
-		"blanks within a key":                 {"kernel . hostname = x", nil, []string{"1: open kernel / hostname: ENOENT"}},
-		"no equals sign":                      {"kernel.hostname x\na=x\n", []string{"a=x\n"}, []string{"1: syntax"}},
-		"no key":                              {"=x\na=x", []string{"a=x\n"}, []string{"1: open : EISDIR"}},
-		"a directory":                         {"kernel=x", nil, []string{"1: open kernel: EISDIR"}},
-		"below a file":                        {"kernel.hostname.x=x", nil, []string{"1: open kernel/hostname/x: ENOTDIR"}},
-		"no such key":                         {"\n\nkernel.none=x", nil, []string{"3: open kernel/none: ENOENT"}},
-		"a mode that forbids":                 {"kernel.osrelease=x", nil, []string{"1: open kernel/osrelease: EACCES"}},
-		"a value that is refused":             {"kernel.refuses=x", nil, []string{"1: write kernel/refuses: EINVAL"}},
-		"a hyphen":                            {"-kernel.hostname=x", []string{"kernel/hostname=x\n"}, nil},
-		"a hyphen and blanks":                 {" - kernel.hostname=x", []string{"kernel/hostname=x\n"}, nil},
-		"a hyphen hides a missing key":        {"-kernel.none=x", nil, nil},
-		"a hyphen hides a mode":               {"-kernel.osrelease=x", nil, nil},
-		"a hyphen hides a refusal":            {"-kernel.refuses=x\n-kernel.unknown=x\n-kernel=x\n-a.b=x", nil, nil},
-		"a hyphen hides no other line":        {"-kernel.refuses=x\nkernel.refuses=y", nil, []string{"2: write kernel/refuses: EINVAL"}},
-		"a second hyphen is the key's":        {"--kernel.hostname=x", nil, nil},
-		"a hyphen before the value":           {"kernel.msgmax=-1", []string{"kernel/msgmax=-1\n"}, nil},
-		"a NUL":                               {"kernel.hostname\x00=x\nkernel.hostname=\x00", []string{"kernel/hostname=\x00\n"}, []string{"1: open kernel/hostname\x00: ENOENT"}},
-		"the last of two for a key":           {"a=1\nkernel.msgmax=0\na=2", []string{"a=1\n", "kernel/msgmax=0\n", "a=2\n"}, nil},
-		"an exclusion of a set key":           {"-a\na=1\n", []string{"a=1\n"}, nil},
-		"an exclusion of nothing":             {"-kernel.none\n", nil, nil},
-		"an exclusion by itself":              {"-kernel.hostname\n", nil, nil},
-		"a pattern":                           {"kernel.msg*=1", []string{"kernel/msgmax=1\n", "kernel/msgmni=1\n"}, nil},
-		"a pattern for a part":                {"net.ipv4.conf.*.x=1", []string{"net/ipv4/conf/all/x=1\n", "net/ipv4/conf/default/x=1\n", "net/ipv4/conf/eth0.100/x=1\n", "net/ipv4/conf/eth0/x=1\n", "net/ipv4/conf/lo/x=1\n"}, nil},
-		"a pattern with a slash":              {"net.ipv4.conf.*/100.x=1", []string{"net/ipv4/conf/eth0.100/x=1\n"}, nil},
-		"a pattern that is a path":            {"net/ipv4/conf/*.100/x=1", []string{"net/ipv4/conf/eth0.100/x=1\n"}, nil},
-		"a question mark":                     {"net.ipv4.conf.l?.x=1", []string{"net/ipv4/conf/lo/x=1\n"}, nil},
-		"a class":                             {"kernel.msgm[a-f]x=1", []string{"kernel/msgmax=1\n"}, nil},
-		"a class of others":                   {"kernel.msgm[!a]*=1\nkernel.msgm[^n]*=2", []string{"kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
-		"a pattern without directories":       {"kernel.ran*=1", nil, nil},
-		"a pattern that matches nothing":      {"kernel.zz*=1", nil, nil},
-		"a pattern that is malformed":         {"kernel.[=1\nkernel.msg[max=1\na=1", []string{"a=1\n"}, nil},
-		"a pattern that fails for one":        {"kernel.[ho]*s*=1", []string{"kernel/hostname=1\n"}, []string{"1: open kernel/osrelease: EACCES"}},
-		"a pattern with a hyphen":             {"-kernel.[ho]*s*=1", []string{"kernel/hostname=1\n"}, nil},
-		"two patterns for a key":              {"kernel.msg*=1\nkernel.*max=2", []string{"kernel/msgmax=1\n", "kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
-		"a pattern and a key before it":       {"kernel.msgmax=2\nkernel.msg*=1", []string{"kernel/msgmax=2\n", "kernel/msgmni=1\n"}, nil},
-		"a pattern and a key after it":        {"kernel.msg*=1\nkernel.msgmax=2", []string{"kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
-		"a pattern and a key with a hyphen":   {"kernel.msg*=1\n-kernel.msgmax=2", []string{"kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
-		"a pattern and a key in other words":  {"kernel.msg*=1\n/kernel/msgmax=2", []string{"kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
-		"a pattern and a key that fails":      {"kernel.ref*=1\nkernel.refuses=2", nil, []string{"2: write kernel/refuses: EINVAL"}},
-		"a pattern and an exclusion after it": {"kernel.msg*=1\n-kernel.msgmax", []string{"kernel/msgmni=1\n"}, nil},
-		"an exclusion before a pattern":       {"- kernel/msgmax \nkernel.msg*=1", []string{"kernel/msgmni=1\n"}, nil},
-		"an excluded pattern":                 {"-net.ipv4.conf.eth*.x\nnet.ipv4.conf.*.x=1", []string{"net/ipv4/conf/all/x=1\n", "net/ipv4/conf/default/x=1\n", "net/ipv4/conf/lo/x=1\n"}, nil},
-		"an excluded pattern and a key in it": {"-kernel.msg*\nkernel.msgm*=1\nkernel.msgmni=2", []string{"kernel/msgmni=2\n"}, nil},
-	} {
+	for name, c := range linesOfAFile {
 		t.Run(name, func(t *testing.T) {
 			b := newBook(t)
 			err := b.Load(sysctl.Root, fstest.MapFS{"f": file(c.text)}, "f")
@@ -192,6 +212,15 @@ func TestPatternIsNoNameOfAnEntry(t *testing.T) {
 	b.add(t, "odd/ab", 0o644, nil)
 	require.NoError(t, b.Load(sysctl.Root, fstest.MapFS{"f": file("odd.a*=1")}, "f"))
 	require.Equal(t, []string{"odd/a*=1\n", "odd/ab=1\n"}, b.written)
+}
+
+// An escaped bracket begins no class.
+func TestEscapedBracketIsABracket(t *testing.T) {
+	b := new(book)
+	b.add(t, "odd/[!a]b", 0o644, nil)
+	b.add(t, "odd/[^a]b", 0o644, nil)
+	require.NoError(t, b.Load(sysctl.Root, fstest.MapFS{"f": file(`odd.\[!a]*=1`)}, "f"))
+	require.Equal(t, []string{"odd/[!a]b=1\n"}, b.written)
 }
 
 // The values are those of real handlers: what is refused stays as it was.
@@ -413,58 +442,41 @@ func TestLinkToNothingHidesAFile(t *testing.T) {
 	require.Empty(t, b.written)
 }
 
+// FuzzLoad compares with the model: what is written, in which order, and what is
+// wrong in which line.
+//
+//	go test ./sysctl -run - -fuzz FuzzLoad -fuzztime 60s
 func FuzzLoad(f *testing.F) {
-	const tail = "\nx.n = 11\n-x.n = -1\ngood.key = 5\nx.kept = 1\n"
-	for _, s := range []string{
-		"", "x.n=5", "-x.n", "x.*=7", "x.[=1", "-x.*\nx.n=9", "#", "\x00=\x00", "x.n=11\nx.s=a\nx.n=", "/x//n=1", "= =\n==\n",
-	} {
-		f.Add(s)
+	for _, c := range linesOfAFile {
+		f.Add(c.text, "", false)
+		f.Add("kernel.*=1\n-net.ipv4.conf.*.x=2", c.text, true)
+		f.Add(c.text, "-kernel.msg[!m]*\nkernel.hostname=z\nnet.ipv4.conf.*.?=3\n-x", false)
 	}
-	f.Fuzz(func(t *testing.T, garbage string) {
-		if len(garbage) >= 1<<20 {
+	f.Fuzz(func(t *testing.T, first, second string, system bool) {
+		if len(first)+len(second) >= 1<<20 {
 			return
 		}
-		var tree sysctl.Tree
-		var n, kept, good sysctl.Int
-		var s sysctl.String
-		kept.Store(42)
-		_, err := tree.Register("x",
-			sysctl.Entry{Name: "n", Mode: 0o644, Handler: sysctl.DoIntVecMinMax(&n, 0, 10)},
-			sysctl.Entry{Name: "s", Mode: 0o644, Handler: sysctl.DoString(&s, 8)},
-			sysctl.Entry{Name: "kept", Mode: 0o444, Handler: sysctl.DoIntVec(&kept)})
-		require.NoError(t, err)
-		_, err = tree.Register("good", sysctl.Entry{Name: "key", Mode: 0o644, Handler: sysctl.DoIntVec(&good)})
-		require.NoError(t, err)
-
-		err = tree.Load(sysctl.Root, fstest.MapFS{"f": file(garbage + tail)}, "f")
-		require.EqualValues(t, 5, good.Load(), "a good line counts, whatever is before it")
-		require.EqualValues(t, 42, kept.Load())
-		require.True(t, n.Load() >= 0 && n.Load() <= 10, "nothing out of bounds was stored")
-		require.Less(t, len(s.Load()), 8)
-		last := strings.Count(garbage, "\n") + 1
-		var after []int
-		for _, e := range failures(t, err) {
-			require.Equal(t, "f", e.File)
-			require.True(t, e.Line >= 1 && e.Line <= last+4)
-			require.Error(t, e.Err)
-			if e.Line > last {
-				after = append(after, e.Line-last)
+		files := []string{"1", "2"}
+		if system {
+			files = []string{"etc/sysctl.d/1.conf", "etc/sysctl.conf"}
+		}
+		b, m := newBook(t), &modelConf{entries: bookEntries(), optional: system}
+		fsys := fstest.MapFS{files[0]: file(first), files[1]: file(second)}
+		load := func() error { return b.Load(sysctl.Root, fsys, files...) }
+		if system {
+			load = func() error { return b.LoadSystem(sysctl.Root, fsys) }
+		}
+		var errs []string
+		for _, e := range failures(t, load()) {
+			errs = append(errs, e.File+":"+brief(e))
+			if e.Key != "" {
+				require.Equal(t, e.Err.(*fs.PathError).Path, strings.TrimPrefix(sysctl.Path(e.Key), "/"))
 			}
 		}
-		require.Equal(t, []int{1, 4}, after, "of the lines that follow, those two are bad")
-
-		// A line that says nothing changes nothing for the others.
-		lines := strings.Split(garbage, "\n")
-		for _, e := range failures(t, err) {
-			if errors.Is(e, sysctl.ErrSyntax) {
-				lines[e.Line-1] = ""
-			}
-		}
-		was, said := n.Load(), s.Load()
-		n.Store(0)
-		s.Store("")
-		_ = tree.Load(sysctl.Root, fstest.MapFS{"f": file(strings.Join(lines, "\n") + tail)}, "f")
-		require.Equal(t, was, n.Load())
-		require.Equal(t, said, s.Load())
+		m.read(files[0], first)
+		m.read(files[1], second)
+		m.apply()
+		require.Equal(t, m.written, b.written)
+		require.Equal(t, m.errs, errs)
 	})
 }

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -21,8 +23,10 @@ const tooLarge = 4 << 20
 // other. There is nothing to close.
 //
 // An Unregister does not wait for files, and they do not keep the entry: from
-// then on every call but Seek gives [syscall.ENOENT], also when the same name is
-// registered again.
+// then on what would read or write gives [syscall.ENOENT], and Poll gives PollErr
+// and PollHup, also when the same name is registered again. Seek and SetCred still
+// work, and what is wrong with the call itself is wrong first: [syscall.EBADF] for
+// the wrong direction, [syscall.EINVAL] for the position.
 //
 // Kernel: struct file, of proc_sys_file_operations
 type File struct {
@@ -40,33 +44,39 @@ type File struct {
 
 // OpenFile opens the entry at path to read it, to write it or both:
 // [os.O_RDONLY], [os.O_WRONLY], [os.O_RDWR]. The flags O_APPEND, O_TRUNC and
-// O_CREATE have no effect on an entry that is there, nor can they make one.
-// The error is an [*fs.PathError]. It matches [syscall.EACCES] if cred may not,
-// [syscall.ENOENT] if there is no such entry, [syscall.EISDIR] if it is a
-// directory, [syscall.ENOTDIR] for a name below a file, and [syscall.EEXIST] for
-// O_CREATE with O_EXCL.
+// O_CREATE have no effect on an entry that is there, nor can they make one; but
+// O_TRUNC asks for the right to write, also with O_RDONLY.
+//
+// The error is an [*fs.PathError]. It matches [syscall.ENOENT] if there is no such
+// entry, [syscall.ENOTDIR] for a name below a file, and for a file's with a slash
+// after it; [syscall.EEXIST] for O_CREATE with O_EXCL, if the name is there at
+// all; [syscall.EISDIR] if it is a directory's, and [syscall.EACCES] if cred may
+// not.
 //
 // Kernel: proc_sys_open, proc_sys_permission
+//
+// Differs: opens no directories; with O_CREATE too a slash at the end changes nothing, where open(2) gives EISDIR.
 func (t *Tree) OpenFile(cred Cred, path string, flag int) (*File, error) {
-	want := mayRead
-	switch flag & (os.O_WRONLY | os.O_RDWR) {
-	case os.O_WRONLY:
-		want = mayWrite
-	case os.O_RDWR:
-		want = mayRead | mayWrite
-	}
-	f, err := t.open(cred, path, want)
+	f, err := t.open(cred, path, flag)
 	if err != nil {
 		return nil, err
 	}
 	defer f.header.unuse()
-	if flag&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.EEXIST}
-	}
-	opened := &File{tree: t, path: path, file: f, want: want}
+	opened := &File{tree: t, path: path, file: f, want: wanted(flag)}
 	opened.SetCred(cred)
 	opened.seen.Store(f.events.Load())
 	return opened, nil
+}
+
+// wanted returns what a file that is opened with flag is for.
+func wanted(flag int) fs.FileMode {
+	switch flag & (os.O_WRONLY | os.O_RDWR) {
+	case os.O_WRONLY:
+		return mayWrite
+	case os.O_RDWR:
+		return mayRead | mayWrite
+	}
+	return mayRead
 }
 
 // SetCred changes who reads and writes from now on: a process that gives up its
@@ -137,15 +147,18 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// ReadFile returns the whole text of the entry at path, as cat does; if the
-// handler fails half-way, what it gave until then. The error is an
-// [*fs.PathError]. It matches [syscall.ENOENT] if there is no such entry,
-// [syscall.EISDIR] if it is a directory, and [syscall.EACCES] if cred may not
-// read it.
+// ReadFile returns the whole text of the entry at path, as sysctl(8) does: if what
+// the first call of the handler gives fills the buffer, it is dropped, and the
+// text is read from its beginning again, with a larger one, for there are handlers
+// that give nothing but once. If the handler fails half-way, what it gave until then
+// is returned too. The error is an [*fs.PathError]. It matches [syscall.ENOENT] if
+// there is no such entry, [syscall.ENOTDIR] if a part of path is a file,
+// [syscall.EISDIR] if it is a directory, and [syscall.EACCES] if cred may not read
+// it.
 //
 // Kernel: proc_sys_open, proc_sys_read
 func (t *Tree) ReadFile(cred Cred, path string) ([]byte, error) {
-	f, err := t.open(cred, path, mayRead)
+	f, err := t.open(cred, path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -191,15 +204,19 @@ func (f *file) text(r *Request) ([]byte, error) {
 
 // WriteFile writes text to the entry at path, as echo does: what a call of the
 // handler has not used is written by another one, until all is used. Errors are
-// as for ReadFile, or the handler's. Writing nothing changes nothing.
+// as for ReadFile, or the handler's; a text of 4 MiB or more is refused, with
+// [syscall.ENOMEM]. Writing nothing changes nothing.
 //
 // Kernel: proc_sys_open, proc_sys_write
 func (t *Tree) WriteFile(cred Cred, path string, text []byte) error {
-	f, err := t.open(cred, path, mayWrite)
+	f, err := t.open(cred, path, os.O_WRONLY)
 	if err != nil {
 		return err
 	}
 	defer f.header.unuse()
+	if len(text) >= tooLarge {
+		return &fs.PathError{Op: "write", Path: path, Err: syscall.ENOMEM}
+	}
 	r := Request{Cred: cred, tree: t, path: path}
 	for len(text) > 0 {
 		n, err := f.write(&r, text)
@@ -217,12 +234,19 @@ func (t *Tree) WriteFile(cred Cred, path string, text []byte) error {
 var errNothingUsed = fmt.Errorf("the handler used none of the text: %w", syscall.EIO)
 
 // open finds the entry at path and keeps it from going away until unuse.
-func (t *Tree) open(cred Cred, path string, want fs.FileMode) (*file, error) {
+func (t *Tree) open(cred Cred, path string, flag int) (*file, error) {
+	const create = os.O_CREATE | os.O_EXCL
+	want := wanted(flag)
+	if flag&os.O_TRUNC != 0 {
+		want |= mayWrite
+	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	name := clean(path)
-	f, err := t.find(name)
-	if err == nil && !cred.may(want, f.Mode) {
+	f, err := t.lookup(path)
+	switch {
+	case flag&create == create && (err == nil || err == syscall.EISDIR):
+		err = syscall.EEXIST // whoever asks
+	case err == nil && !cred.may(want, f.Mode):
 		err = syscall.EACCES
 	}
 	if err != nil {
@@ -232,7 +256,16 @@ func (t *Tree) open(cred Cred, path string, want fs.FileMode) (*file, error) {
 	return f, nil
 }
 
-// find returns the file at path. The caller holds t.mu.
+// lookup returns the file at a path as it was given. The caller holds t.mu.
+func (t *Tree) lookup(path string) (*file, error) {
+	f, err := t.find(clean(path))
+	if err == nil && strings.HasSuffix(path, "/") {
+		return nil, syscall.ENOTDIR
+	}
+	return f, err
+}
+
+// find returns the file at a path that is clean. The caller holds t.mu.
 func (t *Tree) find(path string) (*file, error) {
 	if f := t.files[path]; f != nil {
 		return f, nil
@@ -286,7 +319,7 @@ func (f *File) use(op string, want fs.FileMode, p []byte, pos int64) (Request, e
 	switch {
 	case f.want&want == 0:
 		return Request{}, f.failed(op, syscall.EBADF)
-	case pos < 0:
+	case pos < 0 || pos > math.MaxInt64-int64(len(p)):
 		return Request{}, f.failed(op, syscall.EINVAL)
 	case !f.file.header.use():
 		return Request{}, f.failed(op, syscall.ENOENT)
@@ -308,10 +341,14 @@ func (f *File) failed(op string, err error) error {
 // failed, for a part of it may have been stored.
 func (f *file) write(r *Request, p []byte) (int, error) {
 	n, err := f.Handler.Write(r, p)
-	f.events.Add(1)
-	f.poll.WakeUpAll()
+	f.changed()
 	if err == nil && (n < 0 || n > len(p)) {
 		return 0, fmt.Errorf("the handler used %d bytes of %d: %w", n, len(p), syscall.EIO)
 	}
 	return n, err
+}
+
+func (f *file) changed() {
+	f.events.Add(1)
+	f.poll.WakeUpAll()
 }

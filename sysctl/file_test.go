@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"runtime"
 	"strings"
@@ -72,6 +73,73 @@ func TestFileDoesWhatItWasOpenedFor(t *testing.T) {
 	require.ErrorIs(t, err, syscall.EINVAL)
 }
 
+// Who may not write does not learn more than that the name is there.
+func TestExclusiveCreationFailsBeforeTheRightsAreLookedAt(t *testing.T) {
+	tree, _, _ := demo(t, 0o000)
+	const create = os.O_CREATE | os.O_EXCL
+	for path, want := range map[string]error{
+		"kernel/limit": syscall.EEXIST, "kernel": syscall.EEXIST, "": syscall.EEXIST,
+		"kernel/none": syscall.ENOENT, "kernel/limit/x": syscall.ENOTDIR, "kernel/limit/": syscall.ENOTDIR,
+	} {
+		for _, flag := range []int{os.O_RDONLY, os.O_WRONLY, os.O_RDWR} {
+			_, err := tree.OpenFile(sysctl.Nobody, path, flag|create)
+			require.ErrorIs(t, err, want, path)
+		}
+	}
+	for _, flag := range []int{os.O_CREATE, os.O_EXCL, 0} {
+		_, err := tree.OpenFile(sysctl.Nobody, "kernel/limit", flag)
+		require.ErrorIs(t, err, syscall.EACCES)
+		_, err = tree.OpenFile(sysctl.Nobody, "kernel", flag)
+		require.ErrorIs(t, err, syscall.EISDIR)
+	}
+}
+
+// As it is with /proc/sys/kernel/ostype, of mode 0444.
+func TestTruncationAsksForTheRightToWrite(t *testing.T) {
+	tree, limit, _ := demo(t, 0o446)
+	limit.Store(7)
+	_, err := tree.OpenFile(sysctl.Root, "kernel/limit", os.O_RDONLY|os.O_TRUNC)
+	require.ErrorIs(t, err, syscall.EACCES)
+	f, err := tree.OpenFile(sysctl.Nobody, "kernel/limit", os.O_RDONLY|os.O_TRUNC)
+	require.NoError(t, err)
+	buf := make([]byte, 8)
+	n, err := f.Read(buf)
+	require.NoError(t, err)
+	require.Equal(t, "7\n", string(buf[:n]), "it has no effect")
+	_, err = f.Write([]byte("5\n"))
+	require.ErrorIs(t, err, syscall.EBADF, "it opens for nothing more")
+}
+
+// The end of what is read or written is a position too.
+func TestPositionsEndWhereTheTypeDoes(t *testing.T) {
+	var tree sysctl.Tree
+	var s sysctl.String
+	_, err := tree.Register("", sysctl.Entry{Name: "s", Mode: 0o644, Handler: sysctl.DoString(&s, 8)})
+	require.NoError(t, err)
+	f := open(t, &tree, "s")
+	for _, pos := range []int64{math.MaxInt64, math.MaxInt64 - 4} {
+		_, err := f.ReadAt(make([]byte, 5), pos)
+		require.ErrorIs(t, err, syscall.EINVAL, pos)
+		_, err = f.WriteAt(make([]byte, 5), pos)
+		require.ErrorIs(t, err, syscall.EINVAL, pos)
+	}
+	_, err = f.ReadAt(make([]byte, 5), math.MaxInt64-5)
+	require.Equal(t, io.EOF, err)
+	n, err := f.WriteAt(make([]byte, 5), math.MaxInt64-5)
+	require.NoError(t, err)
+	require.Equal(t, 5, n)
+	_, err = f.ReadAt(make([]byte, 4<<20), math.MaxInt64-5)
+	require.ErrorIs(t, err, syscall.EINVAL, "before the size is looked at")
+	_, err = f.ReadAt(nil, math.MaxInt64)
+	require.NoError(t, err)
+	_, err = f.Seek(math.MaxInt64, io.SeekStart)
+	require.NoError(t, err)
+	_, err = f.Seek(1, io.SeekCurrent)
+	require.ErrorIs(t, err, syscall.EINVAL)
+	_, err = f.Read(make([]byte, 1))
+	require.ErrorIs(t, err, syscall.EINVAL)
+}
+
 func TestRequestsThatAreTooLarge(t *testing.T) {
 	var tree sysctl.Tree
 	var s sysctl.String
@@ -84,7 +152,11 @@ func TestRequestsThatAreTooLarge(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ENOMEM)
 	_, err = f.Read(large)
 	require.ErrorIs(t, err, syscall.ENOMEM)
+	require.ErrorIs(t, tree.WriteFile(sysctl.Root, "s", large), syscall.ENOMEM)
+	require.ErrorIs(t, tree.WriteFile(sysctl.Nobody, "s", large), syscall.EACCES, "that comes first")
 	require.Equal(t, "", s.Load())
+	require.NoError(t, tree.WriteFile(sysctl.Root, "s", append([]byte("def"), make([]byte, 4<<20-4)...)))
+	require.Equal(t, "def", s.Load())
 	n, err := f.Write(large[:len(large)-1])
 	require.NoError(t, err)
 	require.Equal(t, len(large)-1, n)
@@ -95,10 +167,12 @@ func TestRequestsThatAreTooLarge(t *testing.T) {
 func TestFilesOfAnEntryThatHasGone(t *testing.T) {
 	tree, _, header := demo(t, 0o644)
 	f := open(t, tree, "kernel/limit")
+	r, err := tree.OpenFile(sysctl.Root, "kernel/limit", os.O_RDONLY)
+	require.NoError(t, err)
 	header.Unregister()
 	_, _, again := demo(t, 0o644)
 	defer again.Unregister()
-	_, err := tree.Register("kernel", entry("limit"))
+	_, err = tree.Register("kernel", entry("limit"))
 	require.NoError(t, err)
 	_, err = f.Read(make([]byte, 8))
 	require.ErrorIs(t, err, syscall.ENOENT)
@@ -108,6 +182,13 @@ func TestFilesOfAnEntryThatHasGone(t *testing.T) {
 	pos, err := f.Seek(3, io.SeekStart)
 	require.NoError(t, err)
 	require.EqualValues(t, 3, pos)
+	f.SetCred(sysctl.Nobody)
+	_, err = f.Write([]byte("5\n"))
+	require.ErrorIs(t, err, syscall.ENOENT)
+	_, err = f.ReadAt(make([]byte, 8), -1)
+	require.ErrorIs(t, err, syscall.EINVAL, "what is wrong with the call is wrong first")
+	_, err = r.Write([]byte("5\n"))
+	require.ErrorIs(t, err, syscall.EBADF)
 }
 
 func TestShortWriteSaysSo(t *testing.T) {
@@ -146,6 +227,8 @@ func TestErrorsSayWhatWasWrongWhere(t *testing.T) {
 		{"seconds", "99999999", "99999999 is not a time that can be counted in jiffies of 1/250 s"},
 		{"ms", "-5", "-5 is not a time"},
 		{"uint", "-5", "-5 has a sign"},
+		{"uint", " \n", "there is no number"},
+		{"ulong", " \n", "there is no number"},
 		{"uint", "0", "0 is not from 1 to 9"},
 		{"ulong", "-0", "-0 has a sign"},
 		{"ulong", "10", "10 is not from 0 to 9"},
@@ -213,7 +296,7 @@ func TestWarnIsCalledOnce(t *testing.T) {
 		warned = append(warned, path)
 		_, _ = other.WriteAt([]byte("1"), 1) // and does not warn of it
 	}
-	limit, text := open(t, tree, "kernel/limit"), open(t, tree, "kernel/text")
+	limit, text := open(t, tree, "kernel/limit"), open(t, tree, "/kernel//text")
 	for _, mode := range []sysctl.WriteMode{sysctl.Strict, sysctl.Legacy} {
 		tree.SetWriteMode(mode)
 		_, err = text.WriteAt([]byte("2"), 1)
@@ -261,6 +344,11 @@ func TestTreeIsAFileSystem(t *testing.T) {
 	require.NoError(t, err)
 	_, err = fs.ReadFile(tree.FS(sysctl.Nobody), "kernel/secret")
 	require.ErrorIs(t, err, fs.ErrPermission)
+	info, err := fs.Stat(tree.FS(sysctl.Nobody), "kernel/secret")
+	require.NoError(t, err)
+	require.EqualValues(t, 0o600, info.Mode())
+	require.Error(t, fstest.TestFS(tree.FS(sysctl.Nobody), "kernel/limit"), "it opens what is listed")
+	require.NoError(t, fstest.TestFS(tree.FS(sysctl.Root), "kernel/secret"))
 	_, err = tree.FS(sysctl.Nobody).Open("kernel/none")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	_, err = fs.ReadDir(tree.FS(sysctl.Nobody), "kernel/limit")
@@ -362,6 +450,38 @@ func TestChangesBeforeTheLoopAreSeen(t *testing.T) {
 		require.Equal(t, "5\n", text)
 		break
 	}
+}
+
+// The program itself has stored something.
+func TestNotifyIsSeenByThoseWhoPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tree, limit, header := demo(t, 0o600)
+		f, other := open(t, tree, "kernel/limit"), open(t, tree, "kernel/limit")
+		limit.Store(5)
+		require.Zero(t, f.Poll()&sysctl.PollErr, "nobody is told")
+		require.NoError(t, tree.Notify("/kernel/limit"))
+		for _, f := range []*sysctl.File{f, other} {
+			require.Equal(t, sysctl.PollIn|sysctl.PollRdNorm|sysctl.PollErr|sysctl.PollPri, f.Poll())
+			require.Zero(t, f.Poll()&sysctl.PollErr, "one report")
+		}
+		go func() {
+			time.Sleep(time.Second)
+			limit.Store(6)
+			_ = tree.Notify("kernel/limit")
+		}()
+		for text := range tree.Changes(t.Context(), "kernel/limit") {
+			require.Equal(t, "6\n", text)
+			break
+		}
+		for path, want := range map[string]error{
+			"kernel": syscall.EISDIR, "kernel/none": syscall.ENOENT, "kernel/limit/x": syscall.ENOTDIR, "kernel/limit/": syscall.ENOTDIR,
+		} {
+			require.ErrorIs(t, tree.Notify(path), want)
+			require.ErrorContains(t, tree.Notify(path), "notify "+path+": ")
+		}
+		header.Unregister()
+		require.ErrorIs(t, tree.Notify("kernel/limit"), syscall.ENOENT)
+	})
 }
 
 func TestChangesEndWithTheirContextThoughTheBodyWrites(t *testing.T) {
@@ -481,6 +601,7 @@ func TestReasonsCanBeMatched(t *testing.T) {
 		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVec((*sysctl.Int)(nil))}, sysctl.ErrNoData},
 		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVec((*sysctl.Ints)(nil))}, sysctl.ErrNoData},
 		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVec(new(sysctl.Ints))}, sysctl.ErrNoMaxlen},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVecMsJiffiesMinMax(nil, 0, 1)}, sysctl.ErrNoData},
 		{sysctl.Entry{Name: "x", Handler: sysctl.DoUint(nil)}, sysctl.ErrNoData},
 		{sysctl.Entry{Name: "x", Handler: sysctl.DoUint8MinMax(nil, 0, 1)}, sysctl.ErrNoData},
 		{sysctl.Entry{Name: "x", Handler: sysctl.DoUlongVecMinMax(nil, 0, 1)}, sysctl.ErrNoData},
@@ -546,6 +667,47 @@ func TestBitmapAsAVariable(t *testing.T) {
 	for _, r := range [][2]int{{-1, 0}, {5, 4}, {99, 100}} {
 		require.Panics(t, func() { b.Set(r[0], r[1]) })
 	}
+}
+
+// A wrapper is a handler around another one, of which Register knows nothing.
+type wrapper struct {
+	sysctl.Handler
+	reads []int64
+}
+
+func (w *wrapper) Read(r *sysctl.Request, p []byte) (int, error) {
+	w.reads = append(w.reads, r.Pos)
+	return w.Handler.Read(r, p)
+}
+
+func TestWrapperHidesThatThereIsNoData(t *testing.T) {
+	var tree sysctl.Tree
+	_, err := tree.Register("", sysctl.Entry{Name: "x", Mode: 0o644, Handler: &wrapper{Handler: sysctl.DoIntVec(nil)}})
+	require.NoError(t, err)
+	require.Panics(t, func() { _, _ = tree.ReadFile(sysctl.Root, "x") })
+}
+
+func TestReadFileStartsOverIfTheFirstBufferIsFull(t *testing.T) {
+	var tree sysctl.Tree
+	b := sysctl.NewBitmap(4000)
+	w := &wrapper{Handler: sysctl.DoLargeBitmap(b)}
+	_, err := tree.Register("", sysctl.Entry{Name: "x", Mode: 0o644, Handler: w})
+	require.NoError(t, err)
+	b.Set(0, 0)
+	text, err := tree.ReadFile(sysctl.Root, "x")
+	require.NoError(t, err)
+	require.Equal(t, "0\n", string(text))
+	require.Equal(t, []int64{0, 2}, w.reads)
+	var want []string
+	for n := 0; n < 4000; n += 2 {
+		b.Set(n, n)
+		want = append(want, fmt.Sprint(n))
+	}
+	w.reads = nil
+	text, err = tree.ReadFile(sysctl.Root, "x")
+	require.NoError(t, err)
+	require.Equal(t, strings.Join(want, ",")+"\n", string(text))
+	require.Equal(t, []int64{0, 0, int64(len(text))}, w.reads, "over again, and then the end")
 }
 
 func TestReadFileOfAnEntryThatHasToBeReadAtOnce(t *testing.T) {

@@ -11,7 +11,9 @@ import (
 
 // FS returns the tree as cred sees it, for reading: for [fs.WalkDir] and all else
 // that takes an [fs.FS]. An entry's text is read whole when it is opened. Sizes
-// are 0 and there are no times, as in /proc/sys.
+// are 0 and there are no times, as in /proc/sys. What cred may not read is listed,
+// and cannot be opened: with such an entry in it, the tree does not pass
+// [testing/fstest.TestFS], which opens all there is.
 func (t *Tree) FS(cred Cred) fs.FS { return view{t, cred} }
 
 type view struct {

@@ -47,7 +47,7 @@ func (i *Ints) check() error {
 	return checkData(false, len(i.values()))
 }
 
-// An IntData is an [Int] or an [Ints].
+// An IntData is an [*Int], an [*Ints] or a [*Bool].
 type IntData interface {
 	vector[int32]
 	check() error

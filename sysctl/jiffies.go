@@ -36,6 +36,8 @@ func DoIntVecMsJiffies(data IntData) Handler {
 // jiffies and hold for what is stored.
 //
 // Kernel: proc_dointvec_ms_jiffies_minmax
+//
+// Differs: a nil data is refused by Register, where the kernel's entry does nothing.
 func DoIntVecMsJiffiesMinMax(data IntData, min, max int32) Handler {
 	return &intVec{data, func(r *Request) intUnit { return milliseconds(r.hz()) }, min, max}
 }

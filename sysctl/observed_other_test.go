@@ -1,7 +1,6 @@
 package sysctl_test
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -13,162 +12,86 @@ import (
 	"github.com/kprim/kprim/sysctl"
 )
 
-// runOther does what neither reads nor writes: with permissions, positions,
-// directories and poll, the entry's handler does not matter.
-func (c observedCase) runOther() (o outcome, reason string) {
-	tree := &sysctl.Tree{HZ: c.hz}
-	text := new(sysctl.String)
-	text.Store(strings.TrimSuffix(deref(c.After), "\n"))
-	_, err := tree.Register("", sysctl.Entry{Name: "x", Mode: c.mode, Handler: sysctl.DoString(text, 65)})
-	if err != nil {
-		panic(err)
-	}
-	other := map[string]func(*sysctl.Tree, *outcome) (reason string){
-		"open_rdonly": c.open(os.O_RDONLY), "open_wronly": c.open(os.O_WRONLY), "open_rdwr": c.open(os.O_RDWR),
-		"access_r": c.open(os.O_RDONLY), "access_w": c.open(os.O_WRONLY),
-		"poll": c.poll,
-	}
-	if do, ok := other[c.Op]; ok {
-		return o, do(tree, &o)
-	}
-	do, ok := observedAttributes[c.Op]
-	if !ok {
-		return o, cmp.Or(notHere[c.Op], "only a mounted file has it")
-	}
-	tree = &sysctl.Tree{}
-	if _, err := tree.Register("dir", sysctl.Entry{Name: "x", Mode: 0o644, Handler: sysctl.DoString(text, 65)}); err != nil {
-		panic(err)
-	}
-	do(tree, &o)
-	if c.After != nil {
-		after, _ := tree.ReadFile(sysctl.Root, "dir/x")
-		o.After = string(after)
-	}
-	return o, ""
-}
-
+// notHere are the operations that could be done, but have nothing to compare with.
 var notHere = map[string]string{
-	"readdir":                                "what a host has is not known; the order is that of TestNamesAreListedInOrder",
-	"read_on_fd_opened_by_root_after_setuid": "the value that was read is not in the file; see TestFileOfWhoGaveUpItsRights",
+	"readdir": "what a host has is not known; the order is that of TestNamesAreListedInOrder",
 }
 
-// open opens the entry as who the case says. Of access(2) the file has no errno.
-func (c observedCase) open(flag int) func(*sysctl.Tree, *outcome) string {
-	return func(tree *sysctl.Tree, o *outcome) string {
-		cred := sysctl.Root
-		if c.IDs != nil {
-			switch {
-			case c.IDs.UID == 0:
-			case c.IDs.GID == 0 || slices.Contains(c.IDs.Groups, 0):
-				cred = sysctl.Group
-			default:
-				cred = sysctl.Nobody
-			}
-		}
-		if _, known := c.knownMode(); !known {
-			return "the mode of the entry is not in the file"
-		}
-		_, err := tree.OpenFile(cred, "x", flag)
-		o.add0(err)
+// cred is who the case says, or root.
+func (c observedCase) cred() sysctl.Cred {
+	switch {
+	case c.IDs == nil || c.IDs.UID == 0:
+		return sysctl.Root
+	case c.IDs.GID == 0 || slices.Contains(c.IDs.Groups, 0):
+		return sysctl.Group
+	}
+	return sysctl.Nobody
+}
+
+// observedOpen opens the entry as who the case says. Of access(2) the file has no
+// errno.
+func observedOpen(flag int) observedOp {
+	return always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		_, err := tree.OpenFile(c.cred(), c.Entry, flag)
+		o.add(0, err)
 		if strings.HasPrefix(c.Op, "access") {
 			o.Errno = []string{""}
 		}
-		return ""
-	}
+	})
 }
 
-// knownMode reports the mode, which is 0 for an entry that says so in a case.
-func (c observedCase) knownMode() (fs.FileMode, bool) {
-	return c.mode, c.mode != 0 || strings.HasSuffix(c.Entry, "/none")
+// observedName opens what has a name that is made of the entry's.
+func observedName(name func(string) string, flag int) observedOp {
+	return always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		_, err := tree.OpenFile(sysctl.Root, name(c.Entry), flag)
+		o.add(0, err)
+	})
 }
 
-// observedAttributes are the operations on an entry dir/x of mode 0644.
-var observedAttributes = map[string]func(*sysctl.Tree, *outcome){
-	"write_on_fd_opened_by_root_after_setuid": func(tree *sysctl.Tree, o *outcome) {
-		f := observedOpenDirX(tree)
-		f.SetCred(sysctl.Nobody)
-		o.add(f.Write([]byte("resetname\n")))
-	},
-	"creat_existing": func(tree *sysctl.Tree, o *outcome) {
-		_, err := tree.OpenFile(sysctl.Root, "dir/x", os.O_WRONLY|os.O_CREATE)
-		o.add0(err)
-	},
-	"creat_excl_existing": func(tree *sysctl.Tree, o *outcome) {
-		_, err := tree.OpenFile(sysctl.Root, "dir/x", os.O_WRONLY|os.O_CREATE|os.O_EXCL)
-		o.add0(err)
-	},
-	"creat_beside": func(tree *sysctl.Tree, o *outcome) {
-		_, err := tree.OpenFile(sysctl.Root, "dir/y", os.O_WRONLY|os.O_CREATE)
-		o.add0(err)
-	},
-	"open_missing_beside": func(tree *sysctl.Tree, o *outcome) {
-		_, err := tree.OpenFile(sysctl.Root, "dir/y", os.O_RDONLY)
-		o.add0(err)
-	},
-	"lookup_below_file": func(tree *sysctl.Tree, o *outcome) {
-		_, err := tree.OpenFile(sysctl.Root, "dir/x/y", os.O_RDONLY)
-		o.add0(err)
-	},
-	"opendir": func(tree *sysctl.Tree, o *outcome) {
-		_, err := fs.ReadDir(tree.FS(sysctl.Root), "dir/x")
-		o.add0(err)
-	},
-	"lseek_end_0":   observedSeek(0, io.SeekEnd),
-	"lseek_end_5":   observedSeek(5, io.SeekEnd),
-	"lseek_set_neg": observedSeek(-1, io.SeekStart),
-	"lseek_set_big": observedSeek(1<<40, io.SeekStart),
-	"stat": func(tree *sysctl.Tree, o *outcome) {
-		info, err := fs.Stat(tree.FS(sysctl.Nobody), "dir/x")
-		if err != nil || info.Mode() != 0o644 || info.Size() != 0 {
-			err = fmt.Errorf("%v %v %v", info.Mode(), info.Size(), err)
-		}
-		o.add0(err)
-	},
-	"stat_dir": func(tree *sysctl.Tree, o *outcome) {
-		info, err := fs.Stat(tree.FS(sysctl.Nobody), "dir")
-		if err != nil || info.Mode() != 0o555|fs.ModeDir || info.Size() != 0 {
-			err = fmt.Errorf("%v %v %v", info.Mode(), info.Size(), err)
-		}
-		o.add0(err)
-	},
-}
-
-func observedOpenDirX(tree *sysctl.Tree) *sysctl.File {
-	f, err := tree.OpenFile(sysctl.Root, "dir/x", os.O_RDWR)
-	if err != nil {
-		panic(err)
-	}
-	return f
-}
-
-func observedSeek(offset int64, whence int) func(*sysctl.Tree, *outcome) {
-	return func(tree *sysctl.Tree, o *outcome) {
-		pos, err := observedOpenDirX(tree).Seek(offset, whence)
+func observedSeek(offset int64, whence int) observedOp {
+	return always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		pos, err := c.open(tree, os.O_RDWR).Seek(offset, whence)
 		o.add(int(pos), err)
-	}
+	})
 }
 
-// poll does one step of the poll test. They are a random half of all steps, so
-// each begins anew, with an open file and another one that writes.
-func (c observedCase) poll(tree *sysctl.Tree, o *outcome) (reason string) {
-	if _, err := tree.Register("p", sysctl.Entry{Name: "x", Mode: 0o644, Handler: sysctl.DoString(new(sysctl.String), 65)}); err != nil {
-		panic(err)
-	}
-	open := func() *sysctl.File {
-		f, err := tree.OpenFile(sysctl.Root, "p/x", os.O_RDWR)
-		if err != nil {
-			panic(err)
+// observedStat asks for mode and size, by the name and of what is open. Owners,
+// links and blocks are not in a [fs.FileInfo].
+func observedStat(name func(string) string) observedOp {
+	return always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		fsys := tree.FS(sysctl.Root)
+		info, err := fs.Stat(fsys, name(c.Entry))
+		o.add(0, err)
+		opened := must(must(fsys.Open(name(c.Entry))).Stat())
+		for _, info := range []fs.FileInfo{info, opened} {
+			o.Stat = append(o.Stat, fmt.Sprintf("mode %o, size %d", unixMode(info.Mode()), info.Size()))
 		}
-		return f
+	})
+}
+
+// unixMode is st_mode.
+func unixMode(m fs.FileMode) uint32 {
+	switch {
+	case m.IsRegular():
+		return 0o100000 | uint32(m.Perm())
+	case m == fs.ModeDir|m.Perm():
+		return 0o040000 | uint32(m.Perm())
 	}
-	f, writer := open(), open()
-	write := func(text string) { _, _ = writer.Write([]byte(text)) }
+	panic("neither a file nor a directory: " + m.String())
+}
+
+// observedPoll does one step of the poll test. They are a random half of all
+// steps, so each begins anew, with an open file and another one that writes. What
+// was written is not in the file.
+func observedPoll(c observedCase, tree *sysctl.Tree, o *outcome) (reason string) {
+	f, writer := c.open(tree, os.O_RDWR), c.open(tree, os.O_RDWR)
+	write := func(text string) { must(writer.Write([]byte(text))) }
 	what, asked, _ := strings.Cut(strings.Replace(c.What, "and once more", "and once more, PRI|ERR", 1), ", ")
 	var events sysctl.PollEvents
 	switch what {
 	case "fresh open", "entry without a poll field":
 	case "after read to end":
-		_, _ = io.ReadAll(f)
+		must(io.ReadAll(f))
 	case "after another file wrote a new value", "after the same value was written again", "after a zero-length write":
 		write(map[bool]string{false: "new\n"}[strings.Contains(what, "zero")])
 	case "second poll without a read", "second poll", "and once more":
@@ -178,10 +101,14 @@ func (c observedCase) poll(tree *sysctl.Tree, o *outcome) (reason string) {
 		write("a\n")
 		write("b\n")
 	case "after an ignored write beyond the end":
-		_, _ = writer.WriteAt([]byte("z"), 40)
+		must(writer.WriteAt([]byte("z"), 4000))
 	case "a file opened after the change":
 		write("new\n")
-		f = open()
+		f = c.open(tree, os.O_RDWR)
+	case "after the matching system call changed it":
+		if err := tree.Notify(c.Entry); err != nil {
+			panic(err)
+		}
 	case "dup of the file sees it", "the second open file still does":
 		write("new\n")
 	case "the original then no longer (shared state)":
@@ -194,7 +121,7 @@ func (c observedCase) poll(tree *sysctl.Tree, o *outcome) (reason string) {
 			return events&sysctl.PollErr != 0
 		})
 	default:
-		return "a step that needs a file descriptor, or a system call beside it: " + c.What
+		return "a step that needs a file descriptor, or what is not in the file: " + c.What
 	}
 	if events == 0 {
 		events = f.Poll()

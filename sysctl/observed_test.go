@@ -14,6 +14,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"path"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -28,7 +29,8 @@ import (
 )
 
 // TestObserved does what was done to the sysctls of real kernels, and compares
-// what comes of it: result, errno, position, and the value after. It prints how
+// what comes of it: result, errno, position, mode and size, and the value after.
+// Handlers, bounds, modes and values before are those of the file. It prints how
 // many cases there were, and each that cannot be done here, with the reason.
 //
 //	go test ./sysctl -run TestObserved -v
@@ -46,41 +48,44 @@ func TestObserved(t *testing.T) {
 
 func testObserved(t *testing.T, file string) {
 	meta, cases := readObserved(t, file)
-	agreed, differing := 0, 0
+	agreed, differing, blind := 0, 0, 0
 	left := map[string]int{}
-	modes := map[string]fs.FileMode{} // of the entries; not every case has it
+	modes := map[string]string{} // of the entries; not every case has it
 	for _, c := range cases {
-		if mode, err := strconv.ParseUint(c.Mode, 8, 32); err == nil {
-			modes[c.Entry] = fs.FileMode(mode)
-		}
+		modes[c.Entry] = cmp.Or(c.Mode, modes[c.Entry])
 	}
 	for i, c := range cases {
-		c.hz, c.table, c.mode = meta.HZ, meta.Entries[c.Entry], modes[c.Entry]
-		got, reason := c.run()
-		if reason != "" {
+		c.meta, c.table, c.Mode = &meta, meta.Entries[c.Entry], modes[c.Entry]
+		got, want, reason, err := c.run()
+		switch {
+		case reason != "":
 			left[fmt.Sprintf("%s of %s: %s", c.Op, c.Entry, reason)]++
-			continue
-		}
-		if want := c.observed(); !reflect.DeepEqual(got, want) {
+		case err == nil && reflect.DeepEqual(got, want):
+			agreed++
+			if c.After != nil && !c.comparesAfter() {
+				blind++
+			}
+		default:
 			differing++
 			if differing <= 20 {
-				t.Errorf("case %d: %s of %s (%s %s) with %.80q from %q\n got %+v\nwant %+v",
-					i+1, c.Op, c.Entry, c.Handler, c.Wrapper, c.inputs(), deref(c.Before), got, want)
+				t.Errorf("case %d: %s of %s (%s %s) with %.80q from %q: %v\n got %+v\nwant %+v",
+					i+1, c.Op, c.Entry, c.Handler, c.Wrapper, c.inputs(), deref(c.Before), err, got, want)
 			}
-			continue
 		}
-		agreed++
 	}
-	t.Logf("%d cases: %d agree, %d differ, %d cannot be done here:", len(cases), agreed, differing, len(cases)-agreed-differing)
+	t.Logf("%d cases: %d agree, %d differ, %d cannot be done here", len(cases), agreed, differing, len(cases)-agreed-differing)
+	t.Logf("of those that agree %d change nothing, and do not say what was there before: there the value after is not compared", blind)
 	for _, what := range slices.Sorted(maps.Keys(left)) {
 		t.Logf("%5d %s", left[what], what)
 	}
 	require.Zero(t, differing)
 }
 
+// An observedMeta is the first line of a file.
 type observedMeta struct {
-	HZ      int
-	Entries map[string]observedTable
+	HZ           int
+	WritesStrict json.Number `json:"sysctl_writes_strict"`
+	Entries      map[string]observedTable
 }
 
 // An observedTable is what is known of an entry.
@@ -89,6 +94,7 @@ type observedTable struct {
 	Min, Max *json.Number
 	Nvals    *int
 	Maxlen   *int
+	Reset    []string `json:"reset_values"` // what it has before a case that says nothing else
 }
 
 // An observedCase is what was done to an entry and what came of it. Where a
@@ -103,7 +109,7 @@ type observedCase struct {
 	Offset                      int64
 	Between                     []string
 	PosAfter                    json.RawMessage `json:"pos_after"`
-	Mode                        string
+	Mode                        string          // octal; that of another case of the entry; or empty
 	IDs                         *struct {
 		UID, GID int
 		Groups   []int
@@ -115,9 +121,8 @@ type observedCase struct {
 		Size int64
 	}
 
-	hz    int
+	meta  *observedMeta
 	table observedTable
-	mode  fs.FileMode // 0 if it is not known
 }
 
 // An outcome is what came of a case.
@@ -128,6 +133,7 @@ type outcome struct {
 	Data    []string
 	Between []string
 	Polled  []string
+	Stat    []string
 	After   string
 }
 
@@ -212,8 +218,10 @@ func (c observedCase) inputs() [][]byte {
 }
 
 // observed returns what came of it on the real kernel.
-func (c observedCase) observed() outcome {
-	o := outcome{After: deref(c.After)}
+func (c observedCase) observed() (o outcome) {
+	if c.comparesAfter() {
+		o.After = latin1(*c.After)
+	}
 	if c.Op == "poll" {
 		o.Polled = many[string](c.Result)
 	} else {
@@ -236,123 +244,191 @@ func (c observedCase) observed() outcome {
 	for _, b := range c.Between {
 		o.Between = append(o.Between, latin1(b))
 	}
+	if c.Stat != nil { // by the name, and of what is open
+		stat := fmt.Sprintf("mode %s, size %d", c.Stat.Mode, c.Stat.Size)
+		o.Stat = []string{stat, stat}
+	}
 	return o
 }
 
-// run does it here. If it cannot, it says why.
-func (c observedCase) run() (o outcome, reason string) {
+// run does it here. If it cannot be done, there is a reason. What goes wrong on
+// the way, also by a panic of the handler, is a failure of this case alone.
+func (c observedCase) run() (o, want outcome, reason string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
 	do, ok := observedOps[c.Op]
 	if !ok {
-		return c.runOther()
+		return o, want, cmp.Or(notHere[c.Op], "only a mounted file has it"), nil
 	}
-	if why, ok := ownRules[strings.SplitN(c.Wrapper, " ", 2)[0]]; ok {
-		return o, why
-	}
-	tree := &sysctl.Tree{HZ: c.hz}
 	handler, reason := c.handler()
+	if reason != "" && c.onlyOpens() {
+		handler, reason = useless{}, "" // it is not called
+	}
+	if reason == "" && c.Mode == "" && (c.onlyOpens() || c.Op == "stat") {
+		reason = "the mode of the entry is not in the file"
+	}
 	if reason != "" {
-		return o, reason
+		return o, want, reason, nil
 	}
-	_, err := tree.Register("", sysctl.Entry{Name: "x", Mode: 0o644, Handler: handler})
-	if err != nil {
-		return o, "cannot be registered: " + err.Error()
+	tree := c.tree(handler)
+	if reason := do(c, tree, &o); reason != "" {
+		return o, want, reason, nil
 	}
-	if c.Before != nil && *c.Before != "" {
-		if err := tree.WriteFile(sysctl.Root, "x", []byte(deref(c.Before))); err != nil {
-			panic(fmt.Sprintf("%s: before %q: %v", c.Entry, *c.Before, err))
+	if c.comparesAfter() {
+		o.After = c.text(tree)
+	}
+	return o, c.observed(), "", nil
+}
+
+// comparesAfter reports whether the value after the operation says something: not
+// that of a case that does not say what it was before.
+func (c observedCase) comparesAfter() bool { return c.Before != nil && c.After != nil }
+
+func (c observedCase) onlyOpens() bool {
+	return strings.HasPrefix(c.Op, "open_") || strings.HasPrefix(c.Op, "access_")
+}
+
+// tree returns a tree with the entry as it was before. Where no case has its mode,
+// it is one that lets root do what root did.
+func (c observedCase) tree(h sysctl.Handler) *sysctl.Tree {
+	tree := &sysctl.Tree{HZ: c.meta.HZ}
+	dir, name := path.Split(c.Entry)
+	mode := must(strconv.ParseUint(cmp.Or(c.Mode, "600"), 8, 32))
+	must(tree.Register(dir, sysctl.Entry{Name: name, Mode: fs.FileMode(mode), Handler: h}))
+	before := c.Before
+	if before == nil && len(c.table.Reset) > 0 {
+		before = &c.table.Reset[0]
+	}
+	// A text that is empty cannot be written. It is that of an entry that shows
+	// nothing, whatever is done to it.
+	if before != nil && *before != "" {
+		if err := tree.WriteFile(sysctl.Root, c.Entry, []byte(latin1(*before))); err != nil {
+			panic(fmt.Sprintf("it cannot be brought to what it was before: %v", err))
+		}
+		if text := c.text(tree); text != latin1(*before) {
+			panic(fmt.Sprintf("it was %q before, and is %q", *before, text))
 		}
 	}
+	strict := string(c.meta.WritesStrict)
 	if mode, ok := strings.CutPrefix(c.Wrapper, "kernel.sysctl_writes_strict="); ok {
-		n, _ := strconv.Atoi(strings.Fields(mode)[0])
-		tree.SetWriteMode(sysctl.WriteMode(n))
+		strict = strings.Fields(mode)[0]
 	}
-	do(c, tree, &o)
-	if c.After != nil {
-		o.After = observedText(tree)
-	}
-	return o, ""
+	tree.SetWriteMode(sysctl.WriteMode(must(strconv.Atoi(strict))))
+	return tree
 }
 
-// ownRules are the wrappers that are more than the handler they wrap.
-var ownRules = map[string]string{
-	"proc_ipc_sem_dointvec":       "its wrapper has bounds for the fourth value alone",
-	"ipv4_local_port_range":       "its wrapper works on a copy, and compares the two values",
-	"ipv4_privileged_ports":       "its wrapper compares with another entry",
-	"ipv4_ping_group_range":       "its wrapper works on a copy, and compares the two values",
-	"proc_tcp_congestion_control": "its wrapper looks the name up",
+// must is for what does not fail, unless the file or the package is wrong.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
+// handler makes the handler that the file says the entry has.
 func (c observedCase) handler() (h sysctl.Handler, reason string) {
-	n := 1
-	if c.table.Nvals != nil {
-		n = *c.table.Nvals
+	if own, ok := observedOwn[strings.SplitN(c.Wrapper, " ", 2)[0]]; ok {
+		return own(c)
 	}
-	maxlen := 0
-	if c.table.Maxlen != nil {
-		maxlen = *c.table.Maxlen
-	}
-	var ints sysctl.IntData = new(sysctl.Int)
-	if n != 1 {
-		list := new(sysctl.Ints)
-		list.Store(make([]int32, n)...)
-		ints = list
-	}
-	var ulongs sysctl.UlongData = new(sysctl.Ulong)
-	if n != 1 {
-		list := new(sysctl.Ulongs)
-		list.Store(make([]uint64, n)...)
-		ulongs = list
-	}
-	min, max := c.bounds(math.MinInt32, math.MaxInt32)
-	umin, umax := c.bounds(0, math.MaxUint32)
-	bmin, bmax := c.bounds(0, math.MaxUint8)
-	lmin, lmax := c.bounds(0, math.MaxInt64)
-	ulmax := uint64(lmax)
-	if c.table.Max == nil {
-		ulmax = math.MaxUint64
-	}
+	min, max := c.table.Min, c.table.Max
 	switch c.Handler {
 	case "proc_dostring":
-		return sysctl.DoString(new(sysctl.String), maxlen), ""
+		if c.table.Maxlen == nil {
+			return nil, "its maxlen is not in the file"
+		}
+		return sysctl.DoString(new(sysctl.String), *c.table.Maxlen), ""
 	case "proc_dobool":
 		return sysctl.DoBool(new(sysctl.Bool)), ""
 	case "proc_do_static_key":
 		return sysctl.DoStaticKey(new(sysctl.Bool)), ""
 	case "proc_dointvec":
-		return sysctl.DoIntVec(ints), ""
+		h = sysctl.DoIntVec(c.ints())
 	case "proc_dointvec_minmax":
-		return sysctl.DoIntVecMinMax(ints, int32(min), int32(max)), ""
+		h = sysctl.DoIntVecMinMax(c.ints(), bound[int32](min, math.MinInt32), bound[int32](max, math.MaxInt32))
 	case "proc_dointvec_jiffies":
-		return sysctl.DoIntVecJiffies(ints), ""
+		h = sysctl.DoIntVecJiffies(c.ints())
 	case "proc_dointvec_userhz_jiffies":
-		return sysctl.DoIntVecUserHZJiffies(ints), ""
+		h = sysctl.DoIntVecUserHZJiffies(c.ints())
 	case "proc_dointvec_ms_jiffies":
-		return sysctl.DoIntVecMsJiffies(ints), ""
+		h = sysctl.DoIntVecMsJiffies(c.ints())
 	case "proc_dointvec_ms_jiffies_minmax":
-		if strings.HasPrefix(c.Wrapper, "neigh_proc_dointvec_ms_jiffies_positive") {
-			min = 1
+		least := bound[int32](min, math.MinInt32)
+		if strings.Contains(c.Wrapper, "(minimum: the jiffies of 1 ms, that is 1 jiffy;") {
+			least = 1
 		}
-		return sysctl.DoIntVecMsJiffiesMinMax(ints, int32(min), int32(max)), ""
+		h = sysctl.DoIntVecMsJiffiesMinMax(c.ints(), least, bound[int32](max, math.MaxInt32))
 	case "proc_douintvec":
-		return sysctl.DoUint(new(sysctl.Uint)), ""
+		h = sysctl.DoUint(new(sysctl.Uint))
 	case "proc_douintvec_minmax":
-		return sysctl.DoUintMinMax(new(sysctl.Uint), uint32(umin), uint32(umax)), ""
+		h = sysctl.DoUintMinMax(new(sysctl.Uint), bound[uint32](min, 0), bound[uint32](max, math.MaxUint32))
 	case "proc_dou8vec_minmax":
-		return sysctl.DoUint8MinMax(new(sysctl.Uint8), uint8(bmin), uint8(bmax)), ""
+		h = sysctl.DoUint8MinMax(new(sysctl.Uint8), bound[uint8](min, 0), bound[uint8](max, math.MaxUint8))
 	case "proc_doulongvec_minmax":
-		return sysctl.DoUlongVecMinMax(ulongs, uint64(lmin), ulmax), ""
+		h = sysctl.DoUlongVecMinMax(c.ulongs(), bound[uint64](min, 0), bound[uint64](max, math.MaxUint64))
 	case "proc_doulongvec_ms_jiffies_minmax":
-		return sysctl.DoUlongVecMsJiffiesMinMax(ulongs, uint64(lmin), ulmax), ""
+		h = sysctl.DoUlongVecMsJiffiesMinMax(c.ulongs(), bound[uint64](min, 0), bound[uint64](max, math.MaxUint64))
 	case "proc_do_large_bitmap":
-		if c.After != nil && *c.After == "" {
-			maxlen = 0 // no bitmap there
+		h = sysctl.DoLargeBitmap(sysctl.NewBitmap(c.bits()))
+	case "handler that returns 0 and leaves length and position alone":
+		h = useless{}
+	default:
+		return nil, "a handler of its own"
+	}
+	if c.nvals() == 0 {
+		// The kernel has a maxlen of 3 bytes there, which is not 0, and registers
+		// it. Register refuses a vector of no values, if it sees it.
+		h = &wrapper{Handler: h}
+	}
+	return h, ""
+}
+
+// bits is how many a bitmap has. The table of an entry whose bitmap's address is
+// NULL looks like that of any other. But one that is there and empty shows an empty
+// line, and what the entry shows at the beginning has not even that.
+func (c observedCase) bits() int {
+	if slices.Contains(c.table.Reset, "") {
+		return 0
+	}
+	return *c.table.Maxlen
+}
+
+// nvals is how many values a vector has.
+func (c observedCase) nvals() int {
+	if c.table.Nvals == nil {
+		return 1
+	}
+	return *c.table.Nvals
+}
+
+func (c observedCase) ints() sysctl.IntData {
+	if c.nvals() == 1 {
+		return new(sysctl.Int)
+	}
+	list := new(sysctl.Ints)
+	list.Store(make([]int32, c.nvals())...)
+	return list
+}
+
+func (c observedCase) ulongs() sysctl.UlongData {
+	if c.nvals() == 1 {
+		return new(sysctl.Ulong)
+	}
+	list := new(sysctl.Ulongs)
+	list.Store(make([]uint64, c.nvals())...)
+	return list
+}
+
+// bound returns a bound of the table, or what holds without one.
+func bound[T int32 | uint8 | uint32 | uint64](n *json.Number, without T) T {
+	if n != nil {
+		if err := json.Unmarshal([]byte(*n), &without); err != nil {
+			panic(fmt.Sprintf("the bound %s: %v", *n, err))
 		}
-		return sysctl.DoLargeBitmap(sysctl.NewBitmap(maxlen)), ""
 	}
-	if strings.HasPrefix(c.Handler, "handler that returns 0") {
-		return useless{}, ""
-	}
-	return nil, "a handler of its own"
+	return without
 }
 
 // A useless handler says that all went well.
@@ -361,51 +437,36 @@ type useless struct{}
 func (useless) Read(*sysctl.Request, []byte) (int, error)      { return 0, nil }
 func (useless) Write(_ *sysctl.Request, p []byte) (int, error) { return len(p), nil }
 
-func (c observedCase) bounds(min, max int64) (int64, int64) {
-	if c.table.Min != nil {
-		min, _ = c.table.Min.Int64()
-	}
-	if c.table.Max != nil {
-		max, _ = c.table.Max.Int64()
-	}
-	return min, max
+// text is what a fresh read shows.
+func (c observedCase) text(tree *sysctl.Tree) string {
+	return string(must(tree.ReadFile(sysctl.Root, c.Entry)))
 }
 
-func observedText(tree *sysctl.Tree) string {
-	text, err := tree.ReadFile(sysctl.Root, "x")
-	if err != nil {
-		panic(err)
+func (c observedCase) open(tree *sysctl.Tree, flag int) *sysctl.File {
+	return must(tree.OpenFile(sysctl.Root, c.Entry, flag))
+}
+
+// An observedOp does an operation, or says why it cannot be done.
+type observedOp func(observedCase, *sysctl.Tree, *outcome) (reason string)
+
+// always is for an operation that can be done with every entry.
+func always(do func(observedCase, *sysctl.Tree, *outcome)) observedOp {
+	return func(c observedCase, tree *sysctl.Tree, o *outcome) string {
+		do(c, tree, o)
+		return ""
 	}
-	return string(text)
 }
 
 // observedOps are the operations, by the names of the file.
-var observedOps = map[string]func(observedCase, *sysctl.Tree, *outcome){
+var observedOps = map[string]observedOp{
 	"write":                 observedWrite(0),
 	"write_O_APPEND":        observedWrite(os.O_APPEND),
 	"write_O_TRUNC":         observedWrite(os.O_TRUNC),
 	"write_O_CREAT_O_TRUNC": observedWrite(os.O_CREATE | os.O_TRUNC),
-	"write_split": func(c observedCase, tree *sysctl.Tree, o *outcome) {
-		f := observedOpen(tree, os.O_WRONLY)
-		for _, text := range c.inputs() {
-			o.add(f.Write(text))
-			o.at(f)
-			o.Between = append(o.Between, observedText(tree))
-		}
-	},
-	"write_seek0_split": func(c observedCase, tree *sysctl.Tree, o *outcome) {
-		f := observedOpen(tree, os.O_WRONLY)
-		for i, text := range c.inputs() {
-			if i > 0 {
-				_, _ = f.Seek(0, io.SeekStart)
-			}
-			o.add(f.Write(text))
-			o.at(f)
-			o.Between = append(o.Between, observedText(tree))
-		}
-	},
-	"write_all": func(c observedCase, tree *sysctl.Tree, o *outcome) {
-		f := observedOpen(tree, os.O_WRONLY)
+	"write_split":           observedSplit(false),
+	"write_seek0_split":     observedSplit(true),
+	"write_all": always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		f := c.open(tree, os.O_WRONLY)
 		for text := c.inputs()[0]; ; {
 			n, err := f.Write(text)
 			o.add(n, err)
@@ -414,71 +475,101 @@ var observedOps = map[string]func(observedCase, *sysctl.Tree, *outcome){
 				return
 			}
 		}
-	},
-	"pwrite": func(c observedCase, tree *sysctl.Tree, o *outcome) {
-		f := observedOpen(tree, os.O_WRONLY)
+	}),
+	"pwrite": always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		f := c.open(tree, os.O_WRONLY)
 		o.add(f.WriteAt(c.inputs()[0], c.Offset))
 		o.at(f)
-	},
-	"lseek_write": func(c observedCase, tree *sysctl.Tree, o *outcome) {
-		f := observedOpen(tree, os.O_WRONLY)
-		_, _ = f.Seek(c.Offset, io.SeekStart)
+	}),
+	"lseek_write": always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		f := c.open(tree, os.O_WRONLY)
+		must(f.Seek(c.Offset, io.SeekStart))
 		o.add(f.Write(c.inputs()[0]))
 		o.at(f)
-	},
-	"writev": func(c observedCase, tree *sysctl.Tree, o *outcome) {
-		f := observedOpen(tree, os.O_WRONLY)
+	}),
+	"writev": always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		f := c.open(tree, os.O_WRONLY)
 		o.add(f.Write(bytes.Join(c.inputs(), nil)))
 		o.at(f)
-	},
-	"read": func(c observedCase, tree *sysctl.Tree, o *outcome) {
-		f := observedOpen(tree, os.O_RDONLY)
+	}),
+	"read": always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		f := c.open(tree, os.O_RDONLY)
 		for _, size := range many[int](c.Sizes) {
-			buf := make([]byte, size)
-			n, err := f.Read(buf)
-			o.add(n, err)
-			o.Data = append(o.Data, string(buf[:n]))
+			o.data(f.Read, size)
 			o.at(f)
 		}
-	},
-	"pread": func(c observedCase, tree *sysctl.Tree, o *outcome) {
-		f := observedOpen(tree, os.O_RDONLY)
-		buf := make([]byte, many[int](c.Sizes)[0])
-		n, err := f.ReadAt(buf, c.Offset)
-		o.add(n, err)
-		o.Data = append(o.Data, string(buf[:n]))
-	},
-	"rdwr_write_read_seek0_read_write": func(c observedCase, tree *sysctl.Tree, o *outcome) {
-		f := observedOpen(tree, os.O_RDWR)
-		text := c.inputs()[0]
-		o.add(f.Write(text))
-		for range 2 {
-			buf := make([]byte, 4096)
-			n, err := f.Read(buf)
-			o.add(n, err)
-			o.Data = append(o.Data, string(buf[:n]))
-			if len(o.Data) == 1 {
-				_, _ = f.Seek(0, io.SeekStart)
-			}
-		}
-		o.add(f.Write(text))
-	},
+	}),
+	"pread": always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		f := c.open(tree, os.O_RDONLY)
+		o.data(func(p []byte) (int, error) { return f.ReadAt(p, c.Offset) }, many[int](c.Sizes)[0])
+	}),
+	"rdwr_write_read_seek0_read_write": always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		f := c.open(tree, os.O_RDWR)
+		o.add(f.Write(c.inputs()[0]))
+		o.data(f.Read, 4096)
+		must(f.Seek(0, io.SeekStart))
+		o.data(f.Read, 4096)
+		o.add(f.Write(c.inputs()[0]))
+	}),
+	"open_rdonly": observedOpen(os.O_RDONLY), "open_wronly": observedOpen(os.O_WRONLY), "open_rdwr": observedOpen(os.O_RDWR),
+	"access_r": observedOpen(os.O_RDONLY), "access_w": observedOpen(os.O_WRONLY),
+	"poll": observedPoll,
+
+	"write_on_fd_opened_by_root_after_setuid": always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		f := c.open(tree, os.O_RDWR)
+		f.SetCred(sysctl.Nobody)
+		o.add(f.Write(c.inputs()[0]))
+	}),
+	"read_on_fd_opened_by_root_after_setuid": always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		f := c.open(tree, os.O_RDWR)
+		f.SetCred(sysctl.Nobody)
+		o.add(f.Read(make([]byte, 4096)))
+	}),
+	"creat_existing":      observedName(func(entry string) string { return entry }, os.O_WRONLY|os.O_CREATE),
+	"creat_excl_existing": observedName(func(entry string) string { return entry }, os.O_WRONLY|os.O_CREATE|os.O_EXCL),
+	"creat_beside":        observedName(func(entry string) string { return entry + "-none" }, os.O_WRONLY|os.O_CREATE),
+	"open_missing_beside": observedName(func(entry string) string { return entry + "-none" }, os.O_RDONLY),
+	"lookup_below_file":   observedName(func(entry string) string { return entry + "/x" }, os.O_RDONLY),
+	"opendir": always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		_, err := fs.ReadDir(tree.FS(sysctl.Root), c.Entry)
+		o.add(0, err)
+	}),
+	"lseek_end_0":   observedSeek(0, io.SeekEnd),
+	"lseek_end_5":   observedSeek(5, io.SeekEnd),
+	"lseek_set_neg": observedSeek(-1, io.SeekStart),
+	"lseek_set_big": observedSeek(1<<40, io.SeekStart),
+	"stat":          observedStat(func(entry string) string { return entry }),
+	"stat_dir":      observedStat(path.Dir),
 }
 
-func observedWrite(flag int) func(observedCase, *sysctl.Tree, *outcome) {
-	return func(c observedCase, tree *sysctl.Tree, o *outcome) {
-		f := observedOpen(tree, os.O_WRONLY|flag)
+func observedWrite(flag int) observedOp {
+	return always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		f := c.open(tree, os.O_WRONLY|flag)
 		o.add(f.Write(c.inputs()[0]))
 		o.at(f)
-	}
+	})
 }
 
-func observedOpen(tree *sysctl.Tree, flag int) *sysctl.File {
-	f, err := tree.OpenFile(sysctl.Root, "x", flag)
-	if err != nil {
-		panic(err)
-	}
-	return f
+func observedSplit(seek bool) observedOp {
+	return always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+		f := c.open(tree, os.O_WRONLY)
+		for i, text := range c.inputs() {
+			if seek && i > 0 {
+				must(f.Seek(0, io.SeekStart))
+			}
+			o.add(f.Write(text))
+			o.at(f)
+			o.Between = append(o.Between, c.text(tree))
+		}
+	})
+}
+
+// data adds what a read returns.
+func (o *outcome) data(read func([]byte) (int, error), size int) {
+	buf := make([]byte, size)
+	n, err := read(buf)
+	o.add(n, err)
+	o.Data = append(o.Data, string(buf[:n]))
 }
 
 // add adds what a system call would have returned.
@@ -490,19 +581,13 @@ func (o *outcome) add(n int, err error) {
 	o.Result, o.Errno = append(o.Result, -1), append(o.Errno, errnoName(err))
 }
 
-// add0 is add for a call that returns 0 if it goes well.
-func (o *outcome) add0(err error) { o.add(0, err) }
-
-func (o *outcome) at(f *sysctl.File) {
-	pos, _ := f.Seek(0, io.SeekCurrent)
-	o.Pos = append(o.Pos, pos)
-}
+func (o *outcome) at(f *sysctl.File) { o.Pos = append(o.Pos, must(f.Seek(0, io.SeekCurrent))) }
 
 func errnoName(err error) string {
 	for name, errno := range map[string]syscall.Errno{
 		"EINVAL": syscall.EINVAL, "EACCES": syscall.EACCES, "EPERM": syscall.EPERM,
 		"ENOENT": syscall.ENOENT, "ENOMEM": syscall.ENOMEM, "EEXIST": syscall.EEXIST,
-		"EISDIR": syscall.EISDIR, "ENOTDIR": syscall.ENOTDIR,
+		"EISDIR": syscall.EISDIR, "ENOTDIR": syscall.ENOTDIR, "ERANGE": syscall.ERANGE,
 	} {
 		if errors.Is(err, errno) {
 			return name

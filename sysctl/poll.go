@@ -2,6 +2,7 @@ package sysctl
 
 import (
 	"context"
+	"io/fs"
 	"iter"
 
 	"github.com/kprim/kprim/waitqueue"
@@ -22,12 +23,13 @@ const (
 	PollWrNorm PollEvents = 0x100 // with PollOut
 )
 
-// Poll reports whether the entry was written since the file was opened, or
-// since the last Poll that said so: then it returns PollIn, PollRdNorm, PollErr
-// and PollPri. Several writes are one report, and so is a write of the same
-// value, or one that failed, for a part of it may have been stored. Otherwise it returns what is always the case, that the file can be
-// read and written. It does not move the position: to read the new text, seek.
-// If the entry was unregistered it returns PollErr and PollHup.
+// Poll reports whether the entry was written, or [Tree.Notify] called for it, since
+// the file was opened, or since the last Poll that said so: then it returns PollIn,
+// PollRdNorm, PollErr and PollPri. Several writes are one report, and so is a write
+// of the same value, or one that failed, for a part of it may have been stored.
+// Otherwise it returns what is always the case, that the file can be read and
+// written. It does not move the position: to read the new text, seek. If the entry
+// was unregistered it returns PollErr and PollHup.
 //
 // To wait, sleep on the Queue:
 //
@@ -50,25 +52,43 @@ func (f *File) Poll() PollEvents {
 	return PollIn | PollOut | PollRdNorm | PollWrNorm
 }
 
-// Queue returns the queue that is woken after each write of the entry, and when
-// it is unregistered.
+// Queue returns the queue that is woken after each write of the entry, by
+// [Tree.Notify], and when it is unregistered.
 //
 // Kernel: struct ctl_table_poll
 func (f *File) Queue() *waitqueue.Queue { return &f.file.poll }
 
+// Notify tells those who poll the entry at path, or range over its Changes, that
+// there is something new: what the program itself has stored in the variable, by
+// which nobody is told. Errors are as for [Tree.ReadFile], but anybody may.
+//
+// Kernel: proc_sys_poll_notify
+//
+// Differs: takes a path, where the kernel takes the entry's poll field; a write is told without it.
+func (t *Tree) Notify(path string) error {
+	t.mu.RLock()
+	f, err := t.lookup(path)
+	t.mu.RUnlock()
+	if err != nil {
+		return &fs.PathError{Op: "notify", Path: path, Err: err}
+	}
+	f.changed()
+	return nil
+}
+
 // Changes waits for writes of the entry at path, from this call on, and yields its
-// text after each: the text that is there then, so that of several writes in a row
-// some may not be seen, and none is seen after a later one. It ends when ctx ends
-// and when the entry is unregistered, and at once if there is none. The loop's body
-// may do anything, also write. The text is read as the program itself would,
-// whatever the entry's mode.
+// text after each, and after each [Tree.Notify]: the text that is there then, so
+// that of several writes in a row some may not be seen, and none is seen after a
+// later one. It ends when ctx ends and when the entry is unregistered, and at once if
+// there is none. The loop's body may do anything, also write. The text is read as
+// the program itself would, whatever the entry's mode.
 //
 // A kernel thread that is to be ended by a stop passes its Current's Context.
 //
 // Kernel: poll of an entry of /proc/sys
 func (t *Tree) Changes(ctx context.Context, path string) iter.Seq[string] {
 	t.mu.RLock()
-	f, err := t.find(clean(path))
+	f, err := t.lookup(path)
 	t.mu.RUnlock()
 	if err != nil {
 		return func(func(string) bool) {}

@@ -36,7 +36,8 @@ func (s *String) Store(value string) { s.p.Store(&value) }
 // from there on; one beyond its end is ignored. That is the strict mode; in the
 // others each write replaces all of the text. Writing nothing changes nothing.
 //
-// A read gives the text and a newline.
+// A read gives the text and a newline; of one that the program stored, no more
+// than maxlen bytes.
 //
 // Kernel: proc_dostring
 func DoString(s *String, maxlen int) Handler { return &doString{s, maxlen} }
@@ -57,7 +58,8 @@ func (d *doString) check() error {
 }
 
 func (d *doString) Read(r *Request, p []byte) (int, error) {
-	text := d.data.Load() + "\n"
+	text := d.data.Load()
+	text = text[:min(len(text), d.maxlen)] + "\n"
 	if r.Pos >= int64(len(text)) {
 		return 0, nil
 	}

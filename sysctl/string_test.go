@@ -110,6 +110,23 @@ func TestDoStringRead(t *testing.T) {
 	}
 }
 
+// What the program stores may have more than there would be room for.
+func TestDoStringReadsNoMoreThanMaxlen(t *testing.T) {
+	var s sysctl.String
+	h := sysctl.DoString(&s, 4)
+	for text, want := range map[string]string{"abc": "abc\n", "abcd": "abcd\n", "abcde": "abcd\n", "abcdefgh": "abcd\n"} {
+		s.Store(text)
+		buf := make([]byte, 100)
+		n, err := h.Read(new(sysctl.Request), buf)
+		require.NoError(t, err)
+		require.Equal(t, want, string(buf[:n]))
+		n, err = h.Read(&sysctl.Request{Pos: int64(len(want))}, buf)
+		require.NoError(t, err)
+		require.Zero(t, n)
+		require.Equal(t, text, s.Load())
+	}
+}
+
 func TestLongStringIsReadWhole(t *testing.T) {
 	var tree sysctl.Tree
 	var s sysctl.String

@@ -39,10 +39,11 @@
 //
 // # Reading and writing
 //
-// [Tree.WriteFile] and [Tree.ReadFile] do what echo and cat do. A [File] has a
-// position, as an open file has, and shows short writes and partial reads as they
-// are. [Tree.Changes] and [File.Poll] tell of writes. [Tree.FS] is for all that
-// takes an [io/fs.FS], and [Tree.Load] reads files like /etc/sysctl.conf.
+// [Tree.WriteFile] and [Tree.ReadFile] do what echo and sysctl(8) do. A [File] has
+// a position, as an open file has, and shows short writes and partial reads as they
+// are. [Tree.Changes] and [File.Poll] tell of writes, and by [Tree.Notify] of what
+// the program itself has stored. [Tree.FS] is for all that takes an [io/fs.FS], and
+// [Tree.Load] reads files like /etc/sysctl.conf.
 //
 // Each access says who asks, by a [Cred]. Nothing in the package asks the
 // operating system.
@@ -59,12 +60,17 @@ package sysctl
 import "io/fs"
 
 // A Handler is what reading and writing an entry does. The functions whose names
-// begin with Do make one; a type of your own with these methods is another. The calls may come from
-// several goroutines at once. A handler must not Unregister an entry of its
-// own Register call, which would wait for the call that it is in, nor read, write or
-// seek the File through which it is called.
+// begin with Do make one; a type of your own with these methods is another. The
+// calls may come from several goroutines at once. A handler must not Unregister an
+// entry of its own Register call, which would wait for the call that it is in, nor
+// read, write or seek the File through which it is called.
+//
+// A Handler that wraps another one is not looked into: Register does not see that
+// the data of the other one is nil, and the first call panics.
 //
 // Kernel: proc_handler
+//
+// Differs: two methods, where C has a flag.
 type Handler interface {
 	// Read copies text to p, moves r.Pos, and returns how many bytes it
 	// copied. 0 is the end of the file.
@@ -83,7 +89,7 @@ type Request struct {
 	Cred Cred  // who reads or writes
 
 	tree *Tree  // nil in a call that comes from no tree
-	path string // of the entry
+	path string // of the entry, as it was given
 }
 
 // hz returns how many jiffies a second has.
@@ -108,7 +114,7 @@ func (r *Request) positioned() bool {
 	mode := r.tree.WriteMode()
 	if mode == Warn && r.tree.Warn != nil {
 		if r.tree.warned.CompareAndSwap(false, true) {
-			r.tree.Warn(r.path)
+			r.tree.Warn(clean(r.path))
 		}
 	}
 	return mode == Strict

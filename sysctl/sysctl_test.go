@@ -29,7 +29,7 @@ func TestRegisterReadWriteUnregister(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, tree.WriteFile(sysctl.Root, "kernel/myevent_handler", []byte("/path/to/helper\n")))
 	require.Equal(t, "/path/to/helper", helper.Load())
-	text, err := tree.ReadFile(sysctl.Nobody, "/kernel//myevent_handler/")
+	text, err := tree.ReadFile(sysctl.Nobody, "/kernel//myevent_handler")
 	require.NoError(t, err)
 	require.Equal(t, "/path/to/helper\n", string(text))
 
@@ -88,6 +88,38 @@ func TestRegisterRefuses(t *testing.T) {
 	}
 }
 
+// As the kernel's log names each fault of a table.
+func TestRegisterTellsOfEveryBadEntry(t *testing.T) {
+	var tree sysctl.Tree
+	_, err := tree.Register("net", entry("there"))
+	require.NoError(t, err)
+	_, err = tree.Register("net",
+		entry("good"), entry("a/b"), entry("there"), entry("good"),
+		sysctl.Entry{Name: "mode", Mode: 0o755, Handler: entry("").Handler},
+		sysctl.Entry{Name: "handler"},
+		sysctl.Entry{Name: "data", Handler: sysctl.DoString(nil, 8)},
+		sysctl.Entry{Name: "maxlen", Handler: sysctl.DoString(new(sysctl.String), 0)})
+	bad := err.(interface{ Unwrap() []error }).Unwrap()
+	want := []struct {
+		path string
+		err  error
+	}{
+		{"net/a/b", sysctl.ErrName}, {"net/there", syscall.EEXIST}, {"net/good", syscall.EEXIST}, {"net/mode", sysctl.ErrMode},
+		{"net/handler", sysctl.ErrNoHandler}, {"net/data", sysctl.ErrNoData}, {"net/maxlen", sysctl.ErrNoMaxlen},
+	}
+	require.Len(t, bad, len(want))
+	for i, w := range want {
+		require.ErrorContains(t, bad[i], fmt.Sprintf("%q", w.path))
+		require.ErrorIs(t, bad[i], w.err)
+		require.ErrorIs(t, err, w.err)
+	}
+	_, err = tree.ReadFile(sysctl.Root, "net/good")
+	require.ErrorIs(t, err, syscall.ENOENT)
+	_, err = tree.Register("net/there", entry("a/b"))
+	require.ErrorIs(t, err, syscall.ENOTDIR)
+	require.NotErrorIs(t, err, sysctl.ErrName, "there is no place for it to be looked at")
+}
+
 func TestDirectoriesLiveAsLongAsTheirEntries(t *testing.T) {
 	var tree sysctl.Tree
 	a, err := tree.Register("/net//ipv4/", entry("a"), entry("a2"))
@@ -103,9 +135,9 @@ func TestDirectoriesLiveAsLongAsTheirEntries(t *testing.T) {
 			require.ErrorIs(t, err, want, path)
 		}
 	}
-	is(syscall.EISDIR, "", "/", "net", "net/ipv4", "net/ipv4/conf")
-	is(syscall.ENOTDIR, "top/x", "net/ipv4/a/b")
-	is(syscall.ENOENT, "net/ipv6", "x")
+	is(syscall.EISDIR, "", "/", "net", "net/ipv4", "net/ipv4/conf", "net/", "net/ipv4//")
+	is(syscall.ENOTDIR, "top/x", "net/ipv4/a/b", "top/", "net//ipv4/a//", "top/x/")
+	is(syscall.ENOENT, "net/ipv6", "x", "x/")
 	b.Unregister()
 	is(syscall.EISDIR, "net", "net/ipv4")
 	is(syscall.ENOENT, "net/ipv4/conf")

@@ -2,6 +2,7 @@ package sysctl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -84,13 +85,13 @@ type file struct {
 // Directories are made as they are needed, and go with their last entry; with
 // no entries at all, dir is there and empty.
 //
-// The error says which entry is wrong and why. It matches [syscall.EEXIST] if
-// the name is taken, also by an earlier entry of the call or by a directory;
-// [syscall.ENOTDIR] if a part of dir is a file; [syscall.EROFS] if dir is at or
-// below a mount point; [ErrName] for a name, or a part of dir, that is empty, "."
-// or "..", or has a slash or a NUL byte; [ErrMode], [ErrNoHandler], [ErrNoData]
-// for a handler of a nil variable, and [ErrNoMaxlen] for one with room for
-// nothing.
+// The error says of each entry that is wrong why, by [errors.Join]. It matches
+// [syscall.EEXIST] if the name is taken, also by an earlier entry of the call or by
+// a directory; [syscall.ENOTDIR] if a part of dir is a file; [syscall.EROFS] if dir
+// is at or below a mount point; [ErrName] for a name, or a part of dir, that is
+// empty, "." or "..", or has a slash or a NUL byte; [ErrMode], [ErrNoHandler],
+// [ErrNoData] for a handler of a nil variable, and [ErrNoMaxlen] for one with room
+// for nothing. If dir itself cannot be, the entries are not looked at.
 //
 // Kernel: register_sysctl, register_sysctl_sz
 //
@@ -113,11 +114,8 @@ func (t *Tree) register(dir string, empty bool, entries []Entry) (*Header, error
 	if err := t.checkDir(dir, empty); err != nil {
 		return nil, fmt.Errorf("sysctl: register in %q: %w", dir, err)
 	}
-	seen := map[string]bool{}
-	for _, e := range entries {
-		if err := t.checkEntry(dir, e, seen); err != nil {
-			return nil, fmt.Errorf("sysctl: register %q: %w", join(dir, e.Name), err)
-		}
+	if err := t.checkEntries(dir, entries); err != nil {
+		return nil, err
 	}
 	if t.files == nil {
 		t.files, t.dirs = map[string]*file{}, map[string]*directory{}
@@ -236,6 +234,17 @@ func (t *Tree) checkDir(dir string, empty bool) error {
 		return fmt.Errorf("it is not empty: %w", syscall.EINVAL)
 	}
 	return nil
+}
+
+func (t *Tree) checkEntries(dir string, entries []Entry) error {
+	var errs []error
+	seen := map[string]bool{}
+	for _, e := range entries {
+		if err := t.checkEntry(dir, e, seen); err != nil {
+			errs = append(errs, fmt.Errorf("sysctl: register %q: %w", join(dir, e.Name), err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // checkEntry refuses an entry that cannot be, or is in seen.

@@ -40,7 +40,7 @@ func (u *Ulongs) check() error {
 	return checkData(false, len(u.values()))
 }
 
-// A UlongData is a [Ulong] or a [Ulongs].
+// A UlongData is a [*Ulong] or a [*Ulongs].
 type UlongData interface {
 	vector[uint64]
 	check() error

@@ -17,11 +17,15 @@ import (
 func (c *command) show(name string) (code int) {
 	name = inTree(name)
 	files := c.tree.FS(sysctl.Root)
-	root := name
+	root, slash := strings.CutSuffix(name, "/")
 	if root == "" {
 		root = "."
 	}
-	if _, err := fs.Stat(files, root); err != nil {
+	info, err := fs.Stat(files, root)
+	if err == nil && slash && !info.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	if err != nil {
 		return c.unknown(name, err)
 	}
 	_ = fs.WalkDir(files, root, func(name string, d fs.DirEntry, err error) error {
@@ -116,8 +120,15 @@ func text(err error) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// inTree drops what two paths of an entry may differ in.
-func inTree(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }
+// inTree drops what two paths of an entry may differ in. A slash at the end is
+// not of that kind: only a directory may have it.
+func inTree(name string) string {
+	clean := strings.TrimPrefix(path.Clean("/"+name), "/")
+	if clean != "" && strings.HasSuffix(name, "/") {
+		clean += "/"
+	}
+	return clean
+}
 
 // A host has the files of the machine under the names that programs use, and
 // the standard input as "-". Lines that are not selected are empty.

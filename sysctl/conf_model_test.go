@@ -1,0 +1,160 @@
+package sysctl_test
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// A modelConf is what FuzzLoad compares Load with: the rules of sysctl.conf(5),
+// written a second time and in another way.
+type modelConf struct {
+	entries  map[string]string // what comes of a write, empty if it is good
+	optional bool              // a key need not be there
+	settings []modelSetting
+	set      []string // keys that are set by their names
+	excluded []string
+	written  []string
+	errs     []string
+}
+
+type modelSetting struct {
+	where, path, value string
+	quiet              bool
+}
+
+// modelLine is a line without the blanks around it: hyphen, key, equals sign, value.
+var modelLine = regexp.MustCompile(`(?s)^(-?)[ \t\v\f\r]*([^=]*?)[ \t\v\f\r]*(?:(=)[ \t\v\f\r]*(.*))?$`)
+
+func (m *modelConf) read(name, text string) {
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.Trim(line, " \t\v\f\r")
+		if len(line) < 2 || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
+			continue
+		}
+		where := fmt.Sprintf("%s:%d: ", name, i+1)
+		part := modelLine.FindStringSubmatch(line)
+		switch path := modelPath(part[2]); {
+		case part[3] == "=":
+			m.settings = append(m.settings, modelSetting{where, path, part[4], part[1] == "-"})
+			m.set = append(m.set, path)
+		case part[1] == "-":
+			m.excluded = append(m.excluded, path)
+		default:
+			m.errs = append(m.errs, where+"syntax")
+		}
+	}
+}
+
+// modelPath turns dots into slashes, and slashes into dots, if a dot comes first.
+func modelPath(key string) string {
+	path := []byte(key)
+	if i := strings.IndexAny(key, "./"); i >= 0 && key[i] == '.' {
+		for i, c := range path {
+			switch c {
+			case '.':
+				path[i] = '/'
+			case '/':
+				path[i] = '.'
+			}
+		}
+	}
+	return strings.TrimPrefix(regexp.MustCompile(`/+`).ReplaceAllString(string(path), "/"), "/")
+}
+
+func (m *modelConf) apply() {
+	for _, s := range m.settings {
+		if !strings.ContainsAny(s.path, "*?[") {
+			m.write(s, s.path)
+			continue
+		}
+		for _, path := range slices.Sorted(maps.Keys(m.entries)) {
+			without := slices.ContainsFunc(m.excluded, func(pattern string) bool { return modelGlob(pattern, path) })
+			if modelGlob(s.path, path) && !slices.Contains(m.set, path) && !without {
+				m.write(s, path)
+			}
+		}
+	}
+}
+
+func (m *modelConf) write(s modelSetting, path string) {
+	failure, found := m.entries[path]
+	if !found {
+		failure = "open " + path + ": ENOENT"
+	}
+	for entry := range m.entries {
+		switch {
+		case strings.HasPrefix(path, entry+"/"):
+			failure, found = "open "+path+": ENOTDIR", false
+		case path == "" || strings.HasPrefix(entry, strings.TrimSuffix(path, "/")+"/"):
+			failure, found = "open "+path+": EISDIR", true
+		}
+	}
+	switch {
+	case failure == "":
+		m.written = append(m.written, path+"="+s.value+"\n")
+	case !s.quiet && (found || !m.optional):
+		m.errs = append(m.errs, s.where+failure)
+	}
+}
+
+// modelGlob tries all that a * may stand for. The names are plain.
+func modelGlob(pattern, name string) bool {
+	switch {
+	case pattern == "" || !utf8.ValidString(pattern):
+		return pattern == name
+	case pattern[0] == '*':
+		for i := range len(name) + 1 {
+			if modelGlob(pattern[1:], name[i:]) {
+				return true
+			}
+			if strings.HasPrefix(name[i:], "/") {
+				return false
+			}
+		}
+		return false
+	case name == "":
+		return false
+	case pattern[0] == '?':
+		return name[0] != '/' && modelGlob(pattern[1:], name[1:])
+	case pattern[0] == '[':
+		rest, ok := modelClass(pattern[1:], rune(name[0]))
+		return ok && name[0] != '/' && modelGlob(rest, name[1:])
+	case pattern[0] == '\\':
+		pattern = pattern[1:]
+		if pattern == "" || pattern[0] == '/' {
+			return false
+		}
+	}
+	return pattern[0] == name[0] && modelGlob(pattern[1:], name[1:])
+}
+
+var modelMember = regexp.MustCompile(`^(?:\\([^/])|([^]\\/-]))(?:-(?:\\([^/])|([^]\\/-])))?`)
+
+// modelClass reports whether c is of a class, of which the [ is gone, and what
+// comes after it.
+func modelClass(class string, c rune) (rest string, is bool) {
+	not := strings.HasPrefix(class, "!") || strings.HasPrefix(class, "^")
+	if not {
+		class = class[1:]
+	}
+	for n := 0; ; n++ {
+		if strings.HasPrefix(class, "]") && n > 0 {
+			return class[1:], is != not
+		}
+		m := modelMember.FindStringSubmatch(class)
+		if m == nil {
+			return "", false
+		}
+		first, _ := utf8.DecodeRuneInString(m[1] + m[2])
+		last, size := utf8.DecodeRuneInString(m[3] + m[4])
+		if size == 0 {
+			last = first
+		}
+		is = is || first <= c && c <= last
+		class = class[len(m[0]):]
+	}
+}
