@@ -1,0 +1,104 @@
+// Lost-wakeup shows how a thread sleeps for ever though what it waits for has
+// happened: it tests, and then it sleeps. The cure is the same calls in another
+// order. Which orders of two threads' steps go wrong, the program finds out.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+
+	"github.com/kprim/kprim/examples/internal/orders"
+	"github.com/kprim/kprim/waitqueue"
+)
+
+func main() {
+	if err := session(os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "lost-wakeup:", err)
+		os.Exit(1)
+	}
+}
+
+func session(out io.Writer) error {
+	_, err := fmt.Fprint(out,
+		"# test, then sleep\n", inTheWindow(sleepOn, 1), inEveryOrder(sleepOn),
+		"# queue, then test\n", inTheWindow(prepare, 2), inEveryOrder(prepare),
+		"# wait_event\n", inTheWindow(waitEvent, 1))
+	return err
+}
+
+// An event is what one thread waits for and another makes happen.
+type event struct {
+	condition atomic.Bool
+	queue     waitqueue.Queue // DECLARE_WAIT_QUEUE_HEAD(queue)
+	woke      int
+}
+
+// sleepOn is the loop around interruptible_sleep_on, which knows no condition.
+func sleepOn(e *event, th *orders.Thread) {
+	wait := waitqueue.Entry{Task: &th.Task}
+	for !th.Test(e.condition.Load) { // while (!condition)
+		// A wake-up that comes here finds nobody, and there is no other.
+		th.Step("queue myself and sleep")
+		e.queue.Prepare(&wait, waitqueue.Interruptible)
+		th.Schedule() // interruptible_sleep_on(&queue)
+		e.queue.Finish(&wait)
+	}
+}
+
+// prepare is the loop of prepare_to_wait.
+func prepare(e *event, th *orders.Thread) {
+	wait := waitqueue.Entry{Task: &th.Task} // DEFINE_WAIT(wait)
+	defer e.queue.Finish(&wait)             // finish_wait(&queue, &wait)
+	for {
+		th.Step("queue myself")
+		// prepare_to_wait(&queue, &wait, TASK_INTERRUPTIBLE)
+		e.queue.Prepare(&wait, waitqueue.Interruptible)
+		if th.Test(e.condition.Load) { // if (condition)
+			return
+		}
+		// A wake-up that comes here takes the sleep back: schedule returns.
+		th.Step("sleep")
+		th.Schedule() // schedule()
+	}
+}
+
+// waitEvent is wait_event: one more test, and then that loop.
+func waitEvent(e *event, th *orders.Thread) {
+	_ = e.queue.Wait(context.Background(), func() bool {
+		defer th.Step("act on it")
+		return e.condition.Load() // if (condition)
+	})
+}
+
+// waker makes it happen: first the condition, then the wake-up.
+func (e *event) waker(th *orders.Thread) {
+	th.Step("set condition")
+	e.condition.Store(true) // condition = 1
+	th.Step("wake_up")
+	e.woke = e.queue.WakeUp() // wake_up(&queue)
+}
+
+// inTheWindow has the waker come when the waiter has made so many steps: it has
+// seen the condition false, and does not sleep yet. After that a stray wake-up
+// comes. Where there are such, nobody will find the bug.
+func inTheWindow(waiter func(*event, *orders.Thread), steps int) string {
+	var e event
+	th := orders.Go(func(th *orders.Thread) { waiter(&e, th) }, steps, e.waker)
+	asleep := orders.Settle(th)
+	return fmt.Sprintf("wake_up woke %d; condition %t, %d asleep%s\n"+
+		"a stray wake_up woke %d; %d asleep\n", e.woke, e.condition.Load(),
+		asleep, []string{"", ": nobody will ever come"}[asleep],
+		e.queue.WakeUp(), orders.Settle(th))
+}
+
+// inEveryOrder chooses no window: it tries all orders of their steps.
+func inEveryOrder(waiter func(*event, *orders.Thread)) orders.Result {
+	return orders.Search(func(m *orders.Model) {
+		var e event
+		m.Thread("waiter", func(th *orders.Thread) { waiter(&e, th) })
+		m.Thread("waker", e.waker)
+	})
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	_ "embed"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/kprim/kprim/examples/internal/orders"
+	"github.com/kprim/kprim/internal/explore"
+	"github.com/kprim/kprim/waitqueue"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+//go:embed testdata/transcript.txt
+var transcript string
+
+func TestTranscriptIsTheSameEveryTime(t *testing.T) {
+	runs := 20 // the searches take their time; what needs more runs is below
+	if explore.Race {
+		runs = 1
+	}
+	for range runs {
+		var out strings.Builder
+		require.NoError(t, session(&out))
+		require.Equal(t, transcript, out.String())
+	}
+}
+
+// A returns, B sleeps or not, and who was woken: every time the same.
+func TestTheWindow(t *testing.T) {
+	const (
+		swallowed = "A: interrupted system call\n1 asleep, token free: true; woken: A 1, B 0\n"
+		passedOn  = "A: interrupted system call\n0 asleep, token free: false; woken: A 1, B 1\n"
+		taken     = "A: <nil>\n1 asleep, token free: false; woken: A 1, B 0\n"
+	)
+	for _, test := range []struct {
+		name string
+		wait waiter
+		n    int
+		want string
+	}{
+		{"leave", leave, 2, swallowed},
+		{"retest", retest, 2, taken},
+		{"waitExclusive", waitExclusive, 1, taken},
+		{"passOn", passOn, 2, passedOn},
+		{"testTooSoon", testTooSoon, 2, taken},
+	} {
+		for range 200 {
+			require.Equal(t, test.want, inTheWindow(test.wait, test.n), test.name)
+		}
+	}
+}
+
+// The first answer of the README.
+func passOn(token *waitqueue.Completion, th *orders.Thread) error {
+	err := leave(token, th)
+	if err != nil {
+		th.Step("pass it on")
+		token.Queue().WakeUp()
+	}
+	return err
+}
+
+// The second.
+func testTooSoon(token *waitqueue.Completion, th *orders.Thread) error {
+	wait := waitqueue.Entry{Task: &th.Task}
+	defer token.Queue().Finish(&wait)
+	for {
+		th.Step("queue myself")
+		token.Queue().PrepareExclusive(&wait, waitqueue.Interruptible)
+		if th.Test(token.TryWait) {
+			return nil
+		}
+		th.Step("look for a signal, or sleep")
+		if th.Task.Interrupted() {
+			if th.Test(token.TryWait) {
+				return nil
+			}
+			th.Step("leave")
+			return syscall.EINTR
+		}
+		th.Schedule()
+	}
+}
+
+func TestInEveryOrder(t *testing.T) {
+	if explore.Race {
+		t.Skip("one goroutine runs at a time, and the transcript has two searches")
+	}
+	for _, test := range []struct {
+		wait        waiter
+		orders, bad int
+	}{
+		{passOn, 5485, 0},
+		{testTooSoon, 5541, 232},
+	} {
+		found := inEveryOrder(test.wait)
+		require.Equal(t, []int{test.orders, test.bad}, []int{found.Orders, found.Bad}, found)
+	}
+}
+
+// With a signal and no wake-up, nothing is taken, and the next wake-up finds B.
+func TestSignalAlone(t *testing.T) {
+	for name, wait := range map[string]waiter{"leave": leave, "retest": retest} {
+		var token waitqueue.Completion
+		var err error
+		a := orders.Go(func(th *orders.Thread) { err = wait(&token, th) }, 0, nil)
+		require.Equal(t, 1, orders.Settle(a))
+		b := orders.Go(func(th *orders.Thread) { _ = wait(&token, th) }, 0, nil)
+		require.Equal(t, 2, orders.Settle(a, b))
+		a.Task.Interrupt()
+		require.Equal(t, 1, orders.Settle(a, b))
+		require.ErrorIs(t, err, syscall.EINTR, name)
+		token.Complete()
+		require.Zero(t, orders.Settle(a, b))
+		require.False(t, token.Done())
+		require.False(t, token.Queue().Active())
+	}
+}

@@ -1,0 +1,101 @@
+// Thundering-herd hands a file from one opener to the next, and counts the
+// wake-ups: with ordinary waiters, all of whom each close wakes, and with
+// exclusive ones.
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/kprim/kprim/examples/internal/onecpu"
+	"github.com/kprim/kprim/kthread"
+	"github.com/kprim/kprim/waitqueue"
+)
+
+func main() {
+	if err := session(os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "thundering-herd:", err)
+		os.Exit(1)
+	}
+}
+
+// session shows pairs of herds that differ in nothing but how they queue.
+func session(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\tadd_wait_queue\tadd_wait_queue_exclusive")
+	for _, n := range []int{4, 3, 8, 32} {
+		all := &herd{add: (*waitqueue.Queue).Add}
+		one := &herd{add: (*waitqueue.Queue).AddExclusive}
+		if err := cmp.Or(all.run(n), one.run(n)); err != nil {
+			return err
+		}
+		if n == 4 { // few enough to be shown
+			fmt.Fprintf(w, "each close wakes\t%v\t%v\n", all.woken, one.woken)
+			fmt.Fprintf(w, "the file goes to\t%v\t%v\n", all.owners, one.owners)
+		}
+		fmt.Fprintf(w, "%d openers\t%d wake-ups, %d for nothing\t%d, %d\n",
+			n, all.wakeUps, all.wakeUps-n, one.wakeUps, one.wakeUps-n)
+	}
+	return w.Flush()
+}
+
+// A herd is a number of openers of a file that one at a time can have open.
+// Whoever touches it has the CPU.
+type herd struct {
+	add func(*waitqueue.Queue, *waitqueue.Entry)
+
+	cpu         onecpu.CPU
+	alreadyOpen bool            // int Already_Open = 0
+	waitQ       waitqueue.Queue // static struct wait_queue *WaitQ = NULL
+
+	wakeUps       int   // as the openers count them
+	woken, owners []int // how many a close woke, and who got the file
+}
+
+// run lets n wait for a file that is open, and closes it until all had it.
+func (h *herd) run(n int) error {
+	h.cpu.Lock()
+	defer h.cpu.Unlock()
+	h.alreadyOpen, h.waitQ.Name = true, "WaitQ"
+	threads := make([]*kthread.Thread, n)
+	for i := range n {
+		fn := func(cur *kthread.Current) error { return h.open(i, cur.Task()) }
+		threads[i] = h.cpu.Start("opener", fn) // returns when it sleeps
+	}
+	for left := n; left > 0; left-- {
+		if s := strings.Count(kthread.Tasks().String(), " WaitQ "); s != left {
+			return fmt.Errorf("%d are asleep, and not %d", s, left)
+		}
+		h.close()
+		h.cpu.Yield() // until all that were woken have run
+		<-threads[h.owners[n-left]].Done()
+	}
+	return nil
+}
+
+// open is module_open, as far as it waits.
+func (h *herd) open(i int, task *waitqueue.Task) error {
+	wait := waitqueue.Entry{Task: task, Func: h.cpu.Enqueue}
+	h.add(&h.waitQ, &wait) // add_wait_queue or add_wait_queue_exclusive
+	defer h.waitQ.Remove(&wait)
+	// while (Already_Open)
+	for task.SetState(waitqueue.Interruptible); h.alreadyOpen; h.wakeUps++ {
+		h.cpu.Schedule(task) // module_interruptible_sleep_on(&WaitQ)
+		task.SetState(waitqueue.Interruptible)
+	}
+	task.SetState(waitqueue.Running)
+	h.alreadyOpen = true // Already_Open = 1
+	h.owners = append(h.owners, i)
+	return nil
+}
+
+// close is module_close. It is the same for both herds: what is queued says how
+// many it wakes.
+func (h *herd) close() {
+	h.alreadyOpen = false                       // Already_Open = 0
+	h.woken = append(h.woken, h.waitQ.WakeUp()) // module_wake_up(&WaitQ)
+}
