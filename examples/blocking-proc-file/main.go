@@ -29,21 +29,23 @@ func session(out io.Writer) error {
 
 	sh.ls()
 	sh.run("# cat_nonblock /proc/sleep", sh.catNonblock)
-	a := sh.start("# tail -f /proc/sleep &", "A", sh.tail)
+	sh.prompt("# tail -f /proc/sleep &")
+	a := sh.start("A", sh.tail)
 	sh.run("# cat_nonblock /proc/sleep", sh.catNonblock)
 
-	b := sh.start("# tail -f /proc/sleep &", "B", sh.tail)
-	c := sh.start("# tail -f /proc/sleep &", "C", sh.tail)
+	sh.prompt("# tail -f /proc/sleep & tail -f /proc/sleep &")
+	b, c := sh.start("B", sh.tail), sh.start("C", sh.tail)
 	sh.ps(a, b, c)
 	sh.rmmod()
 
-	sh.kill("# kill A", a, syscall.SIGTERM)     // it closes the file, and one of the others gets it
+	sh.kill("# kill A", a, syscall.SIGTERM)     // then C has the file
 	sh.kill("# kill -INT B", b, syscall.SIGINT) // Ctrl-C
-	sh.run("$ echo hello > /proc/sleep", sh.echo("hello\n"))
+	sh.run("$ echo hello > /proc/sleep", sh.write("hello\n"))
 	sh.kill("# kill C", c, syscall.SIGTERM)
 	sh.run("# cat_nonblock /proc/sleep", sh.catNonblock)
 
-	sh.run("# head -c 100 digits > /proc/sleep", sh.echo(strings.Repeat("0123456789", 10)))
+	digits := strings.Repeat("0123456789", 10)
+	sh.run("# head -c 100 digits > /proc/sleep", sh.write(digits))
 	sh.run("# cat_nonblock /proc/sleep", sh.catNonblock)
 	sh.rmmod()
 	return sh.err
@@ -71,7 +73,7 @@ func (sh *shell) tail(p *process) error {
 		return err
 	}
 	defer file.Close()
-	sh.printf("%s: ", p.name)
+	sh.printf("%s: ", file.name)
 	if _, err = io.Copy(sh.out, file); err != nil {
 		return err
 	}
@@ -80,27 +82,29 @@ func (sh *shell) tail(p *process) error {
 	defer sh.nanosleep.Remove(&wait)
 	for !p.Pending() {
 		p.Task().SetState(waitqueue.Interruptible)
-		sh.cpu.Schedule(p.Task()) // sleep(1), for as long as nothing is added
+		sh.cpu.Schedule(p.Task()) // sleep(1), as long as nothing is added
 	}
 	return nil
 }
 
-// echo writes text, and again what of it was not taken.
-func (sh *shell) echo(text string) func(p *process) error {
+// write writes text, and again what of it was not taken.
+func (sh *shell) write(text string) program {
 	return func(p *process) error {
 		file, err := sh.sleep.open(p, writeOnly)
 		if err != nil {
 			return err
 		}
 		defer file.Close()
+		var calls []string
 		for rest := text; rest != ""; {
 			n, err := io.WriteString(file, rest)
 			if err != nil && !errors.Is(err, io.ErrShortWrite) {
 				return err
 			}
-			sh.printf("write of %d bytes: %d\n", len(rest), n)
+			calls = append(calls, fmt.Sprintf("write(%d) = %d", len(rest), n))
 			rest = rest[n:]
 		}
+		sh.printf("%s\n", strings.Join(calls, ", "))
 		return nil
 	}
 }

@@ -4,8 +4,6 @@ import (
 	_ "embed"
 	"io"
 	"io/fs"
-	"os"
-	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -15,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/kprim/kprim/examples/internal/printk"
 	"github.com/kprim/kprim/kthread"
 )
 
@@ -46,15 +45,18 @@ func machine(t *testing.T) (sh *shell, out *strings.Builder) {
 
 // An opening is an open in a process of its own.
 type opening struct {
-	*job
-	file *file
-	err  error
+	thread   *kthread.Thread
+	file     *file
+	err      error
+	returned bool // open has
 }
 
 func (sh *shell) startOpen(command string, flags int) *opening {
 	o := new(opening)
-	o.job = sh.start(command, "opener", func(p *process) error {
+	sh.prompt(command)
+	o.thread = sh.start("opener", func(p *process) error {
 		o.file, o.err = sh.sleep.open(p, flags)
+		o.returned = true
 		return nil
 	})
 	return o
@@ -63,7 +65,7 @@ func (sh *shell) startOpen(command string, flags int) *opening {
 // open is for who does not expect to sleep.
 func (sh *shell) open(command string, flags int) (*file, error) {
 	o := sh.startOpen(command, flags)
-	sh.wait(o.job)
+	sh.wait(o.thread)
 	return o.file, o.err
 }
 
@@ -151,9 +153,11 @@ func TestInterruptedOpenGivesTheCountBack(t *testing.T) {
 	require.NoError(t, err)
 	o := sh.startOpen("#", readOnly)
 	require.Equal(t, 2, sh.sleep.useCount)
-	require.Equal(t, "S", o.task.State().String())
-	require.Equal(t, "WaitQ", o.task.Wchan())
-	sh.kill("#", o.job, syscall.SIGINT)
+	require.Equal(t, "S", o.thread.Info().State.String())
+	require.Equal(t, "WaitQ", o.thread.Info().Wchan)
+	require.False(t, o.returned, "it is still inside of open")
+	require.ErrorIs(t, sh.sleep.unload(), syscall.EBUSY)
+	sh.kill("#", o.thread, syscall.SIGINT)
 	require.ErrorIs(t, o.err, syscall.EINTR)
 	require.EqualError(t, o.err, "open /proc/sleep: "+syscall.EINTR.Error())
 	require.Equal(t, 1, sh.sleep.useCount)
@@ -179,7 +183,7 @@ func TestFreeFileBeatsASignal(t *testing.T) {
 					require.NoError(t, f.Close())
 				}
 			}
-			sh.wait(o.job)
+			sh.wait(o.thread)
 			require.NoError(t, o.err)
 			require.Equal(t, 1, sh.sleep.useCount)
 			require.NoError(t, o.file.Close())
@@ -257,34 +261,34 @@ func TestModuleInUseStays(t *testing.T) {
 // The herd: each close wakes all sleepers, and all but one for nothing.
 func TestEachCloseWakesAll(t *testing.T) {
 	sh, out := machine(t)
-	jobs := map[string]*job{}
+	threads := map[string]*kthread.Thread{}
 	for _, name := range []string{"A", "B", "C", "D", "E"} {
-		jobs[name] = sh.start("#", name, sh.tail)
+		threads[name] = sh.start(name, sh.tail)
 	}
 	for i, name := range []string{"A", "E", "D", "C", "B"} { // the last to come is the first
-		require.Equal(t, "nanosleep", jobs[name].task.Wchan())
-		sh.kill("#", jobs[name], syscall.SIGTERM)
+		require.Equal(t, "nanosleep", threads[name].Info().Wchan)
+		sh.kill("#", threads[name], syscall.SIGTERM)
 		if left := 4 - i; left > 0 {
 			require.Contains(t, out.String(), "kernel: "+name+": closes the file, wakes "+string('0'+rune(left)))
 		}
 	}
 	// 4 sleep, then 3 again, then 2, then 1: 10 wake-ups, of which 6 for nothing.
-	require.Equal(t, 4+6, strings.Count(out.String(), "Already_Open, sleeps"))
+	require.Equal(t, 6, strings.Count(out.String(), "Already_Open again, sleeps"))
 	require.Zero(t, sh.sleep.useCount)
 }
 
 // Threads open and close while signals rain on them.
 func TestNeverTwoOpeners(t *testing.T) {
 	sh, _ := machine(t)
-	sh.sleep.printk = func(string, ...any) {}
+	sh.sleep.log = new(printk.Log)
 	inside, opened, interrupted := 0, 0, 0 // guarded by the CPU
 	const threads, tries = 8, 200
-	var jobs []*kthread.Thread // guarded by the CPU until all are started
+	var started []*kthread.Thread // guarded by the CPU until all are started
 	for range threads {
-		j := sh.start("#", "opener", func(p *process) error {
+		thread := sh.start("opener", func(p *process) error {
 			for n := range tries {
-				if n%2 == 0 && len(jobs) > 0 {
-					_ = jobs[n%len(jobs)].Signal(syscall.SIGINT) // it may be gone
+				if n%2 == 0 && len(started) > 0 {
+					_ = started[n%len(started)].Signal(syscall.SIGINT) // it may be gone
 				}
 				f, err := sh.sleep.open(p, readOnly)
 				if err != nil {
@@ -304,14 +308,14 @@ func TestNeverTwoOpeners(t *testing.T) {
 			}
 			return nil
 		})
-		jobs = append(jobs, j.thread)
+		started = append(started, thread)
 	}
 	sh.cpu.Sleep(func() {
 		for n := range 1000 {
-			_ = jobs[n%threads].Signal(syscall.SIGINT) // it may be gone
+			_ = started[n%threads].Signal(syscall.SIGINT) // it may be gone
 			runtime.Gosched()
 		}
-		for _, thread := range jobs {
+		for _, thread := range started {
 			require.NoError(t, thread.Wait(t.Context()))
 		}
 	})
@@ -321,24 +325,4 @@ func TestNeverTwoOpeners(t *testing.T) {
 	require.Zero(t, sh.sleep.useCount)
 	require.False(t, sh.sleep.alreadyOpen)
 	t.Log(opened, "opened,", interrupted, "interrupted")
-}
-
-// The README shows this transcript, and code that is there.
-func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	require.Contains(t, string(readme), "```\n"+transcript+"```\n")
-	var code strings.Builder
-	for _, name := range []string{"main.go", "sleep.go", "shell.go"} {
-		text, err := os.ReadFile(name)
-		require.NoError(t, err)
-		code.Write(text)
-	}
-	rows := regexp.MustCompile("(?m)^\\| `(.*)` \\| `(.*)` \\|$").FindAllStringSubmatch(string(readme), -1)
-	require.Len(t, rows, 9)
-	for _, row := range rows {
-		statement := strings.ReplaceAll(row[1], `\|`, "|")
-		line := regexp.MustCompile("(?m)^.*" + regexp.QuoteMeta(row[2]) + ".*// .*" + regexp.QuoteMeta(statement))
-		require.Regexp(t, line, code.String(), "the statement stands beside the code")
-	}
 }

@@ -6,14 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"strings"
 	"syscall"
 
 	"github.com/kprim/kprim/examples/internal/onecpu"
+	"github.com/kprim/kprim/examples/internal/printk"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )
+
+// A program is what a process runs.
+type program func(p *process) error
 
 // A shell starts programs, each in a thread, on a machine with one CPU. It has
 // the CPU whenever no program has.
@@ -22,80 +25,70 @@ type shell struct {
 	cpu       onecpu.CPU
 	sleep     *procFile
 	nanosleep waitqueue.Queue
+	euid      int
 	err       error // the first that is the shell's own
-}
-
-// A job is a program that was started.
-type job struct {
-	name   string
-	thread *kthread.Thread
-	task   *waitqueue.Task // the thread's
 }
 
 func newShell(out io.Writer) *shell {
 	sh := &shell{out: out, nanosleep: waitqueue.Queue{Name: "nanosleep"}}
-	sh.sleep = newProcFile(&sh.cpu, log.New(out, "kernel: ", 0).Printf)
+	sh.sleep = newProcFile(&sh.cpu, printk.New(out))
 	return sh
 }
 
-func (sh *shell) printf(format string, args ...any) { fmt.Fprintf(sh.out, format, args...) }
+func (sh *shell) printf(format string, args ...any) {
+	fmt.Fprintf(sh.out, format, args...)
+}
 
-// prompt shows the use count of the module, and what is typed.
-func (sh *shell) prompt(command string) { sh.printf("%d %s\n", sh.sleep.useCount, command) }
-
-// start starts a program, and returns when it has ended or sleeps. A command
-// that begins with # is root's.
-func (sh *shell) start(command, name string, program func(p *process) error) *job {
-	sh.prompt(command)
-	euid := 0
-	if command[0] != '#' {
-		euid = 1000
+// prompt shows the use count of the module, and what is typed. What begins with
+// # is root's.
+func (sh *shell) prompt(command string) {
+	sh.printf("%d %s\n", sh.sleep.useCount, command)
+	sh.euid = 1000
+	if command[0] == '#' {
+		sh.euid = 0
 	}
-	j := &job{name: name}
-	main := func(cur *kthread.Current) error {
-		sh.cpu.Lock()
-		defer sh.cpu.Unlock()
-		j.task = cur.Task()
-		cur.Ready() // start goes on, but has to wait for the CPU
+}
+
+// start starts a program, and returns when it has ended or sleeps.
+func (sh *shell) start(name string, program program) *kthread.Thread {
+	euid := sh.euid
+	return sh.cpu.Start(name, func(cur *kthread.Current) error {
 		if err := cur.Allow(syscall.SIGINT, syscall.SIGTERM); err != nil {
 			return err
 		}
-		if err := program(&process{cur, name, euid}); err != nil {
+		if err := program(&process{cur, euid}); err != nil {
 			sh.printf("%s: %v\n", name, err)
 		}
 		return nil
-	}
-	sh.cpu.Sleep(func() {
-		var err error
-		j.thread, err = kthread.Start(context.Background(), name, main)
-		sh.err = cmp.Or(sh.err, err)
-	})
-	return j
-}
-
-// wait waits until the job has ended, and those whom it woke have run.
-func (sh *shell) wait(j *job) {
-	sh.cpu.Sleep(func() {
-		sh.err = cmp.Or(sh.err, j.thread.Wait(context.Background()))
 	})
 }
 
-// run is start and wait.
-func (sh *shell) run(command string, program func(p *process) error) {
-	sh.wait(sh.start(command, strings.Fields(command)[1], program))
+// wait waits until the thread has ended, and those whom it woke have run.
+func (sh *shell) wait(thread *kthread.Thread) {
+	sh.cpu.Sleep(func() {
+		sh.err = cmp.Or(sh.err, thread.Wait(context.Background()))
+	})
 }
 
-func (sh *shell) kill(command string, j *job, sig syscall.Signal) {
+// run types a command, and waits until it has ended.
+func (sh *shell) run(command string, program program) {
 	sh.prompt(command)
-	sh.err = cmp.Or(sh.err, j.thread.Signal(sig))
-	sh.wait(j)
+	sh.wait(sh.start(strings.Fields(command)[1], program))
 }
 
-// ps shows the state of each job, and on what it sleeps.
-func (sh *shell) ps(jobs ...*job) {
+// kill sends a signal, and waits until the thread has ended.
+func (sh *shell) kill(command string, t *kthread.Thread, sig syscall.Signal) {
+	sh.prompt(command)
+	sh.err = cmp.Or(sh.err, t.Signal(sig))
+	sh.wait(t)
+}
+
+// ps shows the state of each thread, and on what it sleeps.
+func (sh *shell) ps(threads ...*kthread.Thread) {
 	sh.prompt("# ps -o comm,stat,wchan")
-	for _, j := range jobs {
-		sh.printf("%s %v %s\n", j.name, j.task.State(), j.task.Wchan())
+	for _, thread := range threads {
+		info := thread.Info()
+		sh.printf("%s %v %s\n", info.Comm(), info.State, info.Wchan)
 	}
 }
 

@@ -1,16 +1,14 @@
 package main
 
 import (
-	"io"
 	"io/fs"
 	"syscall"
 
 	"github.com/kprim/kprim/examples/internal/onecpu"
+	"github.com/kprim/kprim/examples/internal/printk"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )
-
-const messageLength = 80 // #define MESSAGE_LENGTH 80
 
 // How a file is opened. The values are Linux's; not every system has them all.
 const (
@@ -29,16 +27,16 @@ const (
 // A process is what a call of the file can know of its caller: current.
 type process struct {
 	*kthread.Current
-	name string
 	euid int
 }
 
-// A procFile is /proc/sleep: what sleep.c has as global variables. The article's
-// kernel ran on one CPU and was not preempted, so that they need no lock. Here
-// too: whoever calls a method has the CPU, which guards all fields.
+// A procFile is /proc/sleep: what sleep.c has as global variables. That kernel
+// had one CPU and did not preempt its own code, or held the big kernel lock; so
+// they need no lock. Here too: whoever calls a method has the CPU, which guards
+// all fields.
 type procFile struct {
-	cpu    *onecpu.CPU
-	printk func(format string, args ...any)
+	cpu *onecpu.CPU
+	log *printk.Log
 
 	message     string          // static char Message[MESSAGE_LENGTH]
 	alreadyOpen bool            // int Already_Open = 0
@@ -48,8 +46,10 @@ type procFile struct {
 }
 
 // newProcFile is init_module.
-func newProcFile(cpu *onecpu.CPU, printk func(string, ...any)) *procFile {
-	return &procFile{cpu: cpu, printk: printk, waitQ: waitqueue.Queue{Name: "WaitQ"}}
+func newProcFile(cpu *onecpu.CPU, log *printk.Log) *procFile {
+	f := &procFile{cpu: cpu, log: log}
+	f.waitQ.Name = "WaitQ"
+	return f
 }
 
 // stat is what ls -l shows. The mode is for reference: permission decides.
@@ -57,54 +57,63 @@ func (f *procFile) stat() (mode fs.FileMode, links, uid, gid, size int) {
 	return 0o644, 1, 0, 0, 80 // S_IFREG | S_IRUGO | S_IWUSR, 1, 0, 0, 80
 }
 
+// open is open(2). What it asks of the module does not come back before the
+// file is free: who sleeps in it is in the kernel, and its call goes on.
+func (f *procFile) open(p *process, flags int) (*file, error) {
+	op := [4]int{mayRead, mayWrite, mayRead | mayWrite, 0}[flags&3]
+	err := f.permission(p, op) // before it can block
+	if f.removed {
+		err = syscall.ENOENT
+	}
+	if err == nil {
+		err = f.moduleOpen(p, flags)
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: "/proc/sleep", Err: err}
+	}
+	return &file{inode: f, name: p.Thread().Name(), op: op}, nil
+}
+
 // permission is module_permission: everybody reads, and root writes.
 func (f *procFile) permission(p *process, op int) error {
-	// The article has op == 2, which refuses 6, for both, to root as well.
-	if op == mayRead || op&^mayRead == mayWrite && p.euid == 0 { // if (op == 4 || (op == 2 && current->euid == 0))
+	// The original refuses an op of 6, for both, to root as well.
+	asRoot := op&^mayRead == mayWrite && p.euid == 0
+	// if (op == 4 || (op == 2 && current->euid == 0))
+	if op == mayRead || asRoot {
 		return nil
 	}
 	return syscall.EACCES // return -EACCES
 }
 
-// open is module_open. It blocks while somebody else has the file open.
-func (f *procFile) open(p *process, flags int) (*file, error) {
-	fail := func(err error) (*file, error) {
-		return nil, &fs.PathError{Op: "open", Path: "/proc/sleep", Err: err}
-	}
-	// Nobody runs between this and the count. The original's file is found
-	// before open is called and counts, and the module can go in between.
-	if f.removed {
-		return fail(syscall.ENOENT)
-	}
-	op := [4]int{readOnly: mayRead, writeOnly: mayWrite, readWrite: mayRead | mayWrite}[flags&3]
-	if err := f.permission(p, op); err != nil { // before it can block
-		return fail(err)
-	}
-	if flags&nonblock != 0 && f.alreadyOpen { // if ((file->f_flags & O_NONBLOCK) && Already_Open)
-		return fail(syscall.EAGAIN) // return -EAGAIN
+// moduleOpen is module_open.
+func (f *procFile) moduleOpen(p *process, flags int) error {
+	// if ((file->f_flags & O_NONBLOCK) && Already_Open)
+	if flags&nonblock != 0 && f.alreadyOpen {
+		return syscall.EAGAIN // return -EAGAIN
 	}
 	f.useCount++ // MOD_INC_USE_COUNT
 	if err := f.wait(p); err != nil {
-		f.useCount--     // MOD_DEC_USE_COUNT
-		return fail(err) // return -EINTR
+		// No close will give it back: the module could never be unloaded.
+		f.useCount-- // MOD_DEC_USE_COUNT
+		return err   // return -EINTR
 	}
 	f.alreadyOpen = true // Already_Open = 1
-	return &file{inode: f, name: p.name, op: op}, nil
+	return nil
 }
 
-// wait returns when nobody has the file open, or a signal is pending.
+// wait is the loop of module_open. It returns when nobody has the file open, or
+// when a signal is pending.
 func (f *procFile) wait(p *process) error {
 	task := p.Task()
-	wait := waitqueue.Entry{Task: task, Func: f.cpu.Enqueue} // fixes who runs first
+	wait := waitqueue.Entry{Task: task, Func: f.cpu.Enqueue}
 	// On the queue before the test. The original tests before it queues: with
 	// a second CPU a close in between wakes nobody, and the opener sleeps on.
 	f.waitQ.Add(&wait)
 	defer f.waitQ.Remove(&wait)
 	defer task.SetState(waitqueue.Running)
-	for {
+	for woken := false; ; woken = true {
 		task.SetState(waitqueue.Interruptible)
-		// Nobody runs between this and Already_Open = 1. Without such a lock two
-		// openers pass the original's test.
+		// Nobody runs between this and Already_Open = 1, or two would get in.
 		if !f.alreadyOpen { // while (Already_Open)
 			return nil
 		}
@@ -113,7 +122,9 @@ func (f *procFile) wait(p *process) error {
 		if p.Pending() { // if (current->signal & ~current->blocked)
 			return syscall.EINTR
 		}
-		f.printk("%s: Already_Open, sleeps", p.name)
+		if woken {
+			f.log.Printk("%s: Already_Open again, sleeps", p.Thread().Name())
+		}
 		f.cpu.Schedule(task) // module_interruptible_sleep_on(&WaitQ)
 	}
 }
@@ -125,78 +136,5 @@ func (f *procFile) unload() error {
 		return syscall.EBUSY
 	}
 	f.removed = true
-	return nil
-}
-
-// A file is /proc/sleep opened once.
-type file struct {
-	inode *procFile
-	name  string // whose
-	op    int    // what it is open for
-
-	// What has to be read yet, and whether it was asked for. The original has
-	// a static finished in their place: one reader's end of the file is met by
-	// another, and tail -f is given the line again and again.
-	rest  string
-	begun bool
-
-	closed bool
-}
-
-// Read is module_output: one line, and then the end of the file.
-func (f *file) Read(buf []byte) (int, error) {
-	if err := f.check(mayRead); err != nil {
-		return 0, err
-	}
-	if !f.begun {
-		f.begun = true
-		f.rest = "Last input:" + f.inode.message + "\n" // sprintf(message, "Last input:%s\n", Message)
-	}
-	if f.rest == "" && len(buf) > 0 { // if (finished)
-		return 0, io.EOF // return 0
-	}
-	n := copy(buf, f.rest) // put_user(message[i], buf + i)
-	f.rest = f.rest[n:]    // finished = 1
-	return n, nil          // return i
-}
-
-// Write is module_input. It keeps what the message has room for, in the place
-// of what was there, and returns how much that is.
-func (f *file) Write(buf []byte) (int, error) {
-	if err := f.check(mayWrite); err != nil {
-		return 0, err
-	}
-	n := min(len(buf), messageLength-1) // i < MESSAGE_LENGTH - 1 && i < length
-	f.inode.message = string(buf[:n])   // get_user(Message[i], buf + i)
-	if n < len(buf) {
-		return n, io.ErrShortWrite // no error in C: the caller compares
-	}
-	return n, nil // return i
-}
-
-// Close is module_close.
-func (f *file) Close() error {
-	if err := f.check(0); err != nil {
-		return err
-	}
-	f.closed = true
-	f.inode.alreadyOpen = false // Already_Open = 0
-	// All of them: that one takes the file and the rest sleep again is what the
-	// article shows. An exclusive entry would have it wake one.
-	if woken := f.inode.waitQ.WakeUpAll(); woken > 0 { // module_wake_up(&WaitQ)
-		f.inode.printk("%s: closes the file, wakes %d", f.name, woken)
-	}
-	f.inode.useCount-- // MOD_DEC_USE_COUNT
-	return nil
-}
-
-// check returns an error if the file is not open for op.
-func (f *file) check(op int) error {
-	switch {
-	case f.closed:
-		return fs.ErrClosed
-	case f.op&op != op:
-		return syscall.EBADF
-	}
 	return nil
 }
