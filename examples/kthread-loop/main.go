@@ -1,6 +1,9 @@
 // Kthread-loop is a kernel thread that serves events for ever. Parts of the
 // kernel find that a data structure of theirs is in trouble; the thread starts
 // a program of the user's, named by a sysctl, that sends an alert.
+//
+// The alerts go to root by mail if there is a program for it; with the argument
+// -n only to a file.
 package main
 
 import (
@@ -8,12 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
+	"github.com/kprim/kprim/examples/internal/printk"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/rwevent"
 	"github.com/kprim/kprim/sysctl"
@@ -21,10 +25,11 @@ import (
 )
 
 func main() {
-	// The helper is in a process group of its own, which Ctrl-C does not reach.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The helper has a process group of its own, which Ctrl-C does not reach.
+	ctx, stop := signal.NotifyContext(context.Background(),
+		os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := session(ctx, os.Stdout); err != nil {
+	if err := session(ctx, os.Stdout, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "kthread-loop:", err)
 		os.Exit(1)
 	}
@@ -32,20 +37,24 @@ func main() {
 
 // A module is what the article adds to the kernel.
 type module struct {
-	printk  func(format string, args ...any)
-	myevent rwevent.Table[uint, int] // myevent_id, myevent_lock, myevent_waitqueue
-	handler *sysctl.String           // myevent_handler, of kernel/sysctl.c
-	ctx     context.Context          // of the helpers
-	timeout time.Duration            // of each
+	*printk.Log
+
+	// DECLARE_WAIT_QUEUE_HEAD(myevent_waitqueue), rwlock_t myevent_lock,
+	// unsigned int myevent_id
+	myevent rwevent.Table[uint, int]
+
+	handler *sysctl.String  // myevent_handler, of kernel/sysctl.c
+	ctx     context.Context // of the helpers
+	timeout time.Duration   // of each
 
 	thread         *kthread.Thread
 	served, failed int // the thread's own until it is gone
 }
 
-func newModule(ctx context.Context, console io.Writer, handler *sysctl.String) *module {
+func newModule(ctx context.Context, w io.Writer, h *sysctl.String) *module {
 	m := &module{
-		printk:  log.New(console, "kernel: ", 0).Printf,
-		handler: handler,
+		Log:     printk.New(w),
+		handler: h,
 		ctx:     ctx,
 		timeout: 5 * time.Second,
 	}
@@ -53,49 +62,58 @@ func newModule(ctx context.Context, console io.Writer, handler *sysctl.String) *
 	return m
 }
 
-func (m *module) load() {
-	// kernel_thread(mykthread, NULL, ...), daemonize("mykthread")
-	m.thread = kthread.Run("mykthread", m.mykthread)
-}
+// load starts the thread: kernel_thread(mykthread, NULL, ...)
+func (m *module) load() { m.thread = kthread.Run("mykthread", m.mykthread) }
 
 // mykthread serves one event after the other until it is killed.
 func (m *module) mykthread(cur *kthread.Current) error {
-	if err := cur.Allow(syscall.SIGKILL); err != nil { // allow_signal(SIGKILL)
+	// allow_signal(SIGKILL)
+	if err := cur.Allow(syscall.SIGKILL); err != nil {
 		return err
 	}
 	for {
+		// It looks before it sleeps, every time. The article's loop sleeps
+		// first: what is posted while it is not asleep wakes nobody.
+		//
 		// add_wait_queue, set_current_state(TASK_INTERRUPTIBLE), schedule(),
-		// if (myevent_id): all in one, and it looks before it sleeps.
+		// read_lock, if (myevent_id), read_unlock
 		id, free, err := m.myevent.TakeBy(cur)
 		if err != nil { // if (signal_pending(current)) break
-			m.printk("mykthread: signal_pending")
+			m.Printk("mykthread: signal_pending\n")
 			return nil
 		}
-		m.printk("mykthread: %d has %d bytes free", id, free)
+		m.Printk("mykthread: %d has %d bytes free\n", id, free)
+		// The lock is free again: who holds one that spins may not sleep.
+		//
+		// run_umode_handler(event_id)
 		if err := m.runUmodeHandler(id); err != nil {
 			m.failed++
-			m.printk("mykthread: %d: %v", id, err)
+			m.Printk("mykthread: %d: %v\n", id, err)
 			continue
 		}
 		m.served++
-		m.printk("mykthread: %d is served", id)
+		m.Printk("mykthread: %d is served\n", id)
 	}
 }
 
-// runUmodeHandler runs the helper to its end.
+// runUmodeHandler is run_umode_handler. It returns when the helper has ended.
 func (m *module) runUmodeHandler(id uint) error {
-	path := m.handler.Load()                      // argv[0] = myevent_handler
-	troubled := fmt.Sprintf("TROUBLED_DS=%d", id) // sprintf(buffer, "TROUBLED_DS=%d", event_id)
+	path := m.handler.Load() // argv[i++] = myevent_handler
 	helper := usermodehelper.Helper{
-		Path:    path,
-		Argv:    []string{path},
-		Envp:    usermodehelper.Environ(troubled), // envp[i++] = buffer
+		Path: path,
+		Argv: []string{path},
+		// sprintf(buffer, "TROUBLED_DS=%d", event_id), envp[i++] = buffer
+		Envp:    usermodehelper.Environ(fmt.Sprintf("TROUBLED_DS=%d", id)),
 		Timeout: m.timeout,
 	}
-	// call_usermodehelper(argv[0], argv, envp, 0)
+	// value = call_usermodehelper(argv[0], argv, envp, 0)
 	status, err := helper.Exec(m.ctx, usermodehelper.WaitProc)
 	if err == nil && status != 0 {
 		err = errors.New(status.String())
+	}
+	// The kernel's result is a number: it says why, and not which program.
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		err = failed.Err
 	}
 	return err
 }
@@ -115,6 +133,7 @@ func (m *module) receive(b *buffer, n int) (posted bool) {
 	if b.free >= lowWatermark {
 		return false
 	}
-	// myevent_id = id, wake_up_interruptible(&myevent_waitqueue)
+	// write_lock, myevent_id = id, write_unlock,
+	// wake_up_interruptible(&myevent_waitqueue)
 	return m.myevent.Post(b.id, b.free) == nil
 }

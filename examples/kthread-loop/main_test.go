@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/kprim/kprim/examples/internal/printk"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/sysctl"
 	"github.com/kprim/kprim/waitqueue"
@@ -30,15 +31,16 @@ import (
 var transcript string
 
 // The test binary is the program too, with a script in place of helper.sh if
-// one is named, and a helper that shows what it was given.
+// one is named after -n, and a helper that shows what it was given.
 func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case "program":
-		if len(os.Args) > 1 {
+		if len(os.Args) > 2 {
 			var err error
-			if script, err = os.ReadFile(os.Args[1]); err != nil {
+			if script, err = os.ReadFile(os.Args[2]); err != nil {
 				os.Exit(2)
 			}
+			os.Args = os.Args[:2]
 		}
 		main()
 		os.Exit(0)
@@ -76,16 +78,9 @@ func file(t *testing.T, text string) string {
 	return path
 }
 
-// Pids are 1 in a fresh process only, and a busy machine may take seconds.
-var (
-	helperPath = regexp.MustCompile(`/\S*/helper\b`)
-	pid        = regexp.MustCompile(`(?m)^ *[0-9]+ S +[0-9ms]+ `)
-)
+var helperPath = regexp.MustCompile(`/\S*/helper\b`)
 
-func mask(text string) string {
-	text = helperPath.ReplaceAllString(text, "/path/to/helper")
-	return pid.ReplaceAllString(text, "    N S      Ns ")
-}
+func mask(text string) string { return helperPath.ReplaceAllString(text, "/path/to/helper") }
 
 func requireNothingIn(t *testing.T, dir string) {
 	left, err := os.ReadDir(dir)
@@ -102,17 +97,107 @@ func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	}
 	for range runs {
 		var out strings.Builder
-		require.NoError(t, session(t.Context(), &out))
-		require.Equal(t, mask(transcript), mask(out.String()))
+		require.NoError(t, session(t.Context(), &out, []string{"-n"}))
+		require.Equal(t, transcript, mask(out.String()))
 		require.Empty(t, kthread.Tasks())
 	}
 	requireNothingIn(t, temp)
 }
 
+// Without -n too, but not where somebody would get mail from a test.
 func TestProgramSucceeds(t *testing.T) {
-	out, err := exec.Command(playing(t, "program")).Output()
+	program := playing(t, "program")
+	ways := [][]string{{"-n"}, {}}
+	for _, dir := range strings.Split("/sbin:/usr/sbin:/bin:/usr/bin", ":") {
+		if _, err := os.Stat(filepath.Join(dir, "mail")); err == nil {
+			ways = ways[:1]
+		}
+	}
+	for _, args := range ways {
+		out, err := exec.Command(program, args...).Output()
+		require.NoError(t, err)
+		require.Equal(t, transcript, mask(string(out)))
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{{""}, {"-h"}, {"-n", "-n"}, {"/path/to/helper"}} {
+		var out strings.Builder
+		require.ErrorContains(t, session(t.Context(), &out, args), "usage")
+		require.Empty(t, out.String())
+	}
+}
+
+// mailing installs helper.sh, and a program mail that is the given script, and
+// returns their directories.
+func mailing(t *testing.T, noMail bool, mail string) (dir, bin string) {
+	t.Setenv("TMPDIR", t.TempDir())
+	path, err := installHelper(noMail)
 	require.NoError(t, err)
-	require.Equal(t, mask(transcript), mask(string(out)))
+	bin = t.TempDir()
+	if mail != "" {
+		require.NoError(t, os.WriteFile(filepath.Join(bin, "mail"), []byte("#!/bin/sh\n"+mail), 0o755))
+	}
+	return filepath.Dir(path), bin
+}
+
+// text returns what is in a file, nothing if there is none.
+func text(t *testing.T, dir, name string) string {
+	text, err := os.ReadFile(filepath.Join(dir, name))
+	if !os.IsNotExist(err) {
+		require.NoError(t, err)
+	}
+	return string(text)
+}
+
+// The program that PATH finds, and no other, is given the alert. A copy is kept
+// of what was sent.
+func TestHelperMails(t *testing.T) {
+	const alert = "kernel datastructure 9527 is in trouble\n"
+	const mail = `echo "$@" >> "${0%/*}/args"; while read -r line; do echo "$line" >> "${0%/*}/text"; done`
+	for name, c := range map[string]struct {
+		noMail           bool
+		mail             string
+		exit             int
+		args, text, copy string
+	}{
+		"a mail program":         {false, mail, 0, "-s Alert root\n", alert, alert},
+		"none":                   {false, "", 0, "", "", alert},
+		"one, but told not to":   {true, mail, 0, "", "", alert},
+		"one that fails":         {false, mail + "; exit 75", 75, "-s Alert root\n", alert, ""},
+		"one that does not read": {false, "exit 1", 1, "", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, bin := mailing(t, c.noMail, c.mail)
+			for range 2 {
+				cmd := exec.Command(filepath.Join(dir, "helper"))
+				cmd.Env = []string{"HOME=/", "PATH=" + bin, "TROUBLED_DS=9527"}
+				_ = cmd.Run()
+				require.Equal(t, c.exit, cmd.ProcessState.ExitCode())
+			}
+			require.Equal(t, strings.Repeat(c.args, 2), text(t, bin, "args"))
+			require.Equal(t, strings.Repeat(c.text, 2), text(t, bin, "text"))
+			require.Equal(t, strings.Repeat(c.copy, 2), text(t, dir, "mailbox"))
+		})
+	}
+}
+
+// A mail program that hangs is ended with the helper, and the alert is not sent.
+func TestMailProgramThatHangs(t *testing.T) {
+	dir, bin := mailing(t, false, "exec > ${0%/*}/fifo\nsleep 1000")
+	pipe := fifo(t, filepath.Join(bin, "mail"))
+	b := loaded(t, file(t, fmt.Sprintf("PATH=%s:$PATH exec %s/helper", bin, dir)))
+	b.timeout = 300 * time.Millisecond
+	f, err := os.OpenFile(pipe, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	require.NoError(t, err)
+	defer f.Close()
+	b.trouble(t, 9527, 596)
+	b.settle()
+	_, err = io.ReadAll(f) // ends only when all are gone
+	require.NoError(t, err)
+	require.Regexp(t, "9527: .*deadline exceeded\n", b.kill(t))
+	require.Equal(t, 1, b.failed)
+	require.Empty(t, text(t, dir, "mailbox"))
 }
 
 // A bench is a module with a handler, and a console that never waits.
@@ -158,7 +243,7 @@ func TestKilledBeforeAnyEvent(t *testing.T) {
 func TestKilledWithAnEventInTheTable(t *testing.T) {
 	b := loaded(t, "/none")
 	hold := newGate()
-	b.printk = func(string, ...any) { hold.pass() }
+	b.Log = printk.New(hold)
 	b.trouble(t, 1, 10)
 	hold.wait() // it has taken the event of 1
 	b.trouble(t, 2, 20)
@@ -174,12 +259,15 @@ type gate struct{ arrived, opened chan struct{} }
 func newGate() gate  { return gate{make(chan struct{}), make(chan struct{})} }
 func (g gate) wait() { <-g.arrived }
 func (g gate) open() { close(g.opened) }
-func (g gate) pass() {
+
+// Write makes it a console.
+func (g gate) Write(line []byte) (int, error) {
 	select {
 	case g.arrived <- struct{}{}:
 		<-g.opened
 	case <-g.opened:
 	}
+	return len(line), nil
 }
 
 func TestWatermark(t *testing.T) {
@@ -212,9 +300,9 @@ func TestThreadServesOnAfterAHelperThatFails(t *testing.T) {
 	for name, c := range map[string]struct{ path, want string }{
 		"not registered": {"", "invalid argument"},
 		"relative":       {"helper", "invalid argument"},
-		"missing":        {filepath.Join(dir, "none"), "none: no such file or directory"},
-		"not executable": {plain, "plain: permission denied"},
-		"a directory":    {dir, dir + ": permission denied"},
+		"missing":        {filepath.Join(dir, "none"), "9527: no such file or directory"},
+		"not executable": {plain, "9527: permission denied"},
+		"a directory":    {dir, "9527: permission denied"},
 		"not a program":  {noProgram, "exec format error"},
 		"fails":          {file(t, "exit 3"), "exit status 3"},
 		"dies":           {file(t, "kill -KILL $$"), "signal: killed"},
@@ -228,7 +316,7 @@ func TestThreadServesOnAfterAHelperThatFails(t *testing.T) {
 			lines := strings.Split(b.kill(t), "\n")
 			require.Len(t, lines, 6)
 			require.Equal(t, "kernel: mykthread: 9527 has 596 bytes free", lines[0])
-			require.Regexp(t, "^kernel: mykthread: 9527: .*"+regexp.QuoteMeta(c.want)+"$", lines[1])
+			require.Regexp(t, "^kernel: mykthread: .*"+regexp.QuoteMeta(c.want)+"$", lines[1])
 			require.Equal(t, "kernel: mykthread: 4711 is served", lines[3])
 			require.Equal(t, []int{1, 1}, []int{b.failed, b.served})
 		})
@@ -296,27 +384,41 @@ func TestSessionWithAHelperThatFails(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	defer func(before []byte) { script = before }(script)
-	script = []byte("#!/bin/sh\nexit 3\n")
+	script = append(script, "exit 3\n"...)
 	var out strings.Builder
-	require.ErrorContains(t, session(t.Context(), &out), "2 alerts were not sent")
-	require.Contains(t, out.String(), "posted 3, served 0, coalesced 1\n")
+	require.ErrorContains(t, session(t.Context(), &out, []string{"-n"}), "2 alerts were not sent")
+	require.Contains(t, out.String(), "posted 4: served 0, failed 3, coalesced 1\n# cat mailbox\n"+
+		"kernel datastructure 9527 is in trouble\nkernel datastructure 4711 is in trouble\n")
 	require.Equal(t, 2, strings.Count(out.String(), ": exit status 3\n"))
 	require.Empty(t, kthread.Tasks())
 	requireNothingIn(t, temp)
 }
 
-// What would be cut, and then be another path, is not run.
+// Where there is no room for a helper's path that is right, none is run.
 func TestPathThatIsTooLong(t *testing.T) {
 	temp := t.TempDir()
 	long := filepath.Join(temp, strings.Repeat("x", 255-len(temp)-1))
 	require.NoError(t, os.Mkdir(long, 0o700))
 	t.Setenv("TMPDIR", long)
 	var out strings.Builder
-	err := session(t.Context(), &out)
-	require.ErrorContains(t, err, "keeps 255 bytes")
-	require.True(t, strings.HasSuffix(err.Error(), " "+long))
-	require.NotContains(t, out.String(), "insmod")
+	err := session(t.Context(), &out, []string{"-n"})
+	require.ErrorContains(t, err, "keeps 255 bytes of the path: "+long)
+	require.Empty(t, out.String())
 	requireNothingIn(t, long)
+}
+
+// The longest directory in which the session runs: one slash more is one too
+// many.
+func TestPathThatFits(t *testing.T) {
+	temp := t.TempDir()
+	// MkdirTemp's numbers have ten digits at most, and seldom fewer than nine.
+	name := strings.Repeat("x", 255-len("/helper")-len("/kthread-loop-1234567890")-len(temp)-1)
+	long := filepath.Join(temp, name)
+	require.NoError(t, os.Mkdir(long, 0o700))
+	t.Setenv("TMPDIR", long)
+	var out strings.Builder
+	require.NoError(t, session(t.Context(), &out, []string{"-n"}))
+	require.Equal(t, transcript, mask(out.String()))
 }
 
 // Ctrl-C ends a helper that hangs, and all is tidied up.
@@ -324,7 +426,7 @@ func TestInterruptedProgramLeavesNothing(t *testing.T) {
 	temp := t.TempDir()
 	pipe := filepath.Join(t.TempDir(), "fifo")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
-	cmd := exec.Command(playing(t, "program"), file(t, "exec > "+pipe+"\nsleep 1000"))
+	cmd := exec.Command(playing(t, "program"), "-n", file(t, "exec > "+pipe+"\nsleep 1000"))
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -336,6 +438,7 @@ func TestInterruptedProgramLeavesNothing(t *testing.T) {
 	require.Error(t, cmd.Wait())
 	require.Equal(t, 1, cmd.ProcessState.ExitCode())
 	require.Equal(t, "kthread-loop: 2 alerts were not sent\n", stderr.String())
+	require.Equal(t, 1, strings.Count(stdout.String(), ": no such file or directory\n"), stdout.String())
 	require.Equal(t, 2, strings.Count(stdout.String(), "interrupt signal received\n"), stdout.String())
 	_, err = io.ReadAll(f) // ends only when helper and sleep are gone
 	require.NoError(t, err)
@@ -400,25 +503,4 @@ func TestBlanksInTheVariable(t *testing.T) {
 	out, err := cmd.Output()
 	require.NoError(t, err)
 	require.Equal(t, "kernel datastructure is in trouble\n", string(out))
-}
-
-// The README shows this transcript, and code that is there.
-func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	require.Contains(t, string(readme), "```\n"+transcript+"```\n")
-	var code strings.Builder
-	for _, name := range []string{"main.go", "session.go"} {
-		text, err := os.ReadFile(name)
-		require.NoError(t, err)
-		code.Write(text)
-	}
-	rows := regexp.MustCompile("(?m)^\\| `(.*)` \\| `(.*)` \\|$").FindAllStringSubmatch(string(readme), -1)
-	require.Len(t, rows, 9)
-	for _, row := range rows {
-		require.True(t, strings.Contains(code.String(), row[2]), row[2])
-		for statement := range strings.SplitSeq(row[1], "`, `") {
-			require.True(t, strings.Contains(code.String(), statement), "%s stands beside the code", statement)
-		}
-	}
 }

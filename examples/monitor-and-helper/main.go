@@ -11,13 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
 	"github.com/kprim/kprim/examples/internal/onecpu"
+	"github.com/kprim/kprim/examples/internal/printk"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/rwevent"
 	"github.com/kprim/kprim/sysctl"
@@ -26,8 +26,9 @@ import (
 )
 
 func main() {
-	// The helper is in a process group of its own, which Ctrl-C does not reach.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The helper has a process group of its own, which Ctrl-C does not reach.
+	ctx, stop := signal.NotifyContext(context.Background(),
+		os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := session(ctx, os.Stdout, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "monitor-and-helper:", err)
@@ -37,21 +38,24 @@ func main() {
 
 // A module is test.ko: what its C file has as global variables.
 type module struct {
-	printk  func(format string, args ...any)
-	cpu     onecpu.CPU         // the articles' machine had one
-	myevent rwevent.Slot[uint] // myevent_id, myevent_lock, myevent_waitqueue
-	handler *sysctl.String     // myevent_handler, of kernel/sysctl.c
+	*printk.Log
+	cpu onecpu.CPU // the article's machine had one
 
+	// DECLARE_WAIT_QUEUE_HEAD(myevent_waitqueue), rwlock_t myevent_lock,
+	// unsigned int myevent_id
+	myevent rwevent.Slot[uint]
+
+	handler *sysctl.String // myevent_handler, of kernel/sysctl.c
 	threads []*kthread.Thread
 	ctx     context.Context // of the helper
 	helper  chan error      // how the helper ended
 }
 
-func newModule(ctx context.Context, out io.Writer, handler *sysctl.String) *module {
+func newModule(ctx context.Context, w io.Writer, h *sysctl.String) *module {
 	return &module{
+		Log:     printk.New(w),
+		handler: h,
 		ctx:     ctx,
-		printk:  log.New(out, "kernel: ", 0).Printf,
-		handler: handler,
 		helper:  make(chan error, 1),
 	}
 }
@@ -60,10 +64,12 @@ func newModule(ctx context.Context, out io.Writer, handler *sysctl.String) *modu
 func (m *module) load() {
 	m.cpu.Lock()
 	defer m.cpu.Unlock()
-	m.printk("Hello, I am a test module")
-	m.printk("create mythread <---------<")
+	m.Printk("Hello, I am a test module\n")
+	m.Printk("create mythread <---------<\n")
+	// kernel_thread(mykthread, NULL, ...)
 	m.threads = append(m.threads, kthread.Run("josephthread", m.mykthread))
-	m.printk("create monitor <---------<")
+	m.Printk("create monitor <---------<\n")
+	// kernel_thread(monitor, NULL, ...)
 	m.threads = append(m.threads, kthread.Run("josephmonitor", m.monitor))
 }
 
@@ -72,31 +78,37 @@ func (m *module) mykthread(cur *kthread.Current) error {
 	m.cpu.Lock()
 	defer m.cpu.Unlock()
 	task, queue := cur.Task(), m.myevent.Queue()
-	wait := waitqueue.Entry{Task: task}                // DECLARE_WAITQUEUE(wait, current)
-	if err := cur.Allow(syscall.SIGKILL); err != nil { // allow_signal(SIGKILL)
+	wait := waitqueue.Entry{Task: task} // DECLARE_WAITQUEUE(wait, current)
+	// allow_signal(SIGKILL)
+	if err := cur.Allow(syscall.SIGKILL); err != nil {
 		return err
 	}
 	queue.Add(&wait) // add_wait_queue(&myevent_waitqueue, &wait)
-	var id uint
+	id, posted := uint(0), false
 	for {
-		task.SetState(waitqueue.Interruptible) // set_current_state(TASK_INTERRUPTIBLE)
-		// The article tests only after schedule(), and sleeps for ever if the
-		// monitor was here before it.
-		var posted bool
-		id, posted = m.myevent.TryTake() // read_lock, if (myevent_id), read_unlock
-		if posted || cur.Pending() {     // if (signal_pending(current)) break
+		// set_current_state(TASK_INTERRUPTIBLE)
+		task.SetState(waitqueue.Interruptible)
+		// The article tests when its sleep has ended, not before. If the
+		// monitor was here already, it has woken nobody, and nobody else comes.
+		//
+		// read_lock, if (myevent_id), event_id = myevent_id, read_unlock
+		id, posted = m.myevent.TryTake()
+		if posted || cur.Pending() { // if (signal_pending(current)) break
 			break
 		}
-		m.cpu.Sleep(task.Schedule) // schedule()
+		m.cpu.Schedule(task) // schedule()
 	}
+	// Before anything that sleeps for another reason.
 	task.SetState(waitqueue.Running) // set_current_state(TASK_RUNNING)
-	queue.Remove(&wait)              // remove_wait_queue(&myevent_waitqueue, &wait)
+	// remove_wait_queue(&myevent_waitqueue, &wait)
+	queue.Remove(&wait)
 
 	err := errors.New("josephthread was killed before an event came")
-	if id != 0 {
-		err = m.runUmodeHandler(id) // the lock is free: the helper may take long
+	if posted {
+		// The lock is free again: who holds one that spins may not sleep.
+		err = m.runUmodeHandler(id) // run_umode_handler(event_id)
 	}
-	m.printk("josephthread out")
+	m.Printk("josephthread out\n")
 	return err
 }
 
@@ -107,24 +119,28 @@ func (m *module) monitor(cur *kthread.Current) error {
 	if err := cur.Allow(syscall.SIGKILL); err != nil { // allow_signal(SIGKILL)
 		return err
 	}
-	m.myevent.Post(9527) // write_lock ... write_unlock, wake_up_interruptible
-	m.printk("monitor out")
-	return nil
+	// write_lock, myevent_id = 9527, write_unlock,
+	// wake_up_interruptible(&myevent_waitqueue)
+	err := m.myevent.Post(9527)
+	m.Printk("monitor out\n")
+	return err
 }
 
-// runUmodeHandler starts the helper. It returns when the helper runs, which
+// runUmodeHandler is run_umode_handler. It returns when the helper runs, which
 // is long before it has ended.
 func (m *module) runUmodeHandler(id uint) (err error) {
-	m.printk("run_umode_handler is starting...")
-	path := m.handler.Load()
+	m.Printk("run_umode_handler is starting...\n")
+	path := m.handler.Load() // argv[i++] = myevent_handler
+	// if (!argv[0]) return, which never holds: argv[0] is an array
 	if path == "" {
 		return errors.New("no handler is registered")
 	}
-	m.printk("argv[0] is %s", path)
+	m.Printk("argv[0] is %s\n", path)
 	ctx, cancel := context.WithTimeout(m.ctx, 5*time.Second)
 	helper := usermodehelper.Helper{
 		Path: path,
 		Argv: []string{path},
+		// sprintf(buffer, "TROUBLED_DS=%d", event_id), envp[i++] = buffer
 		Envp: usermodehelper.Environ(fmt.Sprintf("TROUBLED_DS=%d", id)),
 		Cleanup: func(status usermodehelper.Status, err error) {
 			cancel()
@@ -134,17 +150,15 @@ func (m *module) runUmodeHandler(id uint) (err error) {
 			m.helper <- err
 		},
 	}
-	m.cpu.Sleep(func() { // call_usermodehelper(argv[0], argv, envp, 0)
-		_, err = helper.Exec(ctx, usermodehelper.WaitExec)
-	})
+	// call_usermodehelper(argv[0], argv, envp, 0)
+	m.cpu.Sleep(func() { _, err = helper.Exec(ctx, usermodehelper.WaitExec) })
 	return err
 }
 
-// unload is hello_exit, which forgot the threads.
+// unload is hello_exit, which stopped nobody.
 func (m *module) unload() {
 	for _, t := range m.threads {
 		_ = t.Stop()
 	}
-	m.printk("bye, my dear!")
-	m.printk(" cruel world")
+	m.Printk("bye, my dear!\n cruel world\n")
 }

@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/kprim/kprim/sysctl"
 )
@@ -18,49 +17,60 @@ func session(ctx context.Context, out io.Writer, args []string) error {
 	if len(args) > 1 || len(args) == 1 && (args[0] == "" || args[0][0] == '-') {
 		return errors.New("usage: monitor-and-helper [/path/to/helper]")
 	}
-	helper, remove, err := installHelper(args)
+	// A secret of the program, which the helper must not see.
+	fmt.Fprintln(out, "# export KPRIM_SECRET=hunter2")
+	if err := os.Setenv("KPRIM_SECRET", "hunter2"); err != nil {
+		return err
+	}
+	defer os.Unsetenv("KPRIM_SECRET")
+	helper, remove, err := installHelper(out, args)
 	if err != nil {
 		return err
 	}
 	defer remove()
+	handler, err := register(out, helper)
+	if err != nil {
+		return err
+	}
+	// A user's helper may have been here before.
+	messages, err1 := watch(helper, "messages")
+	environ, err2 := watch(helper, "environ")
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
 
-	// The entry must be there before the module is: kernel/sysctl.c has it.
+	fmt.Fprintln(out, "# insmod test.ko")
+	m := newModule(ctx, out, handler)
+	m.load()
+	err = m.settle()
+	if err == nil {
+		err = show(out, messages, environ)
+	}
+	fmt.Fprintln(out, "# rmmod test")
+	m.unload()
+	return err
+}
+
+// register makes the entry of kernel/sysctl.c, which is there before the module
+// and never goes, and writes the helper's path to it.
+func register(out io.Writer, helper string) (*sysctl.String, error) {
 	var handler sysctl.String
 	var proc sysctl.Tree
-	header, err := proc.Register("kernel", sysctl.Entry{
+	_, err := proc.Register("kernel", sysctl.Entry{
 		Name:    "myevent_handler",
 		Mode:    0o644,
 		Handler: sysctl.DoString(&handler, 256),
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer header.Unregister()
-
-	fmt.Fprintf(out, "# echo %s > /proc/sys/kernel/myevent_handler\n", helper)
-	err = proc.WriteFile(sysctl.Root, "kernel/myevent_handler", []byte(helper+"\n"))
-	if err != nil {
-		return err
+	const name = "kernel/myevent_handler"
+	fmt.Fprintf(out, "# echo %s > /proc/sys/%s\n", helper, name)
+	err = proc.WriteFile(sysctl.Root, name, []byte(helper+"\n"))
+	if kept := handler.Load(); err == nil && kept != helper {
+		err = fmt.Errorf("the entry keeps 255 bytes of the path: %s", kept)
 	}
-	if kept := handler.Load(); kept != helper {
-		return fmt.Errorf("the entry keeps 255 bytes without a word; of the helper's path that is %s", kept)
-	}
-	messages := filepath.Join(filepath.Dir(helper), "messages")
-	seen, err := read(messages)
-	if err != nil {
-		return err
-	}
-
-	fmt.Fprintln(out, "# insmod test.ko")
-	m := newModule(ctx, out, &handler)
-	m.load()
-	err = m.settle()
-	if err == nil {
-		err = show(out, messages, len(seen))
-	}
-	fmt.Fprintln(out, "# rmmod test")
-	m.unload()
-	return err
+	return &handler, err
 }
 
 // settle waits until the threads have ended by themselves, and the helper too.
@@ -73,45 +83,26 @@ func (m *module) settle() error {
 	return <-m.helper
 }
 
-// show prints what was added to the file of messages.
-func show(out io.Writer, messages string, seen int) error {
-	text, err := read(messages)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "# tail %s\n", filepath.Base(messages))
-	_, err = out.Write(text[min(seen, len(text)):])
-	return err
+// show prints what the helper has reported, and what it was given, and counts
+// the secrets in what the program has and in that.
+func show(out io.Writer, messages, environ *file) error {
+	report, err1 := messages.added()
+	given, err2 := environ.added()
+	slices.Sort(given)
+	fmt.Fprintf(out, "# cat messages\n%s", strings.Join(report, ""))
+	fmt.Fprintf(out, "# sort environ\n%s", strings.Join(given, ""))
+	const grep = "grep -c KPRIM_SECRET"
+	fmt.Fprintf(out, "# env | %s; %s environ\n", grep, grep)
+	fmt.Fprintln(out, secrets(os.Environ()))
+	fmt.Fprintln(out, secrets(given))
+	return errors.Join(err1, err2)
 }
 
-// read returns what is in the file, nothing if there is no file yet.
-func read(name string) ([]byte, error) {
-	text, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+func secrets(lines []string) (n int) {
+	for _, line := range lines {
+		if strings.Contains(line, "KPRIM_SECRET") {
+			n++
+		}
 	}
-	return text, err
-}
-
-//go:embed helper.sh
-var script []byte
-
-// installHelper returns the path of the helper: the argument, or that of the
-// program's own script in a temporary directory, which remove deletes.
-func installHelper(args []string) (path string, remove func(), err error) {
-	if len(args) == 1 {
-		path, err = filepath.Abs(args[0])
-		return path, func() {}, err
-	}
-	dir, err := os.MkdirTemp("", "monitor-and-helper-")
-	if err != nil {
-		return "", nil, err
-	}
-	remove = func() { _ = os.RemoveAll(dir) }
-	path = filepath.Join(dir, "helper")
-	if err = os.WriteFile(path, script, 0o755); err != nil { // chmod +x helper
-		remove()
-		return "", nil, err
-	}
-	return path, remove, nil
+	return n
 }

@@ -1,0 +1,87 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/kprim/kprim/sysctl"
+)
+
+const (
+	entryName = "kernel/myevent_handler"
+	entryPath = "/proc/sys/" + entryName
+)
+
+// entry is a line of kern_table, of kernel/sysctl.c.
+func entry(handler *sysctl.String) sysctl.Entry {
+	return sysctl.Entry{
+		// .procname = "myevent_handler", .mode = 0644
+		Name: filepath.Base(entryName), Mode: 0o644,
+		// .data = &myevent_handler, .maxlen = 256,
+		// .proc_handler = &proc_dostring
+		Handler: sysctl.DoString(handler, 256),
+	}
+}
+
+// register writes a path to the entry, as echo does, and returns how many bytes
+// that has taken.
+func (s *shell) register(path string) (int, error) {
+	f, err := s.proc.OpenFile(sysctl.Root, entryName, os.O_WRONLY)
+	if err != nil {
+		return 0, err
+	}
+	return f.Write([]byte(path + "\n"))
+}
+
+// registerLong writes a path of the helper that is right, and one byte too long
+// for the entry.
+func (s *shell) registerLong(helper string) error {
+	dir, name := filepath.Split(helper)
+	long := dir + strings.Repeat("/", 256-len(helper)) + name
+	fmt.Fprintf(s.out, "# test -x $long && echo $long > %s\n", entryPath)
+	info, err := os.Stat(long)
+	if err != nil {
+		return err
+	}
+	if info.Mode()&0o111 == 0 {
+		return &os.PathError{Op: "test -x", Path: long, Err: os.ErrPermission}
+	}
+	n, err := s.register(long)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "write of %d bytes: %d\n", len(long)+1, n)
+	kept, err := s.proc.ReadFile(sysctl.Root, entryName)
+	if err != nil {
+		return err
+	}
+	end := kept[max(0, len(kept)-7):]
+	fmt.Fprintf(s.out, "# tail -c 7 %s\n%s", entryPath, end)
+	return nil
+}
+
+//go:embed helper.sh
+var script []byte
+
+// installHelper returns the path of the helper, which is in a new directory.
+func installHelper(noMail bool) (string, error) {
+	dir, err := os.MkdirTemp("", "kthread-loop-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "helper")
+	err = os.WriteFile(path, script, 0o755) // chmod +x helper
+	if noMail {
+		none := filepath.Join(dir, "no-mail")
+		err = errors.Join(err, os.WriteFile(none, nil, 0o600))
+	}
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return "", err
+	}
+	return path, nil
+}
