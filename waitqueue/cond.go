@@ -40,6 +40,7 @@ func (c *Cond) Wait(ctx context.Context) error {
 	if t := e.Task; t != nil {
 		t.parked.Wait() // as Schedule does
 		at("awake")
+		e.off = t.word.Load()&taken != 0
 	} else {
 		e.sleep(end)
 	}
@@ -82,23 +83,48 @@ func (c *Cond) Signal() {
 }
 
 // Broadcast wakes all goroutines that wait.
-func (c *Cond) Broadcast() { c.queue.WakeUpAll() }
+func (c *Cond) Broadcast() {
+	if c.queue.occupied.Load() {
+		c.queue.wakeEach()
+	}
+}
 
 // wakeFirst is WakeUp on the queue of a Cond, where every entry is that of a
 // Wait, exclusive, and of one who sleeps or is about to.
 func (q *Queue) wakeFirst() {
 	q.mu.Lock()
-	e := q.head
-	if e == nil {
+	if q.head == nil {
 		q.occupied.Store(false)
 		q.mu.Unlock()
 		return
 	}
-	q.unlink(e)
+	s := q.takeFirst()
+	q.mu.Unlock()
+	s.unpark()
+}
+
+// wakeEach is WakeUpAll in the same way.
+func (q *Queue) wakeEach() {
+	var few [4]sleeper
+	sleepers := few[:0]
+	q.mu.Lock()
+	for q.head != nil {
+		sleepers = append(sleepers, q.takeFirst())
+	}
+	q.occupied.Store(false)
+	q.mu.Unlock()
+	for _, s := range sleepers {
+		s.unpark()
+	}
+}
+
+// takeFirst takes the first entry off the queue of a Cond, and claims its task.
+func (q *Queue) takeFirst() sleeper {
+	e := q.head
 	s := sleeper{e.Task, e.kick}
+	q.unlink(e)
 	if s.task != nil {
 		s.task.claim(Normal, taken) // cannot fail
 	}
-	q.mu.Unlock()
-	s.unpark()
+	return s
 }

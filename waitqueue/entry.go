@@ -201,6 +201,13 @@ func (q *Queue) prepareAs(e *Entry, s State, exclusive bool) {
 // priority entries, so that a walk meets every ordinary waiter before the first
 // exclusive one. The caller holds q.mu.
 func (q *Queue) link(e *Entry) {
+	if q.head == nil { // the usual case, in a few steps
+		q.head, q.tail, e.queue = e, e, q
+		if !q.occupied.Load() {
+			q.occupied.Store(true)
+		}
+		return
+	}
 	if e.exclusive && !e.priority {
 		q.linkBehind(q.tail, e)
 	} else {

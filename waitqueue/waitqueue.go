@@ -243,8 +243,34 @@ func (q *Queue) Wake(mask State, n int, key any) int {
 	if !q.occupied.Load() {
 		return 0
 	}
-	var few [4]sleeper
 	q.mu.Lock()
+	e := q.head
+	if e != nil && e.next == nil && e.kind == waiting && e.Task != nil && (n > 0 || !e.exclusive) {
+		return q.wakeSole(e, mask)
+	}
+	return q.wakeMany(mask, n, key)
+}
+
+// wakeSole is Wake for a queue on which there is only a task in its Wait: the
+// usual case, which needs no list. The caller holds q.mu, which is released.
+func (q *Queue) wakeSole(e *Entry, mask State) int {
+	t := e.Task
+	q.head, q.tail, e.queue = nil, nil, nil // first, see claim
+	woken := t.claim(mask, taken)
+	if !woken {
+		q.linkBehind(nil, e) // it is awake
+	}
+	q.mu.Unlock()
+	if !woken {
+		return 0
+	}
+	t.unpark()
+	return 1
+}
+
+// wakeMany is Wake for all other queues. The caller holds q.mu, which is released.
+func (q *Queue) wakeMany(mask State, n int, key any) int {
+	var few [4]sleeper
 	woken, sleepers := q.walk(mask, n, key, few[:0])
 	q.mu.Unlock()
 	// The goroutines are made ready without the lock: a thousand of them that
@@ -286,7 +312,7 @@ func (q *Queue) walk(mask State, n int, key any, sleepers []sleeper) (int, []sle
 		if exclusive && n < 1 {
 			continue // no budget from the start: ordinary ones may be behind a priority one
 		}
-		result, claimed := q.wakeEntry(e, mask, key)
+		claimed, result := q.wakeEntry(e, mask, key)
 		if result < 0 {
 			break
 		}
@@ -308,23 +334,32 @@ func (q *Queue) walk(mask State, n int, key any, sleepers []sleeper) (int, []sle
 
 // wakeEntry wakes who sleeps with e, or calls its Func. It returns the sleeper
 // if that has yet to be unparked.
-func (q *Queue) wakeEntry(e *Entry, mask State, key any) (result int, claimed sleeper) {
-	t := e.Task
-	switch {
-	case e.Func != nil:
-		result = e.Func(e, mask, key)
-		if result > 0 && e.kind != added {
-			q.unlink(e)
+func (q *Queue) wakeEntry(e *Entry, mask State, key any) (s sleeper, result int) {
+	if e.Func == nil {
+		if s = q.claim(e, mask); s != (sleeper{}) {
+			result = 1
 		}
-		return result, sleeper{}
-	case t == nil:
-		if e.state&mask == 0 {
-			return 0, sleeper{}
-		}
+		return s, result
+	}
+	result = e.Func(e, mask, key)
+	if result > 0 && e.kind != added {
 		q.unlink(e)
-		return 1, sleeper{kick: e.kick}
-	case t.word.Load()&uint64(mask)&states == 0:
-		return 0, sleeper{}
+	}
+	return s, result
+}
+
+// claim wakes who sleeps with e, if in a state of mask, but for the unpark.
+func (q *Queue) claim(e *Entry, mask State) (s sleeper) {
+	t := e.Task
+	if t == nil {
+		if e.state&mask != 0 {
+			q.unlink(e)
+			s.kick = e.kick
+		}
+		return s
+	}
+	if t.word.Load()&uint64(mask)&states == 0 {
+		return s
 	}
 	kind, before := e.kind, e.prev
 	flag := uint64(0)
@@ -336,13 +371,14 @@ func (q *Queue) wakeEntry(e *Entry, mask State, key any) (result int, claimed sl
 		q.unlink(e)
 	}
 	if t.claim(mask, flag) {
-		return 1, sleeper{task: t}
+		s.task = t
+		return s
 	}
 	// Another waker was quicker, this moment. It is as if e had not been met.
 	if kind != added {
 		q.linkBehind(before, e)
 	}
-	return 0, sleeper{}
+	return s
 }
 
 // wait is what all waits on one queue share: for a task of the caller's if
@@ -352,7 +388,12 @@ func (q *Queue) wakeEntry(e *Entry, mask State, key any) (result int, claimed sl
 func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool, cond func() bool) error {
 	// Whether the wait has to end is sampled before the test, here and below:
 	// a wait that was ended has seen its condition false after that.
-	err := ended(t, ctx)
+	var err error
+	if t == nil {
+		err = ContextErr(ctx)
+	} else if t.Interrupted() {
+		err = errInterrupted
+	}
 	if cond() {
 		return nil
 	}

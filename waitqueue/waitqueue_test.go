@@ -187,6 +187,22 @@ func TestWakeUpInterruptiblePassesOverTheUninterruptible(t *testing.T) {
 	})
 }
 
+// The only one on the queue is passed over, and is found by the next wake-up.
+func TestSoleWaiterThatIsPassedOverStaysQueued(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q waitqueue.Queue
+		var ready atomic.Bool
+		wait := asleep(func() error { return q.WaitExclusive(context.Background(), ready.Load) })
+		ready.Store(true)
+		require.Zero(t, q.WakeUpInterruptible(), "it is in state D")
+		require.Zero(t, q.WakeUpN(0), "it is exclusive")
+		require.False(t, ended(wait))
+		require.Equal(t, 1, q.WakeUp())
+		require.NoError(t, <-wait)
+		require.False(t, q.Active())
+	})
+}
+
 func TestInterruptedErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
