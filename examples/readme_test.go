@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -251,6 +252,38 @@ func TestTableOfContents(t *testing.T) {
 	}
 	links := regexp.MustCompile(`\]\(([^)]*)\)`).FindAllStringSubmatch(string(text), -1)
 	for _, link := range links {
-		require.DirExists(t, link[1])
+		_, err := os.Stat(link[1])
+		require.NoError(t, err)
+	}
+}
+
+// Every kernel name that an article uses is in the README of the project, that of
+// a package, or this one.
+func TestEveryNameOfTheArticlesHasAHome(t *testing.T) {
+	known := readme(t)
+	for _, name := range packages {
+		known += packageReadme(t, name)
+	}
+	text, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	known += string(text)
+	for name := range strings.FieldsSeq(`
+		DECLARE_WAIT_QUEUE_HEAD init_waitqueue_head DECLARE_WAITQUEUE add_wait_queue
+		remove_wait_queue set_current_state TASK_INTERRUPTIBLE TASK_RUNNING schedule
+		current interruptible_sleep_on interruptible_sleep_on_timeout HZ wake_up
+		wake_up_interruptible rwlock_t rwlock_init read_lock read_unlock write_lock
+		write_unlock kernel_thread CLONE_FS CLONE_FILES CLONE_SIGHAND SIGCHLD daemonize
+		kthreadd keventd schedule_task tq_struct allow_signal signal_pending
+		siginitsetinv sigmask kill_proc start_kthread init_kthread stop_kthread
+		exit_kthread init_MUTEX_LOCKED down up mb lock_kernel unlock_kernel
+		call_usermodehelper kmalloc kfree kern_table proc_dostring ctl_name sysctl_string
+		MOD_INC_USE_COUNT MOD_DEC_USE_COUNT module_init init_module cleanup_module
+		put_user get_user file_operations inode_operations proc_dir_entry proc_register
+		printk`) {
+		assert.Contains(t, known, "`"+name+"`")
+	}
+	docs := documented(t)
+	for _, m := range regexp.MustCompile("`((?:"+strings.Join(packages, "|")+`)\.[A-Za-z.]+)`+"`").FindAllStringSubmatch(string(text), -1) {
+		require.Contains(t, docs, m[1])
 	}
 }

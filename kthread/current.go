@@ -46,8 +46,9 @@ func (cur *Current) ShouldStop() bool { return cur.t.stop.Load() }
 // Wait blocks until cond returns true. It ends with [ErrStopped] when the
 // thread is asked to stop, and with an error that matches [syscall.EINTR]
 // while a signal is pending. A true condition beats both. See
-// [waitqueue.Queue.Wait] for what cond may do. It allocates nothing, but for a
-// queue with a name, which becomes the goroutine's profiler label wchan.
+// [waitqueue.Queue.Wait] for what cond may do: if a mutex guards what it reads, it
+// locks that mutex itself. Wait allocates nothing, but for a queue with a name,
+// which becomes the goroutine's profiler label wchan.
 //
 // Kernel: wait_event_interruptible
 //

@@ -1,9 +1,10 @@
 // Package onecpu is a machine with one CPU and no preemption, for programs
 // whose threads must print in one certain order.
 //
-// The articles ran on such machines: a thread kept the CPU until it slept, and
-// a wake-up made another thread ready without running it. Their logs show that
-// order, and readers of their code rely on it without noticing.
+// The first article ran on such a machine: a thread kept the CPU until it slept,
+// and a wake-up made another thread ready without running it. Its log shows that
+// order. Code that relied on the big kernel lock relied on the same: whoever had
+// it kept it until it slept.
 //
 // Kernel: lock_kernel, unlock_kernel
 package onecpu
