@@ -14,11 +14,12 @@ import (
 //
 //	go test ./sysctl -run Paired -paired -v -cpu 1,2
 func TestPairedContests(t *testing.T) {
-	paired.Test(t, load(), readFile(), register(inOne), register(inItsOwn))
+	paired.Test(t, load(), readFile(), readAny(), register(inOne), register(inItsOwn))
 }
 
 func BenchmarkLoad(b *testing.B)     { load().Bench(b) }
 func BenchmarkReadFile(b *testing.B) { readFile().Bench(b) }
+func BenchmarkReadAny(b *testing.B)  { readAny().Bench(b) }
 
 var sink int64
 
@@ -49,34 +50,75 @@ func load() paired.Contest {
 // realWays are those that only a system with a /proc/sys has.
 var realWays []paired.Way
 
-// readFile is a read of a whole entry with a short text, by name.
+// readFile is a read of a whole entry with a short text, by name: of ten entries
+// from all over the tree, so that what differs is the tree, and not the processor's
+// cache.
 func readFile() paired.Contest {
-	return paired.Contest{Name: "ReadFile", Ways: append([]paired.Way{treeOf(10), treeOf(100_000)}, realWays...)}
+	tenOf := func(size int) func(i int) int { return func(i int) int { return i % 10 * (size / 10) } }
+	return paired.Contest{Name: "ReadFile", Ways: append([]paired.Way{
+		treeOf(10, tenOf(10)), treeOf(100_000, tenOf(100_000)),
+	}, realWays...)}
 }
 
-// treeOf reads from a tree of so many entries, in directories of ten.
-func treeOf(size int) paired.Way {
+// readAny is the same of any entry, in no order. What a read of a large tree costs
+// more here are the misses of the processor's cache, which a plain map has too.
+func readAny() paired.Contest {
+	anyOf := func(size int) func(i int) int {
+		return func(i int) int { return int(uint32(i) * 2654435761 % uint32(size)) }
+	}
+	return paired.Contest{Name: "ReadAny", Ways: []paired.Way{
+		treeOf(10, anyOf(10)), treeOf(100_000, anyOf(100_000)), mapOf(10, anyOf(10)), mapOf(100_000, anyOf(100_000)),
+	}}
+}
+
+// place is where the i-th entry is: ten in a directory.
+func place(i int) (dir, name string) {
+	return fmt.Sprintf("kernel/d%d", i/10), fmt.Sprintf("ostype%d", i%10)
+}
+
+// treeOf reads from a tree of so many entries those that pick says.
+func treeOf(size int, pick func(i int) int) paired.Way {
 	var tree *sysctl.Tree
+	return reading(fmt.Sprintf("tree-%d", size), size, pick,
+		func() { tree = new(sysctl.Tree) },
+		func(dir, name string) { mustRegister(tree, dir, name) },
+		func(path string) ([]byte, error) { return tree.ReadFile(sysctl.Nobody, path) })
+}
+
+// mapOf is the least that could be done: one map of functions by path.
+func mapOf(size int, pick func(i int) int) paired.Way {
+	var files map[string]func() []byte
+	return reading(fmt.Sprintf("map-%d", size), size, pick,
+		func() { files = map[string]func() []byte{} },
+		func(dir, name string) {
+			s := new(sysctl.String)
+			s.Store("Linux")
+			files[dir+"/"+name] = func() []byte { return []byte(s.Load() + "\n") }
+		},
+		func(path string) ([]byte, error) { return files[path](), nil })
+}
+
+func reading(name string, size int, pick func(int) int, begin func(), add func(dir, name string), read func(string) ([]byte, error)) paired.Way {
 	paths := make([]string, size)
+	next := 0 // goes on where the last slice ended
 	return paired.Way{
-		Name: fmt.Sprintf("tree-%d", size),
+		Name: name,
 		Open: func() {
-			tree = new(sysctl.Tree)
+			begin()
 			for i := range size {
-				dir, name := fmt.Sprintf("kernel/d%d", i/10), fmt.Sprintf("ostype%d", i%10)
-				mustRegister(tree, dir, name)
+				dir, name := place(i)
+				add(dir, name)
 				paths[i] = dir + "/" + name
 			}
 		},
-		Close: func() { tree = nil },
+		Close: begin,
 		Run: func(n int) {
-			for i := range n {
-				// Ten paths from all over the tree, so that what differs is the
-				// tree, and not the processor's cache.
-				text, err := tree.ReadFile(sysctl.Nobody, paths[i%10*(size/10)])
+			for range n {
+				text, err := read(paths[pick(next)])
 				if err != nil || string(text) != "Linux\n" {
 					panic(fmt.Sprint(string(text), err))
 				}
+				next++
 			}
 		},
 	}

@@ -114,7 +114,7 @@ func writeWhole(r *Request, p []byte, set func(text []byte) error) (int, error) 
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if !r.positioned() {
+	if !r.Positioned() {
 		if err := set(trimSpaces(p)); err != nil {
 			return 0, err
 		}

@@ -2,6 +2,8 @@ package sysctl
 
 import (
 	"bytes"
+	"fmt"
+	"math/bits"
 	"slices"
 	"strconv"
 	"sync"
@@ -9,7 +11,9 @@ import (
 )
 
 // A Bitmap is a variable that holds a set of small numbers. [NewBitmap] makes
-// one. Has costs one atomic load. A Bitmap must not be copied after first use.
+// one. Has and Load cost one atomic load, and Load a copy. Whatever changes the set,
+// a method or a write, does it at once: a Load never sees a part of it, and of two
+// changes neither is lost. A Bitmap must not be copied after first use.
 //
 // Kernel: an unsigned long array of bits, of which the data of a ctl_table holds the address
 type Bitmap struct {
@@ -31,20 +35,66 @@ func (b *Bitmap) empty() *[]uint64 {
 }
 
 // Has reports whether n is in the set.
+//
+// Kernel: test_bit
 func (b *Bitmap) Has(n int) bool { return n >= 0 && n < b.bits && isSet(*b.p.Load(), n) }
 
 func isSet(words []uint64, n int) bool { return words[n/64]>>(n%64)&1 != 0 }
 
+// Load returns a copy of the set: n is in it if bit n%64 of word n/64 is set.
+//
+// Kernel: bitmap_to_arr64
+func (b *Bitmap) Load() []uint64 { return slices.Clone(*b.p.Load()) }
+
+// Store replaces the set. words are as those of Load; what is missing at the end
+// is 0. It panics if a number in it is not within the bounds.
+//
+// Kernel: bitmap_from_arr64
+//
+// Differs: panics, where the kernel drops what is beyond the end.
+func (b *Bitmap) Store(words []uint64) {
+	for i, word := range words {
+		if last := 64*i + bits.Len64(word) - 1; word != 0 && last >= b.bits {
+			panic(fmt.Sprintf("sysctl: Bitmap.Store of %d, where there are %d bits", last, b.bits))
+		}
+	}
+	all := b.empty()
+	copy(*all, words)
+	b.mu.Lock() // or it would get lost in a change that is under way
+	defer b.mu.Unlock()
+	b.p.Store(all)
+}
+
 // Set puts the numbers from first to last into the set. It panics if they are
 // not within the bounds.
-func (b *Bitmap) Set(first, last int) {
+//
+// Kernel: bitmap_set
+//
+// Differs: takes the last one, where the kernel takes how many.
+func (b *Bitmap) Set(first, last int) { b.change(first, last, setRange) }
+
+// Clear takes the numbers from first to last out of the set. It panics if they
+// are not within the bounds.
+//
+// Kernel: bitmap_clear
+//
+// Differs: as Set.
+func (b *Bitmap) Clear(first, last int) {
+	b.change(first, last, func(words []uint64, first, last int) {
+		for n := first; n <= last; n++ {
+			words[n/64] &^= 1 << (n % 64)
+		}
+	})
+}
+
+func (b *Bitmap) change(first, last int, f func(words []uint64, first, last int)) {
 	if first < 0 || last >= b.bits || first > last {
-		panic("sysctl: Bitmap.Set out of range")
+		panic(fmt.Sprintf("sysctl: %d to %d, in a Bitmap of %d bits", first, last, b.bits))
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	words := slices.Clone(*b.p.Load())
-	setRange(words, first, last)
+	words := b.Load()
+	f(words, first, last)
 	b.p.Store(&words)
 }
 
@@ -56,13 +106,14 @@ func setRange(words []uint64, first, last int) {
 
 // DoLargeBitmap makes a handler for a set that is written as a list: numbers,
 // and ranges of two with a hyphen between them, separated by commas or newlines,
-// with no blanks. What is wrong anywhere is [syscall.EINVAL], and changes
-// nothing.
+// with no blanks. What is wrong in what is looked at is [syscall.EINVAL], and
+// changes nothing.
 //
 // A write at position 0 replaces the set; an empty line empties it. A write at
 // another position adds to it, in every mode: so a list that is longer than the
 // 4095 bytes that are looked at is used up to its last complete item, and the
-// caller writes the rest.
+// caller writes the rest, as [Tree.WriteFile] does. What is wrong in the rest is
+// found when what comes before it is in the set, and has replaced the old one.
 //
 // A read gives the list in order, with ranges as long as they can be, at
 // position 0 only.

@@ -1,6 +1,7 @@
 package sysctl
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,16 +14,17 @@ import (
 )
 
 // ErrSyntax is what is wrong with a line that has no equals sign and does not
-// begin with a hyphen. It matches [syscall.EINVAL] too.
+// begin with a hyphen, or no key before the equals sign, or a malformed pattern for
+// a key. It matches [syscall.EINVAL] too.
 //
 // Kernel: sysctl.conf(5)
-var ErrSyntax = fmt.Errorf("neither a setting nor an exclusion: %w", syscall.EINVAL)
+var ErrSyntax = fmt.Errorf("invalid syntax: %w", syscall.EINVAL)
 
 // A SettingError says what is wrong with a line of a file, or with the file.
 type SettingError struct {
 	File string // the name that was passed to the file system
 	Line int    // from 1 on; 0 if the file could not be read
-	Key  string // what was to be set, with dots: see [Key]; empty if the line has no key
+	Key  string // what was to be set, with dots: see [Key]; empty if the line matches [ErrSyntax]
 	Err  error  // why it was not; of a setting the error of [Tree.WriteFile]: an errno, or whatever the handler has returned
 }
 
@@ -46,7 +48,7 @@ func (e *SettingError) Unwrap() error { return e.Err }
 //	# or ;             and whatever follows: a comment
 //	key = value        sets key, see [Path]; the value is the rest of the line, with what looks like a comment in it, and may be empty
 //	-key = value       the same, but if it fails, for whatever reason, nobody is told
-//	key.*.x = value    sets all entries that match, or none: see [path.Match], for each part of the path; [! is [^
+//	key.*.x = value    sets all entries that match, or none: see [path.Match], for each part of the path; [! is [^, and there are [[:alpha:]] and the like
 //	-key               keeps patterns from setting key, which may be a pattern too
 //
 // A key that is set or excluded by its name, in whatever line of all the files,
@@ -55,19 +57,22 @@ func (e *SettingError) Unwrap() error { return e.Err }
 // Load goes on after whatever is wrong. It returns all of it, by [errors.Join],
 // each a [*SettingError]: a file that cannot be read, a line that matches
 // [ErrSyntax], a setting that was refused for the reasons that WriteFile has.
-// What was refused keeps its old value, but see [DoIntVec] for a part of it.
+// What was refused keeps its old value, but for the parts that WriteFile and the
+// handler have stored before they came to what was wrong: see [DoIntVec] and
+// [DoLargeBitmap].
 //
 // Where the versions of sysctl(8) differ this is as the newest one; 4.0.2 takes
 // an excluded pattern for a name.
 //
 // Kernel: sysctl(8) -p, sysctl.conf(5)
 //
-// Differs: a hyphen before a setting hides every failure, and may have blanks
-// after it, as in sysctl.d(5); sysctl(8) tells of a key that is not there
+// Differs: a hyphen before a setting hides every failure to set it, and may have
+// blanks after it, as in sysctl.d(5); sysctl(8) tells of a key that is not there
 // nevertheless, and 4.0.2 of all failures. A pattern does not match directories,
 // which sysctl(8) fails to write. In [ ] a hyphen that is none of a range and a ]
-// need a backslash before them, and a pattern that is malformed matches nothing.
-// Braces and ~ in names of files mean nothing.
+// need a backslash before them; a pattern that is malformed is told of, where
+// sysctl(8) takes it for one that matches nothing. The classes are those of ASCII,
+// and there is no [.x.] and no [=x=]. Braces and ~ in names of files mean nothing.
 func (t *Tree) Load(cred Cred, fsys fs.FS, files ...string) error {
 	c := conf{named: map[string]bool{}}
 	for _, file := range files {
@@ -176,11 +181,21 @@ func (c *conf) read(fsys fs.FS, file string) {
 func (c *conf) add(file string, n int, line string) {
 	key, value, assigned := strings.Cut(line, "=")
 	key, hyphen := strings.CutPrefix(key, "-")
-	if !assigned && !hyphen {
-		c.fail(file, n, "", ErrSyntax)
+	key = trim(key)
+	name := pathOf(key)
+	wrong := ""
+	switch {
+	case !assigned && !hyphen:
+		wrong = "neither a setting nor an exclusion"
+	case key == "":
+		wrong = "no key"
+	case isPattern(name) && !isWellFormed(name):
+		wrong = "a malformed pattern"
+	}
+	if wrong != "" {
+		c.fail(file, n, "", fmt.Errorf("%q: %s: %w", line, wrong, ErrSyntax))
 		return
 	}
-	name := pathOf(trim(key))
 	if !assigned {
 		c.excluded = append(c.excluded, name)
 		return
@@ -197,16 +212,28 @@ func pathOf(key string) string {
 		name += "/" // which no file has: it stays an error
 	}
 	return brackets.ReplaceAllStringFunc(name, func(s string) string {
-		if class, negated := strings.CutPrefix(s, "[!"); negated {
-			return "[^" + class
+		if rest, negated := strings.CutPrefix(s, "[!"); negated {
+			s = "[^" + rest
 		}
-		return s
+		return s[:1] + classes.ReplaceAllStringFunc(s[1:], ofClass)
 	})
 }
 
-// brackets finds the shell's [ and what is in it: not one that is escaped, nor one
-// within [ ]. For its [! there is [^ in [path.Match].
-var brackets = regexp.MustCompile(`(?s)\\.|\[(?:\\.|[^\\\]])+`)
+// brackets finds the shell's [ and what is in it, but for the ] at its end: not one
+// that is escaped, nor one within [ ]. For its [! there is [^ in [path.Match], and
+// for its classes there are the members: ranges, of which none can be the end of one.
+var (
+	brackets = regexp.MustCompile(`(?s)\\.|\[(?:` + classes.String() + `|\\.|[^\\\]])+`)
+	classes  = regexp.MustCompile(`\[:[a-z]+:\]`)
+	members  = map[string]string{
+		"[:alnum:]": "0-9A-Za-z", "[:alpha:]": "A-Za-z", "[:blank:]": " - \t-\t", "[:cntrl:]": "\x00-\x1f\x7f", "[:digit:]": "0-9",
+		"[:graph:]": "!-~", "[:lower:]": "a-z", "[:print:]": " -~", "[:punct:]": "!-.:-@[-`{-~", "[:space:]": " - \t-\r",
+		"[:upper:]": "A-Z", "[:xdigit:]": "0-9A-Fa-f",
+	}
+)
+
+// ofClass returns the members of a class, or what makes the pattern malformed.
+func ofClass(class string) string { return cmp.Or(members[class], "--") }
 
 // trim drops what the C library's isspace is true for, not what is a space in
 // Unicode, and may be meant.
@@ -266,16 +293,25 @@ func (t *Tree) matching(pattern string) []string {
 
 func isPattern(s string) bool { return strings.ContainsAny(s, "*?[") }
 
-// matches reports whether a pattern of the shell's matches name. One that is
-// malformed matches nothing. It is matched part by part, for [ ] has no slash in
-// it, and does not stand for one.
+// isWellFormed reports whether each part of a pattern is as path.Match wants it.
+func isWellFormed(pattern string) bool {
+	for part := range strings.SplitSeq(pattern, "/") {
+		if _, err := path.Match(part, ""); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// matches reports whether a pattern of the shell's matches name. It is matched part
+// by part, for [ ] has no slash in it, and does not stand for one.
 func matches(pattern, name string) bool {
 	for more := true; more; {
 		var p, n string
 		var below bool
 		p, pattern, more = strings.Cut(pattern, "/")
 		n, name, below = strings.Cut(name, "/")
-		if ok, err := path.Match(p, n); !ok || err != nil || more != below {
+		if ok, _ := path.Match(p, n); !ok || more != below {
 			return false
 		}
 	}

@@ -38,13 +38,13 @@ func (m *modelConf) read(name, text string) {
 		where := fmt.Sprintf("%s:%d: ", name, i+1)
 		part := modelLine.FindStringSubmatch(line)
 		switch path := modelPath(part[2]); {
+		case part[1]+part[3] == "" || part[2] == "" || strings.ContainsAny(path, "*?[") && modelIsMalformed(path):
+			m.errs = append(m.errs, where+"syntax")
 		case part[3] == "=":
 			m.settings = append(m.settings, modelSetting{where, path, part[4], part[1] == "-"})
 			m.set = append(m.set, path)
-		case part[1] == "-":
-			m.excluded = append(m.excluded, path)
 		default:
-			m.errs = append(m.errs, where+"syntax")
+			m.excluded = append(m.excluded, path)
 		}
 	}
 }
@@ -121,8 +121,8 @@ func modelGlob(pattern, name string) bool {
 	case pattern[0] == '?':
 		return name[0] != '/' && modelGlob(pattern[1:], name[1:])
 	case pattern[0] == '[':
-		rest, ok := modelClass(pattern[1:], rune(name[0]))
-		return ok && name[0] != '/' && modelGlob(rest, name[1:])
+		rest, is, _ := modelClass(pattern[1:], rune(name[0]))
+		return is && name[0] != '/' && modelGlob(rest, name[1:])
 	case pattern[0] == '\\':
 		pattern = pattern[1:]
 		if pattern == "" || pattern[0] == '/' {
@@ -132,22 +132,60 @@ func modelGlob(pattern, name string) bool {
 	return pattern[0] == name[0] && modelGlob(pattern[1:], name[1:])
 }
 
+// modelIsMalformed looks for a [ without a ], and a part that ends with a backslash.
+func modelIsMalformed(pattern string) bool {
+	for _, part := range strings.Split(pattern, "/") {
+		for part != "" {
+			c := part[0]
+			part = part[1:]
+			switch c {
+			case '\\':
+				if part == "" {
+					return true
+				}
+				part = part[1:]
+			case '[':
+				rest, _, ok := modelClass(part, 'x')
+				if !ok {
+					return true
+				}
+				part = rest
+			}
+		}
+	}
+	return false
+}
+
+// modelNamed are the classes with a name, as Go's regexp has them.
+var (
+	modelNamed = regexp.MustCompile(`^\[:([a-z]+):\]`)
+	modelNames = "alnum alpha blank cntrl digit graph lower print punct space upper xdigit"
+)
+
 var modelMember = regexp.MustCompile(`^(?:\\([^/])|([^]\\/-]))(?:-(?:\\([^/])|([^]\\/-])))?`)
 
-// modelClass reports whether c is of a class, of which the [ is gone, and what
-// comes after it.
-func modelClass(class string, c rune) (rest string, is bool) {
+// modelClass reports whether c is of a class, of which the [ is gone, what comes
+// after it, and whether it is one.
+func modelClass(class string, c rune) (rest string, is, ok bool) {
 	not := strings.HasPrefix(class, "!") || strings.HasPrefix(class, "^")
 	if not {
 		class = class[1:]
 	}
 	for n := 0; ; n++ {
 		if strings.HasPrefix(class, "]") && n > 0 {
-			return class[1:], is != not
+			return class[1:], is != not, true
+		}
+		if name := modelNamed.FindStringSubmatch(class); name != nil {
+			if !slices.Contains(strings.Fields(modelNames), name[1]) {
+				return "", false, false
+			}
+			is = is || regexp.MustCompile("[[:"+name[1]+":]]").MatchString(string(c))
+			class = class[len(name[0]):]
+			continue
 		}
 		m := modelMember.FindStringSubmatch(class)
-		if m == nil {
-			return "", false
+		if m == nil || !utf8.ValidString(m[0]) || m[4] == "[" && modelNamed.MatchString(class[len(m[0])-1:]) {
+			return "", false, false
 		}
 		first, _ := utf8.DecodeRuneInString(m[1] + m[2])
 		last, size := utf8.DecodeRuneInString(m[3] + m[4])

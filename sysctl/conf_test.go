@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -131,7 +132,7 @@ var linesOfAFile = map[string]struct {
 	"lines of two":                         {"a=\n", []string{"a=\n"}, nil},
 	"blanks within a key":                  {"kernel . hostname = x", nil, []string{"1: open kernel / hostname: ENOENT"}},
 	"no equals sign":                       {"kernel.hostname x\na=x\n", []string{"a=x\n"}, []string{"1: syntax"}},
-	"no key":                               {"=x\na=x", []string{"a=x\n"}, []string{"1: open : EISDIR"}},
+	"no key":                               {"=x\na=x\n-=x\n - =", []string{"a=x\n"}, []string{"1: syntax", "3: syntax", "4: syntax"}},
 	"the root":                             {"/=x\n//=x", nil, []string{"1: open : EISDIR", "2: open : EISDIR"}},
 	"a directory":                          {"kernel=x", nil, []string{"1: open kernel: EISDIR"}},
 	"below a file":                         {"kernel.hostname.x=x", nil, []string{"1: open kernel/hostname/x: ENOTDIR"}},
@@ -160,13 +161,16 @@ var linesOfAFile = map[string]struct {
 	"a question mark":                      {"net.ipv4.conf.l?.x=1", []string{"net/ipv4/conf/lo/x=1\n"}, nil},
 	"a class":                              {"kernel.msgm[a-f]x=1", []string{"kernel/msgmax=1\n"}, nil},
 	"a class of others":                    {"kernel.msgm[!a]*=1\nkernel.msgm[^n]*=2", []string{"kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
-	"a class that has a class's beginning": {"kernel.msgm[[!a]x=1\nkernel.msgm[[!]*=2\nkernel.msgm[!]x=3", []string{"kernel/msgmax=1\n"}, nil},
+	"a class that has a class's beginning": {"kernel.msgm[[!a]x=1\nkernel.msgm[[!]*=2\nkernel.msgm[!]x=3", []string{"kernel/msgmax=1\n"}, []string{"3: syntax"}},
 	"a class with a range from its !":      {"net.ipv4.conf.eth[[!-9].x=1\nnet.ipv4.conf.eth[!!-9].x=2", []string{"net/ipv4/conf/eth0/x=1\n"}, nil},
-	"a class is within a part":             {"kernel[!a]hostname=1\nkernel[/]hostname=1\nkernel[.]hostname=1\n-kernel[!a]msgmax\nkernel.msgma*=2", []string{"kernel/msgmax=2\n"}, nil},
+	"a class is within a part":             {"kernel[!a]hostname=1\nkernel[/]hostname=1\nkernel[.]hostname=1\n-kernel[!a]msgmax\nkernel.msgma*=2", []string{"kernel/msgmax=2\n"}, []string{"2: syntax", "3: syntax"}},
 	"a question mark is within a part":     {"kernel?hostname=1\nkernel*hostname=1", nil, nil},
 	"a pattern without directories":        {"kernel.ran*=1", nil, nil},
 	"a pattern that matches nothing":       {"kernel.zz*=1", nil, nil},
-	"a pattern that is malformed":          {"kernel.[=1\nkernel.msg[max=1\na=1", []string{"a=1\n"}, nil},
+	"a pattern that is malformed":          {"kernel.[=1\nkernel.msg[max=1\na=1\n-kernel.[=1\n-kernel.[a-\nkernel.*.\\=1\nkernel.[[:low:]]*=1\nkernel.[a-[:blank:]]*=1\nkernel.[]=1", []string{"a=1\n"}, []string{"1: syntax", "2: syntax", "4: syntax", "5: syntax", "6: syntax", "7: syntax", "8: syntax", "9: syntax"}},
+	"a backslash without a pattern":        {"kernel.hostname\\=1", nil, []string{"1: open kernel/hostname\\: ENOENT"}},
+	"a class with a name":                  {"kernel.msgm[[:lower:]]x=1\nkernel.msgm[[:digit:][:upper:]m-o]i=2\n-net.ipv4.conf.eth[[:xdigit:]]/*.x\nnet.ipv4.conf.[![:punct:]d]*.x=3", []string{"kernel/msgmax=1\n", "kernel/msgmni=2\n", "net/ipv4/conf/all/x=3\n", "net/ipv4/conf/eth0/x=3\n", "net/ipv4/conf/lo/x=3\n"}, nil},
+	"a class without the brackets around":  {"kernel.msgm[:lower:]x=1\nkernel.ms[:lg:]max=2", []string{"kernel/msgmax=2\n"}, nil},
 	"a pattern that fails for one":         {"kernel.[ho]*s*=1", []string{"kernel/hostname=1\n"}, []string{"1: open kernel/osrelease: EACCES"}},
 	"a pattern with a hyphen":              {"-kernel.[ho]*s*=1", []string{"kernel/hostname=1\n"}, nil},
 	"two patterns for a key":               {"kernel.msg*=1\nkernel.*max=2", []string{"kernel/msgmax=1\n", "kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
@@ -276,8 +280,59 @@ func TestBadSettingsAreReportedAndGoodOnesApplied(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ENOENT)
 	var first *sysctl.SettingError
 	require.ErrorAs(t, err, &first)
-	require.EqualError(t, first, "sysctl: etc/a.conf:3: "+sysctl.ErrSyntax.Error())
+	require.EqualError(t, first, `sysctl: etc/a.conf:3: "x.size": neither a setting nor an exclusion: `+sysctl.ErrSyntax.Error())
 	require.ErrorContains(t, err, "\nsysctl: etc/none.conf: open etc/none.conf: file does not exist\n")
+}
+
+func TestSyntaxErrorsSayWhatIsWrong(t *testing.T) {
+	err := newBook(t).Load(sysctl.Root, fstest.MapFS{"f": file("k\t x\n =5 \nk.[a-=7\n-k[")}, "f")
+	for i, what := range []string{
+		`f:1: "k\t x": neither a setting nor an exclusion: `, `f:2: "=5": no key: `, `f:3: "k.[a-=7": a malformed pattern: `, `f:4: "-k[": a malformed pattern: `,
+	} {
+		e := failures(t, err)[i]
+		require.ErrorContains(t, e, what)
+		require.ErrorIs(t, e, sysctl.ErrSyntax)
+		require.ErrorIs(t, e, syscall.EINVAL)
+	}
+}
+
+// Every byte that a name may have is in the classes that Go's regexp knows it in.
+func TestClassesHaveTheirMembers(t *testing.T) {
+	for _, class := range strings.Fields(modelNames) {
+		in := regexp.MustCompile("[[:" + class + ":]]")
+		var b book
+		for c := byte(1); c < 0x80; c++ {
+			if c != '/' {
+				b.add(t, "k/x"+string(c), 0o644, nil)
+			}
+		}
+		require.NoError(t, b.Load(sysctl.Root, fstest.MapFS{"f": file("k/x[[:" + class + ":]]=1")}, "f"))
+		n := 0
+		for c := byte(1); c < 0x80; c++ {
+			if c != '/' && in.MatchString(string(c)) {
+				require.Contains(t, b.written, "k/x"+string(c)+"=1\n", class)
+				n++
+			}
+		}
+		require.Len(t, b.written, n, class)
+	}
+}
+
+// A long list is written piece by piece, also from a file.
+func TestRefusedSettingKeepsWhatWasStoredBefore(t *testing.T) {
+	var tree sysctl.Tree
+	bits, pair := sysctl.NewBitmap(1<<16), new(sysctl.Ints)
+	pair.Store(1, 2)
+	_, err := tree.Register("k",
+		sysctl.Entry{Name: "bits", Mode: 0o644, Handler: sysctl.DoLargeBitmap(bits)},
+		sysctl.Entry{Name: "pair", Mode: 0o644, Handler: sysctl.DoIntVec(pair)})
+	require.NoError(t, err)
+	bits.Set(9, 9)
+	err = tree.Load(sysctl.Root, fstest.MapFS{"f": file("k.bits=" + longList(t) + "x\nk.pair=7 x")}, "f")
+	require.Len(t, failures(t, err), 2)
+	require.False(t, bits.Has(9))
+	require.True(t, bits.Has(10))
+	require.Equal(t, []int32{7, 2}, pair.Load())
 }
 
 func TestKeyOfASettingErrorHasDots(t *testing.T) {
@@ -479,4 +534,14 @@ func FuzzLoad(f *testing.F) {
 		require.Equal(t, m.written, b.written)
 		require.Equal(t, m.errs, errs)
 	})
+}
+
+// longList is a list of more than 4095 bytes, from 10 on.
+func longList(t *testing.T) string {
+	var text strings.Builder
+	for n := 10; n < 2300; n += 2 {
+		fmt.Fprintf(&text, "%d,", n)
+	}
+	require.Greater(t, text.Len(), 4095-10)
+	return text.String() + strings.Repeat("7,", 100)
 }

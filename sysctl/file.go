@@ -45,7 +45,8 @@ type File struct {
 // OpenFile opens the entry at path to read it, to write it or both:
 // [os.O_RDONLY], [os.O_WRONLY], [os.O_RDWR]. The flags O_APPEND, O_TRUNC and
 // O_CREATE have no effect on an entry that is there, nor can they make one; but
-// O_TRUNC asks for the right to write, also with O_RDONLY.
+// O_TRUNC asks for the right to write, also with O_RDONLY. O_WRONLY and O_RDWR
+// together ask for both rights, as in Linux, and open the file for nothing.
 //
 // The error is an [*fs.PathError]. It matches [syscall.ENOENT] if there is no such
 // entry, [syscall.ENOTDIR] for a name below a file, and for a file's with a slash
@@ -63,17 +64,22 @@ func (t *Tree) OpenFile(cred Cred, path string, flag int) (*File, error) {
 	}
 	defer f.header.unuse()
 	opened := &File{tree: t, path: path, file: f, want: wanted(flag)}
+	if flag&both == both {
+		opened.want = 0
+	}
 	opened.SetCred(cred)
 	opened.seen.Store(f.events.Load())
 	return opened, nil
 }
 
-// wanted returns what a file that is opened with flag is for.
+const both = os.O_WRONLY | os.O_RDWR
+
+// wanted returns what the rights to open a file with flag are.
 func wanted(flag int) fs.FileMode {
-	switch flag & (os.O_WRONLY | os.O_RDWR) {
+	switch flag & both {
 	case os.O_WRONLY:
 		return mayWrite
-	case os.O_RDWR:
+	case os.O_RDWR, both:
 		return mayRead | mayWrite
 	}
 	return mayRead
@@ -108,8 +114,8 @@ func (f *File) ReadAt(p []byte, pos int64) (int, error) {
 }
 
 // Write writes at the position and moves it. A handler may use only a part of p.
-// Then Write says how much, with [io.ErrShortWrite], and another call can write
-// the rest. An error from the handler moves nothing.
+// Then Write says how much, with an error that matches [io.ErrShortWrite], and
+// another call can write the rest. An error from the handler moves nothing.
 func (f *File) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -133,18 +139,19 @@ func (f *File) WriteAt(p []byte, pos int64) (int, error) {
 func (f *File) Seek(offset int64, whence int) (int64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	pos := offset
 	switch whence {
 	case io.SeekStart, io.SeekEnd:
 	case io.SeekCurrent:
-		offset += f.pos
+		pos += f.pos
 	default:
-		offset = -1
+		return 0, f.failed("seek", invalid("whence is %d", whence))
 	}
-	if offset < 0 {
-		return 0, f.failed("seek", syscall.EINVAL)
+	if pos < 0 {
+		return 0, f.failed("seek", invalid("%d from %d is not within a file", offset, pos-offset))
 	}
-	f.pos = offset
-	return offset, nil
+	f.pos = pos
+	return pos, nil
 }
 
 // ReadFile returns the whole text of the entry at path, as sysctl(8) does: if what
@@ -163,7 +170,7 @@ func (t *Tree) ReadFile(cred Cred, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.header.unuse()
-	text, err := f.text(&Request{Cred: cred, tree: t})
+	text, err := f.text(&Request{Cred: cred, Path: f.path, tree: t})
 	if err != nil {
 		return text, &fs.PathError{Op: "read", Path: path, Err: err}
 	}
@@ -185,10 +192,10 @@ func (f *file) text(r *Request) ([]byte, error) {
 		size = 64 // most texts are short, and what does not fit is read again
 	}
 	buf := make([]byte, size)
-	n, err := f.Handler.Read(r, buf)
+	n, err := f.read(r, buf)
 	for n == len(buf) && err == nil {
 		buf, r.Pos = make([]byte, 4*len(buf)), 0
-		n, err = f.Handler.Read(r, buf)
+		n, err = f.read(r, buf)
 	}
 	text := buf[:n]
 	if whole {
@@ -196,7 +203,7 @@ func (f *file) text(r *Request) ([]byte, error) {
 	}
 	for n > 0 && err == nil {
 		more := make([]byte, 4096)
-		n, err = f.Handler.Read(r, more)
+		n, err = f.read(r, more)
 		text = append(text, more[:n]...)
 	}
 	return text, err
@@ -205,7 +212,9 @@ func (f *file) text(r *Request) ([]byte, error) {
 // WriteFile writes text to the entry at path, as echo does: what a call of the
 // handler has not used is written by another one, until all is used. Errors are
 // as for ReadFile, or the handler's; a text of 4 MiB or more is refused, with
-// [syscall.ENOMEM]. Writing nothing changes nothing.
+// [syscall.ENOMEM]. Writing nothing changes nothing. If not the first call fails
+// but a later one, what those before it have stored stays: see [DoLargeBitmap], and
+// [DoIntVec] for the modes Warn and Legacy.
 //
 // Kernel: proc_sys_open, proc_sys_write
 func (t *Tree) WriteFile(cred Cred, path string, text []byte) error {
@@ -215,9 +224,9 @@ func (t *Tree) WriteFile(cred Cred, path string, text []byte) error {
 	}
 	defer f.header.unuse()
 	if len(text) >= tooLarge {
-		return &fs.PathError{Op: "write", Path: path, Err: syscall.ENOMEM}
+		return &fs.PathError{Op: "write", Path: path, Err: tooMany(len(text))}
 	}
-	r := Request{Cred: cred, tree: t, path: path}
+	r := Request{Cred: cred, Path: f.path, tree: t}
 	for len(text) > 0 {
 		n, err := f.write(&r, text)
 		if err == nil && n == 0 {
@@ -287,7 +296,7 @@ func (f *File) read(p []byte, pos int64) (n int, after int64, err error) {
 		return 0, pos, err
 	}
 	defer f.file.header.unuse()
-	n, err = f.file.Handler.Read(&r, p)
+	n, err = f.file.read(&r, p)
 	switch {
 	case err != nil:
 		return n, pos, f.failed("read", err)
@@ -308,7 +317,7 @@ func (f *File) write(p []byte, pos int64) (n int, after int64, err error) {
 	case err != nil:
 		return 0, pos, f.failed("write", err)
 	case n < len(p):
-		return n, r.Pos, io.ErrShortWrite
+		return n, r.Pos, f.failed("write", fmt.Errorf("%d bytes of %d were used: %w", n, len(p), io.ErrShortWrite))
 	}
 	return n, r.Pos, nil
 }
@@ -318,9 +327,9 @@ func (f *File) use(op string, want fs.FileMode, p []byte, pos int64) (Request, e
 	cred := Cred(f.cred.Load())
 	switch {
 	case f.want&want == 0:
-		return Request{}, f.failed(op, syscall.EBADF)
+		return Request{}, f.failed(op, fmt.Errorf("it is not open to %s: %w", op, syscall.EBADF))
 	case pos < 0 || pos > math.MaxInt64-int64(len(p)):
-		return Request{}, f.failed(op, syscall.EINVAL)
+		return Request{}, f.failed(op, invalid("%d bytes at %d are not within a file", len(p), pos))
 	case !f.file.header.use():
 		return Request{}, f.failed(op, syscall.ENOENT)
 	case !cred.may(want, f.file.Mode):
@@ -328,13 +337,23 @@ func (f *File) use(op string, want fs.FileMode, p []byte, pos int64) (Request, e
 		return Request{}, f.failed(op, syscall.EPERM)
 	case len(p) >= tooLarge:
 		f.file.header.unuse()
-		return Request{}, f.failed(op, syscall.ENOMEM)
+		return Request{}, f.failed(op, tooMany(len(p)))
 	}
-	return Request{Pos: pos, Cred: cred, tree: f.tree, path: f.path}, nil
+	return Request{Pos: pos, Cred: cred, Path: f.file.path, tree: f.tree}, nil
+}
+
+func tooMany(n int) error {
+	return fmt.Errorf("%d bytes are too many for one call: %w", n, syscall.ENOMEM)
 }
 
 func (f *File) failed(op string, err error) error {
 	return &fs.PathError{Op: op, Path: f.path, Err: err}
+}
+
+// read has the handler read.
+func (f *file) read(r *Request, p []byte) (int, error) {
+	n, err := f.Handler.Read(r, p)
+	return counted(n, len(p), err)
 }
 
 // write has the handler write, and tells those who wait for a change: also if it
@@ -342,10 +361,20 @@ func (f *File) failed(op string, err error) error {
 func (f *file) write(r *Request, p []byte) (int, error) {
 	n, err := f.Handler.Write(r, p)
 	f.changed()
-	if err == nil && (n < 0 || n > len(p)) {
-		return 0, fmt.Errorf("the handler used %d bytes of %d: %w", n, len(p), syscall.EIO)
+	return counted(n, len(p), err)
+}
+
+// counted does not believe a handler that has read or written less than nothing,
+// or more than there was. Together with an error the count is brought into the
+// bounds, for the error is what matters.
+func counted(n, most int, err error) (int, error) {
+	switch {
+	case n >= 0 && n <= most:
+		return n, err
+	case err != nil:
+		return min(max(n, 0), most), err
 	}
-	return n, err
+	return 0, fmt.Errorf("the handler says that it has done %d bytes of %d: %w", n, most, syscall.EIO)
 }
 
 func (f *file) changed() {

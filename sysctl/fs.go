@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -48,24 +50,39 @@ func (v view) ReadFile(name string) ([]byte, error) {
 
 // ReadDir is that of [fs.ReadDirFS].
 func (v view) ReadDir(name string) ([]fs.DirEntry, error) {
-	info, err := v.Stat(name)
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
+	}
+	entries, err := v.tree.list(fromFS(name))
 	if err != nil {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
+	}
+	return entries, nil
+}
+
+// list returns what is in the directory at a path that is clean, in order, all of
+// it at one moment.
+//
+// Kernel: proc_sys_readdir
+func (t *Tree) list(dir string) ([]fs.DirEntry, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if _, err := t.find(dir); err == nil {
+		return nil, syscall.ENOTDIR
+	} else if err != syscall.EISDIR {
 		return nil, err
 	}
-	names, ok := v.tree.list(fromFS(name))
-	if !ok {
-		errno := syscall.ENOENT
-		if !info.IsDir() {
-			errno = syscall.ENOTDIR
-		}
-		return nil, &fs.PathError{Op: "readdir", Path: name, Err: errno}
+	entries := []fs.DirEntry{}
+	d := t.dirs[dir]
+	if d == nil {
+		return entries, nil // the root, with nothing in it
 	}
-	entries := make([]fs.DirEntry, 0, len(names))
-	for _, n := range names {
-		// What was unregistered meanwhile is left out.
-		if info, err := v.Stat(path.Join(name, n)); err == nil {
-			entries = append(entries, fs.FileInfoToDirEntry(info))
+	for _, name := range slices.Sorted(maps.Keys(d.names)) {
+		info := fileInfo{name, fs.ModeDir | 0o555}
+		if isDir := d.names[name]; !isDir {
+			info.mode = t.files[join(dir, name)].Mode
 		}
+		entries = append(entries, fs.FileInfoToDirEntry(info))
 	}
 	return entries, nil
 }

@@ -103,7 +103,9 @@ func checkData(missing bool, n int) error {
 // keep theirs. If there are more numbers than values, it stops after the last
 // value and says how much it has used. A bad number is [syscall.EINVAL]; what
 // was set before it stays set. At a position other than 0, which is where the
-// second write to an open file is, everything is ignored, in the strict mode.
+// second write to an open file is, everything is ignored, in the mode [Strict]. In
+// the others it is a new text for the first value: so of 5 x, in one value, the 5
+// is stored, and the x that the caller goes on with is an error.
 //
 // A read gives all values, with tabs between them and a newline, at position 0
 // only: what does not fit into the buffer is lost.

@@ -560,6 +560,32 @@ func (c trial) read(t *testing.T, tree *sysctl.Tree, what string) {
 	require.NoError(t, err)
 }
 
+var (
+	modelTimes    = regexp.MustCompile(`^[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|ms|s|m|h))+$`)
+	modelTimePart = regexp.MustCompile(`([0-9.]+)(ns|us|ms|s|m|h)`)
+	modelFraction = regexp.MustCompile(`\.[0-9]{10}|\.[0-9]{7}[0-9]*ms|\.[0-9]{4}[0-9]*us|\.[0-9]{2}[0-9]*ns`)
+	modelUnits    = map[string]int64{"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9}
+)
+
+// modelTime parses a time with its unit, in exact fractions. What is less than a
+// nanosecond is dropped from each part.
+func modelTime(text string) (v *big.Int, ok bool) {
+	v = new(big.Int)
+	switch {
+	case text == "0" || text == "+0" || text == "-0":
+		return v, true
+	case !modelTimes.MatchString(text):
+		return nil, false
+	}
+	for _, part := range modelTimePart.FindAllStringSubmatch(text, -1) {
+		number, _ := new(big.Rat).SetString("0" + strings.TrimSuffix(part[1], "."))
+		number.Mul(number, new(big.Rat).SetInt64(modelUnits[part[2]]))
+		v.Add(v, new(big.Int).Quo(number.Num(), number.Denom()))
+	}
+	v = signed(v, strings.HasPrefix(text, "-"))
+	return v, cut(v, 64, true).Cmp(v) == 0
+}
+
 // A modelWhole is a value that a write replaces as a whole.
 type modelWhole struct {
 	shown string

@@ -150,7 +150,7 @@ func writeVector[T any](r *Request, p []byte, data vector[T], parse func(figure)
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if r.positioned() {
+	if r.Positioned() {
 		r.Pos += int64(len(p))
 		return len(p), nil
 	}
@@ -194,7 +194,7 @@ func writeScalar(r *Request, p []byte, set func(uint64) error) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if r.positioned() {
+	if r.Positioned() {
 		r.Pos += int64(len(p))
 		return len(p), nil
 	}

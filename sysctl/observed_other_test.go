@@ -8,11 +8,12 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kprim/kprim/sysctl"
 )
 
-// notHere are the operations that could be done, but have nothing to compare with.
+// notHere are the operations that have nothing to compare with.
 var notHere = map[string]string{
 	"readdir": "what a host has is not known; the order is that of TestNamesAreListedInOrder",
 }
@@ -80,6 +81,13 @@ func unixMode(m fs.FileMode) uint32 {
 	panic("neither a file nor a directory: " + m.String())
 }
 
+// Steps of the poll test that cannot be done here, and why.
+var notPolled = map[string]string{
+	"edge-triggered epoll":                    "a Tree has no file descriptors",
+	"read at the old position after a change": "what was written is not in the file",
+	"read after lseek 0":                      "what was written is not in the file",
+}
+
 // observedPoll does one step of the poll test. They are a random half of all
 // steps, so each begins anew, with an open file and another one that writes. What
 // was written is not in the file.
@@ -114,14 +122,25 @@ func observedPoll(c observedCase, tree *sysctl.Tree, o *outcome) (reason string)
 	case "the original then no longer (shared state)":
 		write("new\n")
 		f.Poll() // by the dup, which is the same file
-	case "blocked poll woken by a writer":
-		go write("new\n")
+	case "blocked poll woken by a writer", "woken after about 0.2 s":
+		begun := time.Now()
+		time.AfterFunc(200*time.Millisecond, func() { write("new\n") })
 		_ = f.Queue().Wait(context.Background(), func() bool {
 			events = f.Poll()
 			return events&sysctl.PollErr != 0
 		})
+		if took := time.Since(begun); what == "woken after about 0.2 s" {
+			o.Polled, o.Errno = []string{fmt.Sprint(took)}, []string{""}
+			if took >= 200*time.Millisecond && took < 10*time.Second {
+				o.Polled = []string{"in time"}
+			}
+			return ""
+		}
 	default:
-		return "a step that needs a file descriptor, or what is not in the file: " + c.What
+		if reason, known := notPolled[what]; known {
+			return c.What + ": " + reason
+		}
+		panic("an unknown step: " + c.What)
 	}
 	if events == 0 {
 		events = f.Poll()

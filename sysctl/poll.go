@@ -79,9 +79,20 @@ func (t *Tree) Notify(path string) error {
 // Changes waits for writes of the entry at path, from this call on, and yields its
 // text after each, and after each [Tree.Notify]: the text that is there then, so
 // that of several writes in a row some may not be seen, and none is seen after a
-// later one. It ends when ctx ends and when the entry is unregistered, and at once if
-// there is none. The loop's body may do anything, also write. The text is read as
-// the program itself would, whatever the entry's mode.
+// later one. The loop's body may do anything, also write. The text is read as the
+// program itself would, whatever the entry's mode.
+//
+// It says nothing of why it ends. It does when ctx ends and when the entry is
+// unregistered, and at once if there is none: a misspelt path looks like an entry
+// that nobody writes to. If the handler fails to read, there is no text to yield,
+// and the loop goes on with the next change: it does not go deaf because of one.
+// Who has to know asks [Tree.OpenFile], whose error tells of the path, sleeps on
+// the [File.Queue] as [File.Poll] shows, and reads the file, which tells of the
+// rest.
+//
+// Each range over what Changes has returned begins where Changes was called. A
+// second one, after the first or beside it, is given the text that is there if
+// there has been any change since. They share nothing.
 //
 // A kernel thread that is to be ended by a stop passes its Current's Context.
 //
@@ -93,9 +104,9 @@ func (t *Tree) Changes(ctx context.Context, path string) iter.Seq[string] {
 	if err != nil {
 		return func(func(string) bool) {}
 	}
-	seen := f.events.Load()
+	start := f.events.Load()
 	return func(yield func(string) bool) {
-		for {
+		for seen := start; ; {
 			now := seen
 			err := f.poll.Wait(ctx, func() bool {
 				now = f.events.Load()
@@ -107,7 +118,7 @@ func (t *Tree) Changes(ctx context.Context, path string) iter.Seq[string] {
 				return
 			}
 			seen = now
-			text, err := f.text(&Request{Cred: Root, tree: t})
+			text, err := f.text(&Request{Cred: Root, Path: f.path, tree: t})
 			f.header.unuse()
 			if err == nil && !yield(string(text)) {
 				return

@@ -1,5 +1,7 @@
 package sysctl
 
+import "fmt"
+
 // A WriteMode says what a write does that is not at the beginning of a file, as
 // the second of two writes to an open file is. A new [Tree] is Strict.
 //
@@ -15,8 +17,13 @@ const (
 // WriteMode returns the tree's mode.
 func (t *Tree) WriteMode() WriteMode { return WriteMode(Strict) - WriteMode(t.lenient.Load()) }
 
-// SetWriteMode sets the tree's mode.
-func (t *Tree) SetWriteMode(m WriteMode) { t.lenient.Store(int32(Strict - m)) }
+// SetWriteMode sets the tree's mode. It panics if m is none.
+func (t *Tree) SetWriteMode(m WriteMode) {
+	if m < Legacy || m > Strict {
+		panic(fmt.Sprintf("sysctl: SetWriteMode(%d)", m))
+	}
+	t.lenient.Store(int32(Strict - m))
+}
 
 // DoWritesStrict makes a handler for the tree's mode, as a number from -1 to 1.
 //

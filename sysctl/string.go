@@ -2,6 +2,7 @@ package sysctl
 
 import (
 	"bytes"
+	"fmt"
 	"sync/atomic"
 )
 
@@ -27,6 +28,22 @@ func (s *String) Load() string {
 // grammar of a handler do not apply.
 func (s *String) Store(value string) { s.p.Store(&value) }
 
+// change replaces the value by what f makes of it, unless f does not want to. If
+// somebody else has replaced it meanwhile, f is called again, with that.
+func (s *String) change(f func(old string) (value string, ok bool)) {
+	for {
+		p := s.p.Load()
+		old := ""
+		if p != nil {
+			old = *p
+		}
+		value, ok := f(old)
+		if !ok || s.p.CompareAndSwap(p, &value) {
+			return
+		}
+	}
+}
+
 // DoString makes a handler for s that keeps at most maxlen-1 bytes: maxlen is
 // the size of the buffer that a C program would have, with the NUL at its end.
 //
@@ -48,10 +65,12 @@ type doString struct {
 }
 
 func (d *doString) check() error {
-	if d.data == nil {
+	switch {
+	case d.data == nil && d.maxlen < 1:
+		return fmt.Errorf("%w, and %w", ErrNoData, ErrNoMaxlen)
+	case d.data == nil:
 		return ErrNoData
-	}
-	if d.maxlen < 1 {
+	case d.maxlen < 1:
 		return ErrNoMaxlen
 	}
 	return nil
@@ -76,24 +95,21 @@ func (d *doString) Write(r *Request, p []byte) (int, error) {
 	}
 	text, _, _ := bytes.Cut(p, []byte("\n"))
 	text, _, _ = bytes.Cut(text, []byte{0})
-	positioned := r.positioned()
-	for {
-		old := d.data.p.Load()
+	positioned := r.Positioned()
+	beyond := false
+	d.data.change(func(old string) (string, bool) {
 		head := ""
 		if positioned {
-			if old != nil {
-				head = *old
+			if beyond = r.Pos > int64(min(len(old), d.maxlen-1)); beyond {
+				return "", false
 			}
-			if r.Pos > int64(min(len(head), d.maxlen-1)) {
-				return len(p), nil // beyond the end: ignored, and Pos stays
-			}
-			head = head[:r.Pos]
+			head = old[:r.Pos]
 		}
 		value := head + string(text)
-		value = value[:min(len(value), d.maxlen-1)]
-		if d.data.p.CompareAndSwap(old, &value) {
-			r.Pos += int64(len(p))
-			return len(p), nil
-		}
+		return value[:min(len(value), d.maxlen-1)], true
+	})
+	if !beyond { // or all is ignored, and Pos stays
+		r.Pos += int64(len(p))
 	}
+	return len(p), nil
 }

@@ -24,18 +24,20 @@
 //
 // # Handlers
 //
-// The handlers whose names begin with Do have the grammar of the kernel's, its
-// bounds, its errors, and its idea of what a write uses of a text: see
+// All handlers whose names begin with Do, but two, have the grammar of the kernel's,
+// its bounds, its errors, and its idea of what a write uses of a text: see
 // [DoIntVec], [DoUint], [DoUlongVecMinMax], [DoString], [DoBool], [DoLargeBitmap]
 // and [DoIntVecJiffies]. Numbers are decimal, octal with a leading 0, or
 // hexadecimal with 0x, have a sign if the type has one, at most 20 characters,
 // and a blank, a tab, a newline or the end of the text after them; white space
-// before them is skipped. Of a text only the first 4095 bytes are looked at. A bad
-// write is [syscall.EINVAL], and changes nothing, except that a vector keeps what
-// came before the bad number.
+// before them is skipped. Of a text with numbers only the first 4095 bytes are
+// looked at in one call. A bad call is [syscall.EINVAL], and changes nothing,
+// except that a vector keeps what came before the bad number.
 //
-// New programs may prefer [DoDuration] to jiffies, and [DoIntVecWhole] to half a
-// vector: these two have no counterpart, and look at all of a text. A type with the two methods of a [Handler] is a handler too.
+// The two are [DoDuration], which new programs may prefer to jiffies, and
+// [DoIntVecWhole], to half a vector: they have no counterpart, look at all of a
+// text, and take all of it or nothing. A type with the two methods of a [Handler]
+// is a handler too.
 //
 // # Reading and writing
 //
@@ -51,8 +53,11 @@
 // # What is not as in the kernel
 //
 //   - A vector is replaced as a whole: who reads it sees one write's values.
-//   - Every entry reports its writes to poll.
+//   - Every entry reports its writes to poll, also those that failed, for a part may
+//     have been stored, and those that were ignored.
 //   - Registration says why it fails, and leaves nothing behind.
+//   - Unregister frees the names before the calls in progress have ended: a new entry
+//     may be in the place while a handler of the old one still runs.
 //
 // Kernel: include/linux/sysctl.h, kernel/sysctl.c, fs/proc/proc_sysctl.c
 package sysctl
@@ -64,6 +69,9 @@ import "io/fs"
 // calls may come from several goroutines at once. A handler must not Unregister an
 // entry of its own Register call, which would wait for the call that it is in, nor
 // read, write or seek the File through which it is called.
+//
+// What a method returns is not believed if it is less than 0 or more than len(p):
+// the call fails with [syscall.EIO], or with the method's own error if there is one.
 //
 // A Handler that wraps another one is not looked into: Register does not see that
 // the data of the other one is nil, and the first call panics.
@@ -85,11 +93,11 @@ type Handler interface {
 //
 // Kernel: ppos of proc_handler
 type Request struct {
-	Pos  int64 // the position in the file, 0 or more; the handler moves it
-	Cred Cred  // who reads or writes
+	Pos  int64  // the position in the file, 0 or more; the handler moves it
+	Cred Cred   // who reads or writes
+	Path string // of the entry, as in [Tree.Walk]
 
-	tree *Tree  // nil in a call that comes from no tree
-	path string // of the entry, as it was given
+	tree *Tree // nil in a call that comes from no tree
 }
 
 // hz returns how many jiffies a second has.
@@ -100,11 +108,15 @@ func (r *Request) hz() uint64 {
 	return uint64(r.tree.HZ)
 }
 
-// positioned reports whether a write is at a position that counts. Where it would
-// in the strict mode, the mode Warn warns.
+// Positioned reports whether a write is at a position that counts: not at 0, and
+// in the mode [Strict]. In the modes [Warn] and [Legacy] a handler is to take each
+// write as one at the beginning. It is for Write, which calls it once: at a
+// position other than 0 it is what has the tree warn.
 //
-// Kernel: proc_first_pos_non_zero_ignore, warn_sysctl_write
-func (r *Request) positioned() bool {
+// Kernel: proc_first_pos_non_zero_ignore
+//
+// Differs: only says so; to ignore the write is up to the handler.
+func (r *Request) Positioned() bool {
 	if r.Pos == 0 {
 		return false
 	}
@@ -114,7 +126,7 @@ func (r *Request) positioned() bool {
 	mode := r.tree.WriteMode()
 	if mode == Warn && r.tree.Warn != nil {
 		if r.tree.warned.CompareAndSwap(false, true) {
-			r.tree.Warn(clean(r.path))
+			r.tree.Warn(r.Path)
 		}
 	}
 	return mode == Strict

@@ -120,6 +120,32 @@ func TestRegisterTellsOfEveryBadEntry(t *testing.T) {
 	require.NotErrorIs(t, err, sysctl.ErrName, "there is no place for it to be looked at")
 }
 
+// All that is wrong with it, not what is found first.
+func TestRegisterTellsOfEveryFaultOfAnEntry(t *testing.T) {
+	var tree sysctl.Tree
+	_, err := tree.Register("net", entry("there"))
+	require.NoError(t, err)
+	for _, c := range []struct {
+		entry sysctl.Entry
+		want  []error
+	}{
+		{sysctl.Entry{Name: "a/b", Mode: 0o755}, []error{sysctl.ErrName, sysctl.ErrMode, sysctl.ErrNoHandler}},
+		{sysctl.Entry{Name: "there", Mode: 0o755, Handler: sysctl.DoIntVec(nil)}, []error{syscall.EEXIST, sysctl.ErrMode, sysctl.ErrNoData}},
+		{sysctl.Entry{Name: "x", Mode: fs.ModeDir, Handler: sysctl.DoString(nil, 0)}, []error{sysctl.ErrMode, sysctl.ErrNoData, sysctl.ErrNoMaxlen}},
+	} {
+		_, err := tree.Register("net", c.entry)
+		for _, want := range c.want {
+			require.ErrorIs(t, err, want)
+		}
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			require.Contains(t, line, `sysctl: register "net/`+c.entry.Name+`": `)
+		}
+	}
+	_, err = tree.Register("net", sysctl.Entry{Name: "x"}, entry("x"))
+	require.ErrorIs(t, err, sysctl.ErrNoHandler)
+	require.ErrorIs(t, err, syscall.EEXIST)
+}
+
 func TestDirectoriesLiveAsLongAsTheirEntries(t *testing.T) {
 	var tree sysctl.Tree
 	a, err := tree.Register("/net//ipv4/", entry("a"), entry("a2"))

@@ -28,6 +28,10 @@ var (
 	ErrName      = fmt.Errorf("not a single name: %w", syscall.EINVAL)
 )
 
+// ErrNotEmpty is why [Tree.RegisterMountPoint] does not make a mount point. It
+// matches [syscall.EINVAL] too.
+var ErrNotEmpty = fmt.Errorf("it is not empty: %w", syscall.EINVAL)
+
 // A Header stands for the entries of one Register call.
 //
 // Kernel: struct ctl_table_header
@@ -68,13 +72,14 @@ type Tree struct {
 type directory struct {
 	names map[string]bool // what is in it; true for a directory
 	users int             // registrations of the directory itself
-	empty bool            // it has to stay so
+	empty bool            // it has to stay so; once set, as long as the directory lives
 }
 
 // A file is an entry in its place.
 type file struct {
 	Entry
 	header *Header
+	path   string // in the tree
 
 	events atomic.Uint64   // how often it was written
 	poll   waitqueue.Queue // those who wait for the next time
@@ -85,13 +90,17 @@ type file struct {
 // Directories are made as they are needed, and go with their last entry; with
 // no entries at all, dir is there and empty.
 //
-// The error says of each entry that is wrong why, by [errors.Join]. It matches
-// [syscall.EEXIST] if the name is taken, also by an earlier entry of the call or by
-// a directory; [syscall.ENOTDIR] if a part of dir is a file; [syscall.EROFS] if dir
-// is at or below a mount point; [ErrName] for a name, or a part of dir, that is
-// empty, "." or "..", or has a slash or a NUL byte; [ErrMode], [ErrNoHandler],
-// [ErrNoData] for a handler of a nil variable, and [ErrNoMaxlen] for one with room
-// for nothing. If dir itself cannot be, the entries are not looked at.
+// The error says of each entry all that is wrong with it, by [errors.Join]. It
+// matches [syscall.EEXIST] if the name is taken, also by an earlier entry of the
+// call or by a directory; [syscall.ENOTDIR] if a part of dir is a file;
+// [syscall.EROFS] if dir is at or below a mount point; [ErrName] for a name, or a
+// part of dir, that is empty, "." or "..", or has a slash or a NUL byte; [ErrMode],
+// [ErrNoHandler], [ErrNoData] for a handler of a nil variable, and [ErrNoMaxlen] for
+// one with room for nothing. If dir itself cannot be, the entries are not looked at.
+//
+// All entries of a call are there at once: who opens, lists or registers waits
+// until they are, for a hundred thousand of them about a tenth of a second. Where
+// that matters, call Register for some at a time.
 //
 // Kernel: register_sysctl, register_sysctl_sz
 //
@@ -101,36 +110,44 @@ func (t *Tree) Register(dir string, entries ...Entry) (*Header, error) {
 }
 
 // RegisterMountPoint makes the directory dir, which stays empty: nothing can be
-// registered in it or below it. The error matches [syscall.EINVAL] if something
-// is in it already, and is otherwise as for Register.
+// registered in it or below it. A directory that is there and empty becomes one,
+// and is one as long as it lives: until all have unregistered that registered it.
+// The error matches [ErrNotEmpty] if something is in it already, and is otherwise
+// as for Register.
 //
 // Kernel: register_sysctl_mount_point
 func (t *Tree) RegisterMountPoint(dir string) (*Header, error) { return t.register(dir, true, nil) }
 
 func (t *Tree) register(dir string, empty bool, entries []Entry) (*Header, error) {
-	dir = clean(dir)
+	h := newHeader(t, clean(dir), entries)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.checkDir(dir, empty); err != nil {
-		return nil, fmt.Errorf("sysctl: register in %q: %w", dir, err)
+	if err := t.checkDir(h.dir, empty); err != nil {
+		return nil, fmt.Errorf("sysctl: register in %q: %w", h.dir, err)
 	}
-	if err := t.checkEntries(dir, entries); err != nil {
+	if err := t.checkFiles(h); err != nil {
 		return nil, err
 	}
 	if t.files == nil {
 		t.files, t.dirs = map[string]*file{}, map[string]*directory{}
 	}
-	h := &Header{tree: t, dir: dir}
-	d := t.make(dir)
+	d := t.make(h.dir)
 	d.users++
 	d.empty = empty
-	for _, e := range entries {
-		f := &file{Entry: e, header: h}
-		h.files = append(h.files, f)
-		t.files[join(dir, e.Name)] = f
-		d.names[e.Name] = false
+	for _, f := range h.files {
+		t.files[f.path] = f
+		d.names[f.Name] = false
 	}
 	return h, nil
+}
+
+// newHeader makes what needs no lock.
+func newHeader(t *Tree, dir string, entries []Entry) *Header {
+	h := &Header{tree: t, dir: dir, files: make([]*file, 0, len(entries))}
+	for _, e := range entries {
+		h.files = append(h.files, &file{Entry: e, header: h, path: join(dir, e.Name)})
+	}
+	return h
 }
 
 // Walk calls fn for each entry, in the order of a walk through the directories, until fn returns an
@@ -185,9 +202,8 @@ func (h *Header) remove() {
 	h.gone = true
 	d := t.dirs[h.dir]
 	d.users--
-	d.empty = false
 	for _, f := range h.files {
-		delete(t.files, join(h.dir, f.Name))
+		delete(t.files, f.path)
 		delete(d.names, f.Name)
 	}
 	t.release(h.dir)
@@ -231,45 +247,42 @@ func (t *Tree) checkDir(dir string, empty bool) error {
 		}
 	}
 	if d := t.dirs[dir]; empty && d != nil && len(d.names) > 0 {
-		return fmt.Errorf("it is not empty: %w", syscall.EINVAL)
+		return ErrNotEmpty
 	}
 	return nil
 }
 
-func (t *Tree) checkEntries(dir string, entries []Entry) error {
+func (t *Tree) checkFiles(h *Header) error {
 	var errs []error
 	seen := map[string]bool{}
-	for _, e := range entries {
-		if err := t.checkEntry(dir, e, seen); err != nil {
-			errs = append(errs, fmt.Errorf("sysctl: register %q: %w", join(dir, e.Name), err))
+	for _, f := range h.files {
+		for _, err := range t.faults(f, seen) {
+			errs = append(errs, fmt.Errorf("sysctl: register %q: %w", f.path, err))
 		}
+		seen[f.Name] = true
 	}
 	return errors.Join(errs...)
 }
 
-// checkEntry refuses an entry that cannot be, or is in seen.
-func (t *Tree) checkEntry(dir string, e Entry, seen map[string]bool) error {
+// faults returns all that is wrong with an entry, whose name must not be in seen.
+func (t *Tree) faults(f *file, seen map[string]bool) (errs []error) {
 	switch {
-	case !isName(e.Name):
-		return fmt.Errorf("the name %q: %w", e.Name, ErrName)
-	case e.Mode&^0o666 != 0:
-		return fmt.Errorf("%#o: %w", uint32(e.Mode), ErrMode)
-	case e.Handler == nil:
-		return ErrNoHandler
+	case !isName(f.Name):
+		errs = append(errs, fmt.Errorf("the name %q: %w", f.Name, ErrName))
+	case seen[f.Name] || t.files[f.path] != nil || t.dirs[f.path] != nil:
+		errs = append(errs, fmt.Errorf("duplicate entry: %w", syscall.EEXIST))
 	}
-	taken := seen[e.Name]
-	if d := t.dirs[dir]; d != nil {
-		_, there := d.names[e.Name]
-		taken = taken || there
+	if f.Mode&^0o666 != 0 {
+		errs = append(errs, fmt.Errorf("%#o: %w", uint32(f.Mode), ErrMode))
 	}
-	if taken {
-		return fmt.Errorf("duplicate entry: %w", syscall.EEXIST)
+	if f.Handler == nil {
+		errs = append(errs, ErrNoHandler)
+	} else if h, ok := f.Handler.(stock); ok {
+		if err := h.check(); err != nil {
+			errs = append(errs, err)
+		}
 	}
-	seen[e.Name] = true
-	if c, ok := e.Handler.(stock); ok {
-		return c.check()
-	}
-	return nil
+	return errs
 }
 
 // make returns the directory at path, which it makes if it is not there.
@@ -297,20 +310,6 @@ func (t *Tree) release(path string) {
 		}
 		path = dir
 	}
-}
-
-// list returns the names in the directory at path, in order, or nil if there is
-// no such directory.
-//
-// Kernel: proc_sys_readdir
-func (t *Tree) list(path string) (names []string, ok bool) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	d := t.dirs[path]
-	if d == nil {
-		return nil, path == ""
-	}
-	return slices.Sorted(maps.Keys(d.names)), true
 }
 
 func isName(s string) bool {

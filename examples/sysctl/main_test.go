@@ -120,6 +120,7 @@ func TestCommandsSayWhatSysctl8Says(t *testing.T) {
 		"-p and -n":          {args: []string{"-n", "-r", "name", "-p" + conf}, stdout: "one # two\n"},
 		"-p and -r":          {args: []string{"--pattern", "none|nons", "--load=" + conf}, stderr: "sysctl: " + conf + "(5): invalid syntax, continuing...\nsysctl: cannot stat /proc/sys/kernel/none: No such file or directory\n", code: 1},
 		"bad syntax alone":   {args: []string{"-p", "-"}, stdin: "nonsense\n", stderr: "sysctl: -(1): invalid syntax, continuing...\n"},
+		"no key, a bad [":    {args: []string{"-p-"}, stdin: "=5\nkernel.[=1\nkernel.msgmax=1\n", stdout: "kernel.msgmax = 1\n", stderr: "sysctl: -(1): invalid syntax, continuing...\nsysctl: -(2): invalid syntax, continuing...\n"},
 		"-p of the input":    {args: []string{"-p", "-"}, stdin: "kernel.msg* = 1\n", stdout: "kernel.msgmax = 1\n"},
 		"-p of a pattern":    {args: []string{"-p", filepath.Join(filepath.Dir(conf), "*.conf"), "-r", "two"}, stdout: "kernel.hostname = one # two\n"},
 		"-p of two files":    {args: []string{"-p" + conf, "-r", "two", conf}, stdout: strings.Repeat("kernel.hostname = one # two\n", 2)},
