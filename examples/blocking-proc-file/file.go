@@ -30,6 +30,7 @@ func (f *file) Read(buf []byte) (int, error) {
 	}
 	if !f.begun {
 		f.begun = true
+		// char message[MESSAGE_LENGTH + 30], of which this fills at most 92
 		// sprintf(message, "Last input:%s\n", Message)
 		f.rest = "Last input:" + f.inode.message + "\n"
 	}
@@ -63,7 +64,8 @@ func (f *file) Close() error {
 	}
 	f.closed = true
 	f.inode.alreadyOpen = false // Already_Open = 0
-	// All of them, of whom one takes the file and the rest sleep again.
+	// All of them, of whom one takes the file and the rest sleep again. WakeUp
+	// would do: today's wake_up, too, wakes all entries that are not exclusive.
 	woken := f.inode.waitQ.WakeUpAll() // module_wake_up(&WaitQ)
 	if woken > 0 {
 		f.inode.log.Printk("%s: closes the file, wakes %d", f.name, woken)

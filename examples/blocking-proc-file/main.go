@@ -28,7 +28,6 @@ func session(out io.Writer) error {
 	defer sh.cpu.Unlock()
 
 	sh.ls()
-	sh.run("# cat_nonblock /proc/sleep", sh.catNonblock)
 	sh.prompt("# tail -f /proc/sleep &")
 	a := sh.start("A", sh.tail)
 	sh.run("# cat_nonblock /proc/sleep", sh.catNonblock)
@@ -42,6 +41,7 @@ func session(out io.Writer) error {
 	sh.kill("# kill -INT B", b, syscall.SIGINT) // Ctrl-C
 	sh.run("$ echo hello > /proc/sleep", sh.write("hello\n"))
 	sh.kill("# kill C", c, syscall.SIGTERM)
+	sh.run("# echo hello > /proc/sleep", sh.write("hello\n"))
 	sh.run("# cat_nonblock /proc/sleep", sh.catNonblock)
 
 	digits := strings.Repeat("0123456789", 10)
@@ -87,7 +87,8 @@ func (sh *shell) tail(p *process) error {
 	return nil
 }
 
-// write writes text, and again what of it was not taken.
+// write writes text, and again what of it was not taken. If that takes several
+// calls, it shows them.
 func (sh *shell) write(text string) program {
 	return func(p *process) error {
 		file, err := sh.sleep.open(p, writeOnly)
@@ -104,7 +105,9 @@ func (sh *shell) write(text string) program {
 			calls = append(calls, fmt.Sprintf("write(%d) = %d", len(rest), n))
 			rest = rest[n:]
 		}
-		sh.printf("%s\n", strings.Join(calls, ", "))
+		if len(calls) > 1 {
+			sh.printf("%s\n", strings.Join(calls, ", "))
+		}
 		return nil
 	}
 }

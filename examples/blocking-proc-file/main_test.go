@@ -85,6 +85,7 @@ func TestWriteKeeps79(t *testing.T) {
 		text, err := io.ReadAll(f)
 		require.NoError(t, err)
 		require.Equal(t, "Last input:"+digits[:n]+"\n", string(text))
+		require.LessOrEqual(t, len(text)+1, 92, "with its NUL: the original's buffer has 110")
 		n, err = f.Write([]byte(digits[n:length]))
 		require.Equal(t, min(length-min(length, 79), 79), n)
 		require.NoError(t, f.Close())
@@ -256,6 +257,31 @@ func TestModuleInUseStays(t *testing.T) {
 	_, err = sh.open("#", readOnly)
 	require.ErrorIs(t, err, syscall.ENOENT)
 	require.Zero(t, sh.sleep.useCount)
+}
+
+// The file is free, but the woken sleeper is inside of open until it runs.
+func TestWokenSleeperIsCounted(t *testing.T) {
+	sh, _ := machine(t)
+	f, err := sh.open("#", readOnly)
+	require.NoError(t, err)
+	o := sh.startOpen("#", readOnly)
+	require.NoError(t, f.Close())
+	require.False(t, sh.sleep.alreadyOpen)
+	require.False(t, o.returned)
+	require.ErrorIs(t, sh.sleep.unload(), syscall.EBUSY)
+	sh.wait(o.thread)
+	require.NoError(t, o.err)
+	require.NoError(t, o.file.Close())
+	require.NoError(t, sh.sleep.unload())
+}
+
+// The message keeps the newline that echo ends it with.
+func TestMessageKeepsItsNewline(t *testing.T) {
+	sh, out := machine(t)
+	sh.run("# cat_nonblock", sh.catNonblock)
+	sh.run("# echo hello", sh.write("hello\n"))
+	sh.run("# cat_nonblock", sh.catNonblock)
+	require.Equal(t, "0 # cat_nonblock\nLast input:\n0 # echo hello\n0 # cat_nonblock\nLast input:hello\n\n", out.String())
 }
 
 // The herd: each close wakes all sleepers, and all but one for nothing.

@@ -18,7 +18,8 @@ const (
 	nonblock  = 0o4000
 )
 
-// What [procFile.permission] is asked for.
+// What [procFile.permission] is asked for. To execute is 1, and not 0 as the
+// original's comment has it.
 const (
 	mayWrite = 2
 	mayRead  = 4

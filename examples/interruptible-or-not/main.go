@@ -10,6 +10,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/kprim/kprim/examples/internal/oldkernel"
 	"github.com/kprim/kprim/examples/internal/onecpu"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
@@ -28,9 +29,9 @@ func session(out io.Writer) (err error) {
 	f.cpu.Lock()
 	defer f.cpu.Unlock()
 	f.openers, f.useCount = 1, 1 // A
-	deaf := f.cpu.Start("deaf", f.open(waitqueue.Uninterruptible, true))
-	careful := f.cpu.Start("careful", f.open(waitqueue.Interruptible, true))
-	careless := f.cpu.Start("careless", f.open(waitqueue.Interruptible, false))
+	deaf := f.cpu.Start("deaf", f.open(f.sleepOn, true))
+	careful := f.cpu.Start("careful", f.open(f.waitEvent, true))
+	careless := f.cpu.Start("careless", f.open(f.waitEvent, false))
 	fmt.Fprintln(out, "COMM      S WCHAN  WAKE-UPS  OPENERS  USE COUNT")
 	for _, t := range []*kthread.Thread{deaf, careful, careless} {
 		f.ps(t)
@@ -63,13 +64,16 @@ func (f *file) ps(t *kthread.Thread) {
 		cmp.Or(t.Info().Wchan, "-"), t.Info().WakeUps-1, f.openers, f.useCount)
 }
 
-// open is module_open, as far as it waits, for one who sleeps in state s, and
-// looks at what the sleep returns, or does not.
-func (f *file) open(s waitqueue.State, look bool) func(*kthread.Current) error {
-	return func(cur *kthread.Current) error {
+// A way to wait until the file is free. A signal may end it before.
+type way func(onecpu.Sleeper) error
+
+// open is module_open, as far as it waits, for one who waits in that way, and
+// looks at the result, or does not.
+func (f *file) open(wait way, look bool) func(*kthread.Current) error {
+	return func(c *kthread.Current) error {
 		f.useCount++ // MOD_INC_USE_COUNT
-		err := cmp.Or(cur.Allow(syscall.SIGINT), f.wait(cur, s))
-		if err != nil && look {
+		s := onecpu.Sleeper{Current: c, CPU: &f.cpu}
+		if err := cmp.Or(c.Allow(syscall.SIGINT), wait(s)); err != nil && look {
 			f.useCount-- // MOD_DEC_USE_COUNT
 			fmt.Fprintln(f.out, "open /proc/sleep:", err)
 			return err // return -EINTR
@@ -79,20 +83,21 @@ func (f *file) open(s waitqueue.State, look bool) func(*kthread.Current) error {
 	}
 }
 
-// wait is wait_event, or wait_event_interruptible: s says which.
-func (f *file) wait(cur *kthread.Current, s waitqueue.State) error {
-	wait := waitqueue.Entry{Task: cur.Task(), Func: f.cpu.Enqueue}
-	defer f.waitQ.Finish(&wait) // finish_wait(&WaitQ, &wait)
-	// for (;;) { prepare_to_wait(&WaitQ, &wait, s); if (!Already_Open) break;
-	for f.waitQ.Prepare(&wait, s); f.openers > 0; f.waitQ.Prepare(&wait, s) {
-		// signal_pending_state(s, current): asked after the test, so that
-		// nobody is interrupted who can have the file.
-		if s == waitqueue.Interruptible && cur.Pending() {
-			return syscall.EINTR // -ERESTARTSYS
-		}
-		f.cpu.Schedule(cur.Task()) // schedule()
+// sleepOn is the loop of module_open, with one word left out of its call.
+func (f *file) sleepOn(s onecpu.Sleeper) error {
+	for f.openers > 0 { // while (Already_Open)
+		// module_sleep_on(&WaitQ), not module_interruptible_sleep_on(&WaitQ):
+		// a wake-up ends it, and nothing else does.
+		oldkernel.SleepOn(s.CPU, &f.waitQ, s.Task())
 	}
 	return nil
+}
+
+// waitEvent is wait_event_interruptible. It asks for the condition before it
+// looks for a signal: nobody is interrupted who can have the file.
+func (f *file) waitEvent(s onecpu.Sleeper) error {
+	// if (!(condition)) __wait_event_interruptible(wq, condition, __ret)
+	return s.Wait(&f.waitQ, func() bool { return f.openers == 0 })
 }
 
 // close is module_close, called by n who have the file open.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/kprim/kprim/examples/internal/onecpu"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )
@@ -44,8 +45,8 @@ func held(t *testing.T) *file {
 	return f
 }
 
-func (f *file) start(s waitqueue.State, look bool) *kthread.Thread {
-	return f.cpu.Start("opener", f.open(s, look))
+func (f *file) start(wait way, look bool) *kthread.Thread {
+	return f.cpu.Start("opener", f.open(wait, look))
 }
 
 // result waits for the end of the thread.
@@ -58,7 +59,7 @@ func (f *file) result(t *testing.T, thread *kthread.Thread) (err error) {
 // signal is pending still.
 func TestDeafHearsNothing(t *testing.T) {
 	f := held(t)
-	thread := f.start(uninterruptible, true)
+	thread := f.start(f.sleepOn, true)
 	for range 10 {
 		require.NoError(t, thread.Signal(syscall.SIGINT))
 		require.Equal(t, uninterruptible, thread.Info().State)
@@ -75,7 +76,7 @@ func TestDeafHearsNothing(t *testing.T) {
 
 func TestCarefulGivesTheCountBack(t *testing.T) {
 	f := held(t)
-	thread := f.start(interruptible, true)
+	thread := f.start(f.waitEvent, true)
 	require.Equal(t, interruptible, thread.Info().State)
 	require.Equal(t, 2, f.useCount)
 	require.NoError(t, thread.Signal(syscall.SIGINT))
@@ -86,7 +87,7 @@ func TestCarefulGivesTheCountBack(t *testing.T) {
 // Not asked for a result, it goes on with a condition that is false.
 func TestCarelessIsASecondOpener(t *testing.T) {
 	f := held(t)
-	thread := f.start(interruptible, false)
+	thread := f.start(f.waitEvent, false)
 	require.NoError(t, thread.Signal(syscall.SIGINT))
 	require.NoError(t, f.result(t, thread))
 	require.Equal(t, []int{2, 2}, []int{f.openers, f.useCount})
@@ -94,10 +95,12 @@ func TestCarelessIsASecondOpener(t *testing.T) {
 
 // Without a signal all three are right: the fault of the third does not show.
 func TestWithoutASignalAllAreTheSame(t *testing.T) {
-	for _, s := range []waitqueue.State{interruptible, uninterruptible} {
+	for s, wait := range map[waitqueue.State]func(*file, onecpu.Sleeper) error{
+		interruptible: (*file).waitEvent, uninterruptible: (*file).sleepOn,
+	} {
 		for _, look := range []bool{true, false} {
 			f := held(t)
-			thread := f.start(s, look)
+			thread := f.start(func(by onecpu.Sleeper) error { return wait(f, by) }, look)
 			f.waitQ.WakeUp() // for nothing
 			f.cpu.Yield()
 			require.Equal(t, s, thread.Info().State)
@@ -116,7 +119,7 @@ func TestFreeFileBeatsASignal(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := held(t)
-			thread := f.start(interruptible, true)
+			thread := f.start(f.waitEvent, true)
 			for _, step := range order {
 				if step == "signal" {
 					require.NoError(t, thread.Signal(syscall.SIGINT))
@@ -133,7 +136,7 @@ func TestFreeFileBeatsASignal(t *testing.T) {
 // A wake_up_interruptible is nothing to who sleeps uninterruptibly.
 func TestInterruptibleWakeUpPassesOverTheDeaf(t *testing.T) {
 	f := held(t)
-	thread := f.start(uninterruptible, true)
+	thread := f.start(f.sleepOn, true)
 	f.openers, f.useCount = 0, 1
 	require.Zero(t, f.waitQ.WakeUpInterruptible())
 	require.Equal(t, uninterruptible, thread.Info().State, "though the file is free")

@@ -31,31 +31,32 @@ func session(out io.Writer) error {
 
 // An event is what one thread waits for and another makes happen.
 type event struct {
-	condition atomic.Bool
-	queue     waitqueue.Queue // DECLARE_WAIT_QUEUE_HEAD(queue)
+	condition atomic.Bool     // !Already_Open
+	queue     waitqueue.Queue // static struct wait_queue *WaitQ = NULL
 	woke      int
 }
 
-// sleepOn is the loop around interruptible_sleep_on, which knows no condition.
+// sleepOn is the loop of article 3's module_open. What it calls to sleep knows
+// no condition.
 func sleepOn(e *event, th *orders.Thread) {
 	wait := waitqueue.Entry{Task: &th.Task}
-	for !th.Test(e.condition.Load) { // while (!condition)
+	for !th.Test(e.condition.Load) { // while (Already_Open)
 		// A wake-up that comes here finds nobody, and there is no other.
 		th.Step("queue myself and sleep")
 		e.queue.Prepare(&wait, waitqueue.Interruptible)
-		th.Schedule() // interruptible_sleep_on(&queue)
+		th.Schedule() // module_interruptible_sleep_on(&WaitQ)
 		e.queue.Finish(&wait)
 	}
 }
 
-// prepare is the loop of prepare_to_wait.
+// prepare is the loop of prepare_to_wait, as __wait_event had it in 2.6.
 func prepare(e *event, th *orders.Thread) {
-	wait := waitqueue.Entry{Task: &th.Task} // DEFINE_WAIT(wait)
-	defer e.queue.Finish(&wait)             // finish_wait(&queue, &wait)
+	wait := waitqueue.Entry{Task: &th.Task} // DEFINE_WAIT(__wait)
+	defer e.queue.Finish(&wait)             // finish_wait(&wq, &__wait)
 	for {
 		th.Step("queue myself")
-		// prepare_to_wait(&queue, &wait, TASK_INTERRUPTIBLE)
-		e.queue.Prepare(&wait, waitqueue.Interruptible)
+		// prepare_to_wait(&wq, &__wait, TASK_UNINTERRUPTIBLE)
+		e.queue.Prepare(&wait, waitqueue.Uninterruptible)
 		if th.Test(e.condition.Load) { // if (condition)
 			return
 		}
@@ -73,12 +74,13 @@ func waitEvent(e *event, th *orders.Thread) {
 	})
 }
 
-// waker makes it happen: first the condition, then the wake-up.
+// waker makes it happen, as module_close does: first the condition, then the
+// wake-up.
 func (e *event) waker(th *orders.Thread) {
 	th.Step("set condition")
-	e.condition.Store(true) // condition = 1
+	e.condition.Store(true) // Already_Open = 0
 	th.Step("wake_up")
-	e.woke = e.queue.WakeUp() // wake_up(&queue)
+	e.woke = e.queue.WakeUp() // module_wake_up(&WaitQ)
 }
 
 // inTheWindow has the waker come when the waiter has made so many steps: it has

@@ -3,12 +3,16 @@ package main
 import (
 	_ "embed"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/kprim/kprim/examples/internal/oldkernel"
+	"github.com/kprim/kprim/examples/internal/onecpu"
 	"github.com/kprim/kprim/examples/internal/orders"
 	"github.com/kprim/kprim/waitqueue"
 )
@@ -17,6 +21,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 //go:embed testdata/transcript.txt
 var transcript string
+
+//go:embed README.md
+var readme string
 
 func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	for range 200 {
@@ -90,6 +97,7 @@ func TestWakeUpBeforeTheCondition(t *testing.T) {
 		"waker: set condition",
 		"HANG: waiter asleep",
 	}}, found)
+	require.Contains(t, readme, fmt.Sprintf(">%d of %d.", found.Bad, found.Orders))
 }
 
 // The second answer: the loop of articles 1 and 2.
@@ -113,4 +121,80 @@ func TestSleepThenTest(t *testing.T) {
 		"waiter: set state and sleep",
 		"HANG: waiter asleep",
 	}}, found)
+	require.Contains(t, readme, fmt.Sprintf(">%d orders, and %d is bad:", found.Orders, found.Bad))
+}
+
+// On one CPU nobody comes between the test and the sleep of article 3. Articles
+// 1 and 2 do not test before they sleep, and so lose what is posted before that.
+func TestOneCPU(t *testing.T) {
+	var cpu *onecpu.CPU
+	var e *event
+	var task *waitqueue.Task
+	var started chan bool // the helper
+	article3 := func() {
+		for !e.condition.Load() {
+			oldkernel.InterruptibleSleepOn(cpu, &e.queue, task)
+		}
+	}
+	article1 := func() {
+		wait := waitqueue.Entry{Task: task, Func: cpu.Enqueue}
+		e.queue.Add(&wait)
+		defer e.queue.Remove(&wait)
+		for more := true; more; more = !e.condition.Load() {
+			task.SetState(waitqueue.Interruptible)
+			cpu.Schedule(task)
+		}
+	}
+	article2 := func() {
+		article1()
+		e.condition.Store(false)
+		cpu.Sleep(func() { <-started })
+		article1()
+	}
+	post := func() {
+		e.condition.Store(true)
+		e.woke = e.queue.WakeUp()
+	}
+	settle := func() { cpu.Sleep(synctest.Wait) }
+	nothing := func() {}
+	during := func() {
+		post()
+		settle()
+		post()
+		close(started)
+	}
+	for _, test := range []struct {
+		name                string
+		before, loop, after func()
+		lost                bool
+	}{
+		{"article 3, posted before", post, article3, nothing, false},
+		{"article 3, posted after", nothing, article3, post, false},
+		{"article 1, posted before", post, article1, nothing, true},
+		{"article 1, posted after", nothing, article1, post, false},
+		{"article 2, posted during the helper", nothing, article2, during, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			cpu, e, task, started = new(onecpu.CPU), new(event), new(waitqueue.Task), make(chan bool)
+			cpu.Lock()
+			defer cpu.Unlock()
+			test.before()
+			go func() {
+				cpu.Lock()
+				defer cpu.Unlock()
+				test.loop()
+			}()
+			settle()
+			test.after()
+			settle()
+			require.True(t, e.condition.Load())
+			require.Equal(t, test.lost, task.State() == waitqueue.Interruptible, test.name)
+			if test.lost {
+				require.Zero(t, e.woke)
+				require.Equal(t, 1, e.queue.WakeUp(), "a stray one sets it free")
+				settle()
+			}
+			require.False(t, e.queue.Active())
+		})
+	}
 }

@@ -157,6 +157,26 @@ func TestStrayWakeUps(t *testing.T) {
 	}
 }
 
+// What is taken is not served again. But to take it and not to look before the
+// sleep leaves 3 unnoticed, as before.
+type sleepFirst struct{ variable }
+
+func (v *sleepFirst) take(s onecpu.Sleeper) (id int, err error) {
+	for id == 0 && err == nil {
+		id, err = v.variable.take(s)
+		v.id = 0
+	}
+	return id, err
+}
+
+func TestToTakeIsNotToLook(t *testing.T) {
+	var out strings.Builder
+	require.NoError(t, run(&out, "sleepFirst", &sleepFirst{}))
+	const row = "[2 3]        3       2    1       0     0\n"
+	require.Equal(t, "sleepFirst    [2]          3       1    2       0     0\n"+
+		"  a wake-up   "+row+"  a wake-up   "+row, out.String())
+}
+
 // A watcher sees what a taker takes, and leaves it there: what it saw is
 // overwritten all the same.
 type watched struct {

@@ -25,7 +25,7 @@ func main() {
 
 // session has three threads get one SIGTERM each that nobody meant.
 func session(out io.Writer) error {
-	fmt.Fprintln(out, "SIGTERM is    wake-ups  in  at once  after 1 s  pending")
+	fmt.Fprintln(out, "SIGTERM is    rounds  in  at once  after 1 s  pending")
 	term := []syscall.Signal{syscall.SIGTERM}
 	return cmp.Or(
 		stray(out, "not taken", &loop{sleep: broken, allow: term, most: 1000}),
@@ -40,7 +40,7 @@ type loop struct {
 	sleep           func(*kthread.Current) (whole bool)
 	allow           []syscall.Signal
 	most            int // rounds: the original has no end
-	atOnce, after1s int // wake-ups
+	atOnce, after1s int // rounds: the original prints "woke up" in each
 	in              time.Duration
 	pending         bool // in the end
 }
@@ -79,8 +79,8 @@ func broken(cur *kthread.Current) (whole bool) {
 	return left == 0
 }
 
-// right is the sleep that example_thread should have. The flush comes before
-// the test for the stop: after it, it would wipe out the SIGKILL of an original
+// right is the sleep of example_thread, cured. The flush comes before the test
+// for the stop: after it, it would wipe out the SIGKILL of an original
 // stop_kthread that came in between, and the thread would sleep on.
 func right(cur *kthread.Current) (whole bool) {
 	err := cur.Sleep(time.Second) // schedule_timeout_interruptible(HZ)
@@ -97,7 +97,7 @@ func stray(out io.Writer, title string, l *loop) error {
 		return err
 	}
 	err = cmp.Or(thread.Signal(syscall.SIGTERM), thread.Wait(ctx))
-	fmt.Fprintf(out, "%-12s %9d %3v %8d %10d %8t\n", title, l.atOnce+l.after1s,
+	fmt.Fprintf(out, "%-12s %7d %3v %8d %10d %8t\n", title, l.atOnce+l.after1s,
 		l.in.Truncate(time.Second), l.atOnce, l.after1s, l.pending)
 	return err
 }

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var transcript string
 
 func TestTranscriptIsTheSameEveryTime(t *testing.T) {
-	for range 50 {
+	for range 200 {
 		synctest.Test(t, func(t *testing.T) {
 			var out strings.Builder
 			begin := time.Now()
@@ -67,7 +67,7 @@ func TestStormHasNoSleep(t *testing.T) {
 }
 
 // A level, not an event: two signals of one number are one, and it makes one
-// wake-up, whether the thread slept or not when it came.
+// round, whether the thread slept or not when it came.
 func TestFlushedSignalWakesOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &loop{sleep: right, allow: []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, most: 4}

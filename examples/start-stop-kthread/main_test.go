@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/kprim/kprim/examples/internal/printk"
 	"github.com/kprim/kprim/kthread"
 )
 
@@ -119,6 +120,23 @@ func TestTwoStopsAtOnce(t *testing.T) {
 		require.NoError(t, m.unload())
 		require.LessOrEqual(t, strings.Count(out.String(), nothing), 2)
 	}
+}
+
+// The original's stop_kthread would wait for its own caller.
+func TestThreadDoesNotWaitForItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &example{log: new(printk.Log)}
+		var own error
+		thread, err := kthread.Start(t.Context(), "example thread", func(cur *kthread.Current) error {
+			self := example{thread: cur.Thread()}
+			own = self.stop()
+			return e.run(cur)
+		})
+		require.NoError(t, err)
+		require.NoError(t, thread.Wait(t.Context()))
+		require.ErrorIs(t, own, syscall.EDEADLK)
+		require.Zero(t, e.wokeUp, "but it is asked")
+	})
 }
 
 // The lines of all threads stay whole.

@@ -80,14 +80,12 @@ func (k *kthreadT) stop(window func()) {
 // broken has a thread started, and stopped when it comes to its end. When
 // Start returns, all others have made their last step: who waits, waits for
 // ever.
-func broken(call string, thread func(init func()) error) string {
+func broken(call string, do func(init func()) error) string {
 	var k kthreadT
 	k.cpu.Lock()
-	caller := k.cpu.Start("insmod; rmmod", func(*kthread.Current) error {
-		k.start(thread)
-		k.stop(func() { k.up(false) })
-		return nil
-	})
+	end := func() { k.up(false) }
+	run := func(*kthread.Current) error { k.start(do); k.stop(end); return nil }
+	caller := k.cpu.Start("insmod; rmmod", run)
 	defer k.cpu.Sleep(func() { _ = caller.Stop() }) // until it is gone
 	defer k.up(false)                               // by hand, so that it goes
 	how := map[bool]string{true: "still waiting", false: "back"}[k.sem.Active()]
@@ -97,16 +95,17 @@ func broken(call string, thread func(init func()) error) string {
 // right does so with a kthread.Thread. A wait is a down, and Ready and the end
 // of the thread are the ups. Stop may come before that end or after it: nothing
 // is locked anew.
-func right(call string, thread func(init func()) error) string {
-	downs, ups := 1, 0
+func right(call string, do func(init func()) error) string {
+	var t *kthread.Thread
+	downs, ups, err := 0, 0, error(nil)
 	fn := func(cur *kthread.Current) error {
 		defer func() { ups++ }()
-		return thread(func() { ups++; cur.Ready() })
+		return do(func() { ups++; cur.Ready() })
 	}
-	t, err := kthread.Start(context.Background(), "example thread", fn)
+	down := func(wait func()) { downs++; wait() }
+	down(func() { t, err = kthread.Start(context.Background(), "example", fn) })
 	if err == nil {
-		downs++
-		err = t.Stop()
+		down(func() { err = t.Stop() })
 	}
 	return fmt.Sprintf("%s: %v (%d down, %d up)\n", call, err, downs, ups)
 }

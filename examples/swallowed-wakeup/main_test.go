@@ -2,6 +2,7 @@ package main
 
 import (
 	_ "embed"
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,8 +20,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //go:embed testdata/transcript.txt
 var transcript string
 
+//go:embed README.md
+var readme string
+
+// What could differ is who comes when. In the windows threads really run, so
+// TestTheWindow has each 200 times, and holds it to the transcript. A search
+// takes its time and has no choice left: one goroutine goes on at a time, and
+// which one is its own loop's affair. So a few whole sessions are enough.
 func TestTranscriptIsTheSameEveryTime(t *testing.T) {
-	runs := 20 // the searches take their time; what needs more runs is below
+	runs := 10
 	if explore.Race {
 		runs = 1
 	}
@@ -43,13 +51,17 @@ func TestTheWindow(t *testing.T) {
 		wait waiter
 		n    int
 		want string
+		part string // of the transcript
 	}{
-		{"leave", leave, 2, swallowed},
-		{"retest", retest, 2, taken},
-		{"waitExclusive", waitExclusive, 1, taken},
-		{"passOn", passOn, 2, passedOn},
-		{"testTooSoon", testTooSoon, 2, taken},
+		{"leave", leave, 2, swallowed, "# leave\n"},
+		{"retest", retest, 2, taken, "# leave, test again\n"},
+		{"waitExclusive", waitExclusive, 1, taken, "# WaitExclusive\n"},
+		{"passOn", passOn, 2, passedOn, ""},
+		{"testTooSoon", testTooSoon, 2, taken, ""},
 	} {
+		if test.part != "" {
+			require.Contains(t, transcript, test.part+test.want)
+		}
 		for range 200 {
 			require.Equal(t, test.want, inTheWindow(test.wait, test.n), test.name)
 		}
@@ -90,17 +102,19 @@ func testTooSoon(token *waitqueue.Completion, th *orders.Thread) error {
 
 func TestInEveryOrder(t *testing.T) {
 	if explore.Race {
-		t.Skip("one goroutine runs at a time, and the transcript has two searches")
+		t.Skip("one goroutine goes on at a time, and the transcript has two searches")
 	}
 	for _, test := range []struct {
 		wait        waiter
 		orders, bad int
+		answer      string // of the README
 	}{
-		{passOn, 5485, 0},
-		{testTooSoon, 5541, 232},
+		{passOn, 5485, 0, ">%d of %d:"},
+		{testTooSoon, 5541, 232, ">No. If the test and the leaving are two steps, %d of %d orders"},
 	} {
 		found := inEveryOrder(test.wait)
 		require.Equal(t, []int{test.orders, test.bad}, []int{found.Orders, found.Bad}, found)
+		require.Contains(t, readme, fmt.Sprintf(test.answer, found.Bad, found.Orders))
 	}
 }
 

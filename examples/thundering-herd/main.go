@@ -77,10 +77,12 @@ func (h *herd) run(n int) error {
 	return nil
 }
 
-// open is module_open, as far as it waits.
+// open is module_open, as far as it waits, with interruptible_sleep_on taken
+// apart: the entry is queued once, before the loop.
 func (h *herd) open(i int, task *waitqueue.Task) error {
 	wait := waitqueue.Entry{Task: task, Func: h.cpu.Enqueue}
-	h.add(&h.waitQ, &wait) // add_wait_queue or add_wait_queue_exclusive
+	// __add_wait_queue(q, &wait); the cure: add_wait_queue_exclusive(q, &wait)
+	h.add(&h.waitQ, &wait)
 	defer h.waitQ.Remove(&wait)
 	// while (Already_Open)
 	for task.SetState(waitqueue.Interruptible); h.alreadyOpen; h.wakeUps++ {

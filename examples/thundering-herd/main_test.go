@@ -2,6 +2,7 @@ package main
 
 import (
 	_ "embed"
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,6 +19,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 //go:embed testdata/transcript.txt
 var transcript string
+
+//go:embed README.md
+var readme string
 
 func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	for range 200 {
@@ -36,13 +40,24 @@ func upTo(n int) (list []int) {
 	return list
 }
 
+// ordinary returns the wake-ups of n ordinary waiters, and those for nothing.
+func ordinary(n int) (all, forNothing int) { return n * (n + 1) / 2, n * (n - 1) / 2 }
+
+// The README's answer for a thousand is what the formula says, which the next
+// test holds to the program.
+func TestThousand(t *testing.T) {
+	all, forNothing := ordinary(1000)
+	require.Contains(t, readme, fmt.Sprintf("For a thousand that is %d, of which %d are for nothing;", all, forNothing))
+}
+
 // Each close wakes all who are left, and the last to come gets the file.
 func TestOrdinaryWaiters(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 3, 8, 32} {
 		h := &herd{add: (*waitqueue.Queue).Add}
 		require.NoError(t, h.run(n))
-		require.Equal(t, n*(n+1)/2, h.wakeUps)
-		require.Equal(t, n*(n-1)/2, h.wakeUps-n, "for nothing")
+		all, forNothing := ordinary(n)
+		require.Equal(t, all, h.wakeUps)
+		require.Equal(t, forNothing, h.wakeUps-n, "for nothing")
 		wake, owners := upTo(n), upTo(n)
 		for i := range wake {
 			wake[i]++

@@ -58,6 +58,8 @@ func TestHowManyGetIn(t *testing.T) {
 			f := &file{test: test, window: next}
 			f.scene(n)
 			require.Equal(t, []int{0, max(n, 1), n + 1, n}, f.counted())
+			f.scene(0) // one comes alone, and the most is what it was
+			require.Equal(t, []int{0, max(n, 1), n + 2, n}, f.counted())
 
 			for _, f := range []*file{
 				{test: test, window: nobody},

@@ -10,8 +10,10 @@
 //		oldkernel.InterruptibleSleepOn(cpu, &queue, task)
 //	}
 //
-// The kernels that had them had one CPU and no preemption, and later one big
-// lock: cpu stands for both, and saves them. With a nil cpu, nothing does.
+// The kernels that they were made for had one CPU and no preemption, or one big
+// lock, which a sleep drops: cpu stands for both, and saves them. 2.6 can preempt
+// its own code, and whoever called them there without the big lock, which went
+// with 2.6.39, raced: so does whoever calls them with a nil cpu.
 //
 // Kernel: kernel/sched.c of 2.6
 package oldkernel
