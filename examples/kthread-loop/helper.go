@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,12 +20,23 @@ const (
 // entry is a line of kern_table, of kernel/sysctl.c.
 func entry(handler *sysctl.String) sysctl.Entry {
 	return sysctl.Entry{
-		// .procname = "myevent_handler", .mode = 0644
-		Name: filepath.Base(entryName), Mode: 0o644,
+		// .procname = "myevent_handler", .mode = 0644,
 		// .data = &myevent_handler, .maxlen = 256,
 		// .proc_handler = &proc_dostring
+		Name:    filepath.Base(entryName),
+		Mode:    0o644,
 		Handler: sysctl.DoString(handler, 256),
 	}
+}
+
+// stat shows who may read the entry, and write it.
+func (s *shell) stat() error {
+	info, err := fs.Stat(s.proc.FS(sysctl.Nobody), entryName)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "# stat -c %%A %s\n%v\n", entryPath, info.Mode())
+	return nil
 }
 
 // register writes a path to the entry, as echo does, and returns how many bytes
@@ -69,7 +81,11 @@ var script []byte
 
 // installHelper returns the path of the helper, which is in a new directory.
 func installHelper(noMail bool) (string, error) {
-	dir, err := os.MkdirTemp("", "kthread-loop-")
+	temp, err := filepath.Abs(os.TempDir()) // TMPDIR may be relative
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp(temp, "kthread-loop-")
 	if err != nil {
 		return "", err
 	}

@@ -1,9 +1,9 @@
 #!/bin/sh
 dir=${0%/*}
 alert="kernel datastructure $TROUBLED_DS is in trouble"
+echo "$alert" >> "$dir/mailbox" || exit # a copy, whatever becomes of the mail
 
-# PATH is what finds the program. An alert that it fails to send has failed.
+# PATH is what finds the program. If that fails, so does the alert.
 if [ ! -e "$dir/no-mail" ] && command -v mail > /dev/null; then
-	echo "$alert" | mail -s Alert root || exit
+	echo "$alert" | mail -s Alert root
 fi
-echo "$alert" >> "$dir/mailbox" # a copy, or all there is

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,16 +25,36 @@ import (
 	"github.com/kprim/kprim/usermodehelper"
 )
 
+// By their numbers, because not every system has a name for them.
+const sighup, sigpipe = syscall.Signal(1), syscall.Signal(13)
+
 func main() {
-	// The helper has a process group of its own, which Ctrl-C does not reach.
+	// The helper has a process group of its own, which Ctrl-C does not reach,
+	// nor the end of the terminal. A reader of the output that has gone ends
+	// the program in order too.
 	ctx, stop := signal.NotifyContext(context.Background(),
-		os.Interrupt, syscall.SIGTERM)
+		os.Interrupt, syscall.SIGTERM, sighup, sigpipe)
 	defer stop()
 	if err := session(ctx, os.Stdout, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "kthread-loop:", err)
 		os.Exit(1)
 	}
 }
+
+// A screen remembers the first error of writing to it, which nobody who prints
+// looks at.
+type screen struct {
+	io.Writer
+	err error
+}
+
+func (s *screen) Write(text []byte) (int, error) {
+	n, err := s.Writer.Write(text)
+	s.err = cmp.Or(s.err, err)
+	return n, err
+}
+
+var patience = 5 * time.Second // with a helper
 
 // A module is what the article adds to the kernel.
 type module struct {
@@ -56,7 +77,7 @@ func newModule(ctx context.Context, w io.Writer, h *sysctl.String) *module {
 		Log:     printk.New(w),
 		handler: h,
 		ctx:     ctx,
-		timeout: 5 * time.Second,
+		timeout: patience,
 	}
 	m.myevent.Queue().Name = "myevent_waitqueue" // as ps shows it
 	return m

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,6 +34,7 @@ var transcript string
 // The test binary is the program too, with a script in place of helper.sh if
 // one is named after -n, and a helper that shows what it was given.
 func TestMain(m *testing.M) {
+	patience = time.Minute // on a busy machine a helper may wait for long
 	switch filepath.Base(os.Args[0]) {
 	case "program":
 		if len(os.Args) > 2 {
@@ -78,9 +80,13 @@ func file(t *testing.T, text string) string {
 	return path
 }
 
-var helperPath = regexp.MustCompile(`/\S*/helper\b`)
-
-func mask(text string) string { return helperPath.ReplaceAllString(text, "/path/to/helper") }
+// mask makes one path of those that the program's helper has had.
+func mask(t *testing.T, text string) string {
+	temp, err := filepath.Abs(os.TempDir())
+	require.NoError(t, err)
+	name := regexp.QuoteMeta(filepath.Join(temp, "kthread-loop-")) + `[0-9]+/helper\b`
+	return regexp.MustCompile(name).ReplaceAllLiteralString(text, "/path/to/helper")
+}
 
 func requireNothingIn(t *testing.T, dir string) {
 	left, err := os.ReadDir(dir)
@@ -98,7 +104,7 @@ func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	for range runs {
 		var out strings.Builder
 		require.NoError(t, session(t.Context(), &out, []string{"-n"}))
-		require.Equal(t, transcript, mask(out.String()))
+		require.Equal(t, transcript, mask(t, out.String()))
 		require.Empty(t, kthread.Tasks())
 	}
 	requireNothingIn(t, temp)
@@ -116,7 +122,7 @@ func TestProgramSucceeds(t *testing.T) {
 	for _, args := range ways {
 		out, err := exec.Command(program, args...).Output()
 		require.NoError(t, err)
-		require.Equal(t, transcript, mask(string(out)))
+		require.Equal(t, transcript, mask(t, string(out)))
 	}
 }
 
@@ -151,21 +157,21 @@ func text(t *testing.T, dir, name string) string {
 }
 
 // The program that PATH finds, and no other, is given the alert. A copy is kept
-// of what was sent.
+// in any case, and the status is the mail's.
 func TestHelperMails(t *testing.T) {
 	const alert = "kernel datastructure 9527 is in trouble\n"
 	const mail = `echo "$@" >> "${0%/*}/args"; while read -r line; do echo "$line" >> "${0%/*}/text"; done`
 	for name, c := range map[string]struct {
-		noMail           bool
-		mail             string
-		exit             int
-		args, text, copy string
+		noMail     bool
+		mail       string
+		exit       int
+		args, text string
 	}{
-		"a mail program":         {false, mail, 0, "-s Alert root\n", alert, alert},
-		"none":                   {false, "", 0, "", "", alert},
-		"one, but told not to":   {true, mail, 0, "", "", alert},
-		"one that fails":         {false, mail + "; exit 75", 75, "-s Alert root\n", alert, ""},
-		"one that does not read": {false, "exit 1", 1, "", "", ""},
+		"a mail program":         {false, mail, 0, "-s Alert root\n", alert},
+		"none":                   {false, "", 0, "", ""},
+		"one, but told not to":   {true, mail, 0, "", ""},
+		"one that fails":         {false, mail + "; exit 75", 75, "-s Alert root\n", alert},
+		"one that does not read": {false, "exit 1", 1, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, bin := mailing(t, c.noMail, c.mail)
@@ -177,16 +183,25 @@ func TestHelperMails(t *testing.T) {
 			}
 			require.Equal(t, strings.Repeat(c.args, 2), text(t, bin, "args"))
 			require.Equal(t, strings.Repeat(c.text, 2), text(t, bin, "text"))
-			require.Equal(t, strings.Repeat(c.copy, 2), text(t, dir, "mailbox"))
+			require.Equal(t, strings.Repeat(alert, 2), text(t, dir, "mailbox"))
 		})
 	}
 }
 
-// A mail program that hangs is ended with the helper, and the alert is not sent.
+func TestHelperThatCannotWriteItsMailbox(t *testing.T) {
+	dir, _ := mailing(t, false, "")
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "mailbox"), 0o700))
+	cmd := exec.Command(filepath.Join(dir, "helper"))
+	cmd.Env = []string{"HOME=/", "PATH=/none", "TROUBLED_DS=9527"}
+	require.Error(t, cmd.Run())
+}
+
+// A mail program that hangs is ended with the helper, and the alert has failed.
+// On a busy machine that may be before there is a copy.
 func TestMailProgramThatHangs(t *testing.T) {
-	dir, bin := mailing(t, false, "exec > ${0%/*}/fifo\nsleep 1000")
+	dir, bin := mailing(t, false, "exec > \"${0%/*}/fifo\"\nsleep 1000")
 	pipe := fifo(t, filepath.Join(bin, "mail"))
-	b := loaded(t, file(t, fmt.Sprintf("PATH=%s:$PATH exec %s/helper", bin, dir)))
+	b := loaded(t, file(t, fmt.Sprintf("PATH='%s':$PATH exec '%s/helper'", bin, dir)))
 	b.timeout = 300 * time.Millisecond
 	f, err := os.OpenFile(pipe, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	require.NoError(t, err)
@@ -197,7 +212,6 @@ func TestMailProgramThatHangs(t *testing.T) {
 	require.NoError(t, err)
 	require.Regexp(t, "9527: .*deadline exceeded\n", b.kill(t))
 	require.Equal(t, 1, b.failed)
-	require.Empty(t, text(t, dir, "mailbox"))
 }
 
 // A bench is a module with a handler, and a console that never waits.
@@ -394,6 +408,115 @@ func TestSessionWithAHelperThatFails(t *testing.T) {
 	requireNothingIn(t, temp)
 }
 
+// A machine whose mail fails: the alerts fail too, and the copies are there.
+func TestSessionWhereMailFails(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	bin := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "mail"), []byte("#!/bin/sh\nexit 75\n"), 0o755))
+	defer func(before []byte) { script = before }(script)
+	script = bytes.Replace(script, []byte("\n"), []byte("\nPATH='"+bin+"'\n"), 1)
+	var out strings.Builder
+	require.ErrorContains(t, session(t.Context(), &out, nil), "2 alerts were not sent")
+	require.Contains(t, out.String(), "posted 4: served 0, failed 3, coalesced 1\n# cat mailbox\n"+
+		"kernel datastructure 9527 is in trouble\nkernel datastructure 4711 is in trouble\n")
+	require.Equal(t, 2, strings.Count(out.String(), ": exit status 75\n"))
+
+	out.Reset()
+	require.NoError(t, session(t.Context(), &out, []string{"-n"}))
+	require.Equal(t, transcript, mask(t, out.String()))
+}
+
+func TestRelativeDirectoryOfTemporaryFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.Mkdir("a b", 0o700))
+	t.Setenv("TMPDIR", "a b")
+	var out strings.Builder
+	require.NoError(t, session(t.Context(), &out, []string{"-n"}))
+	require.Equal(t, transcript, mask(t, out.String()))
+}
+
+// A full is a screen that takes nothing.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestOutputThatCannotBeWritten(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	require.ErrorIs(t, session(t.Context(), full{}, []string{"-n"}), syscall.ENOSPC)
+	require.Empty(t, kthread.Tasks())
+	requireNothingIn(t, temp)
+}
+
+// As with "| head -1": the signal of the pipe does not end the program at once.
+func TestReaderThatHasGone(t *testing.T) {
+	temp := t.TempDir()
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	defer w.Close()
+	cmd := exec.Command(playing(t, "program"), "-n")
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
+	var stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = w, &stderr
+	require.Error(t, cmd.Run())
+	require.Equal(t, 1, cmd.ProcessState.ExitCode())
+	require.Regexp(t, `^kthread-loop: write .*: broken pipe\n$`, stderr.String())
+	requireNothingIn(t, temp)
+}
+
+func TestEverybodyReadsTheEntryAndRootWritesIt(t *testing.T) {
+	var handler sysctl.String
+	var proc sysctl.Tree
+	_, err := proc.Register("kernel", entry(&handler))
+	require.NoError(t, err)
+	for _, cred := range []sysctl.Cred{sysctl.Root, sysctl.Group, sysctl.Nobody} {
+		_, err := proc.ReadFile(cred, entryName)
+		require.NoError(t, err)
+		err = proc.WriteFile(cred, entryName, []byte("/path\n"))
+		if cred == sysctl.Root {
+			require.NoError(t, err)
+		} else {
+			require.ErrorIs(t, err, syscall.EACCES)
+		}
+	}
+}
+
+// vandal is a screen that spoils the helper when the session is about to test
+// it, and the thread sleeps.
+type vandal struct{ dir string }
+
+func (v vandal) Write(text []byte) (int, error) {
+	if strings.HasPrefix(string(text), "# test -x") {
+		paths, _ := filepath.Glob(filepath.Join(v.dir, "*", "helper"))
+		for _, path := range paths {
+			_ = os.Chmod(path, 0o600)
+		}
+		for kthread.Tasks()[0].State != waitqueue.Interruptible {
+			runtime.Gosched()
+		}
+	}
+	return len(text), nil
+}
+
+// A session that gives up has a thread that will print when it is stopped, on a
+// console that nobody reads any more.
+func TestSessionThatGivesUp(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	ended := make(chan error, 1)
+	go func() { ended <- session(t.Context(), vandal{temp}, []string{"-n"}) }()
+	select {
+	case err := <-ended:
+		require.ErrorContains(t, err, "test -x")
+		require.ErrorIs(t, err, os.ErrPermission)
+	case <-time.After(time.Minute):
+		t.Fatal("the thread cannot be stopped")
+	}
+	require.Empty(t, kthread.Tasks())
+	requireNothingIn(t, temp)
+}
+
 // Where there is no room for a helper's path that is right, none is run.
 func TestPathThatIsTooLong(t *testing.T) {
 	temp := t.TempDir()
@@ -418,31 +541,36 @@ func TestPathThatFits(t *testing.T) {
 	t.Setenv("TMPDIR", long)
 	var out strings.Builder
 	require.NoError(t, session(t.Context(), &out, []string{"-n"}))
-	require.Equal(t, transcript, mask(out.String()))
+	require.Equal(t, transcript, mask(t, out.String()))
 }
 
-// Ctrl-C ends a helper that hangs, and all is tidied up.
+// Ctrl-C, kill, or the end of the terminal ends a helper that hangs, and all is
+// tidied up.
 func TestInterruptedProgramLeavesNothing(t *testing.T) {
-	temp := t.TempDir()
-	pipe := filepath.Join(t.TempDir(), "fifo")
-	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
-	cmd := exec.Command(playing(t, "program"), "-n", file(t, "exec > "+pipe+"\nsleep 1000"))
-	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	require.NoError(t, cmd.Start())
-	f, err := os.Open(pipe) // the helper runs
-	require.NoError(t, err)
-	defer f.Close()
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	require.Error(t, cmd.Wait())
-	require.Equal(t, 1, cmd.ProcessState.ExitCode())
-	require.Equal(t, "kthread-loop: 2 alerts were not sent\n", stderr.String())
-	require.Equal(t, 1, strings.Count(stdout.String(), ": no such file or directory\n"), stdout.String())
-	require.Equal(t, 2, strings.Count(stdout.String(), "interrupt signal received\n"), stdout.String())
-	_, err = io.ReadAll(f) // ends only when helper and sleep are gone
-	require.NoError(t, err)
-	requireNothingIn(t, temp)
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(sig.String(), func(t *testing.T) {
+			temp := t.TempDir()
+			pipe := filepath.Join(t.TempDir(), "fifo")
+			require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+			cmd := exec.Command(playing(t, "program"), "-n", file(t, "exec > '"+pipe+"'\nsleep 1000"))
+			cmd.Env = append(os.Environ(), "TMPDIR="+temp)
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			require.NoError(t, cmd.Start())
+			f, err := os.Open(pipe) // the helper runs
+			require.NoError(t, err)
+			defer f.Close()
+			require.NoError(t, cmd.Process.Signal(sig))
+			require.Error(t, cmd.Wait())
+			require.Equal(t, 1, cmd.ProcessState.ExitCode())
+			require.Equal(t, "kthread-loop: 2 alerts were not sent\n", stderr.String())
+			require.Equal(t, 1, strings.Count(stdout.String(), ": no such file or directory\n"), stdout.String())
+			require.Equal(t, 2, strings.Count(stdout.String(), sig.String()+" signal received\n"), stdout.String())
+			_, err = io.ReadAll(f) // ends only when helper and sleep are gone
+			require.NoError(t, err)
+			requireNothingIn(t, temp)
+		})
+	}
 }
 
 // The article's own loop. While it serves 2, of which 1 was overwritten, 3 is

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,9 @@ import (
 )
 
 // session is what is typed, and what is shown.
-func session(ctx context.Context, out io.Writer, args []string) error {
+func session(ctx context.Context, w io.Writer, args []string) (err error) {
+	out := &screen{Writer: w}
+	defer func() { err = cmp.Or(out.err, err) }()
 	noMail := len(args) == 1 && args[0] == "-n"
 	if len(args) > 0 && !noMail {
 		return errors.New("usage: kthread-loop [-n]")
@@ -38,14 +41,14 @@ func session(ctx context.Context, out io.Writer, args []string) error {
 
 	// A pipe is a slow console: whoever prints waits until the line was read.
 	// So the thread does not end a service before we look.
-	console, w := io.Pipe()
-	m := newModule(ctx, w, &handler)
+	console, lines := io.Pipe()
+	m := newModule(ctx, lines, &handler)
 	s := &shell{m: m, proc: &proc, out: out, console: bufio.NewScanner(console)}
 	m.load()
 	defer m.thread.Stop()
 	defer console.Close() // before the stop, so that nobody prints any more
 	err = s.work(helper)
-	// There is no mailbox if no alert was sent.
+	// There is no mailbox if no helper has run.
 	text, _ := os.ReadFile(filepath.Join(filepath.Dir(helper), "mailbox"))
 	fmt.Fprintf(out, "# cat mailbox\n%s", text)
 	return err
@@ -63,7 +66,8 @@ type shell struct {
 // work has the network fill two buffers.
 func (s *shell) work(helper string) error {
 	a, b := &buffer{id: 9527, free: 4096}, &buffer{id: 4711, free: 4096}
-	if err := s.registerLong(helper); err != nil { // by one byte
+	err := errors.Join(s.stat(), s.registerLong(helper)) // by one byte
+	if err != nil {
 		return err
 	}
 	s.receive(a, 2000)

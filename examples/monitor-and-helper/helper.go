@@ -23,7 +23,11 @@ func installHelper(out io.Writer, args []string) (
 		path, err = filepath.Abs(args[0])
 		return path, func() {}, err
 	}
-	dir, err := os.MkdirTemp("", "monitor-and-helper-")
+	temp, err := filepath.Abs(os.TempDir()) // TMPDIR may be relative
+	if err != nil {
+		return "", nil, err
+	}
+	dir, err := os.MkdirTemp(temp, "monitor-and-helper-")
 	if err != nil {
 		return "", nil, err
 	}

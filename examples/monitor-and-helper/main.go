@@ -25,16 +25,23 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
+// By their numbers, because not every system has a name for them.
+const sighup, sigpipe = syscall.Signal(1), syscall.Signal(13)
+
 func main() {
-	// The helper has a process group of its own, which Ctrl-C does not reach.
+	// The helper has a process group of its own, which Ctrl-C does not reach,
+	// nor the end of the terminal. A reader of the output that has gone ends
+	// the program in order too.
 	ctx, stop := signal.NotifyContext(context.Background(),
-		os.Interrupt, syscall.SIGTERM)
+		os.Interrupt, syscall.SIGTERM, sighup, sigpipe)
 	defer stop()
 	if err := session(ctx, os.Stdout, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "monitor-and-helper:", err)
 		os.Exit(1)
 	}
 }
+
+var patience = 5 * time.Second // with a helper
 
 // A module is test.ko: what its C file has as global variables.
 type module struct {
@@ -53,10 +60,8 @@ type module struct {
 
 func newModule(ctx context.Context, w io.Writer, h *sysctl.String) *module {
 	return &module{
-		Log:     printk.New(w),
-		handler: h,
-		ctx:     ctx,
-		helper:  make(chan error, 1),
+		Log: printk.New(w), handler: h,
+		ctx: ctx, helper: make(chan error, 1),
 	}
 }
 
@@ -131,12 +136,12 @@ func (m *module) monitor(cur *kthread.Current) error {
 func (m *module) runUmodeHandler(id uint) (err error) {
 	m.Printk("run_umode_handler is starting...\n")
 	path := m.handler.Load() // argv[i++] = myevent_handler
-	// if (!argv[0]) return, which never holds: argv[0] is an array
+	// if (!argv[0]) return, which never holds: it is the address of an array
 	if path == "" {
 		return errors.New("no handler is registered")
 	}
 	m.Printk("argv[0] is %s\n", path)
-	ctx, cancel := context.WithTimeout(m.ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(m.ctx, patience)
 	helper := usermodehelper.Helper{
 		Path: path,
 		Argv: []string{path},

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -32,6 +33,7 @@ var transcript string
 // given; which of them is told by its name, because a helper's environment
 // and arguments are what the tests look at.
 func TestMain(m *testing.M) {
+	patience = time.Minute // on a busy machine a helper may wait for long
 	switch filepath.Base(os.Args[0]) {
 	case "program":
 		main()
@@ -62,7 +64,19 @@ func playing(t *testing.T, name string) string {
 	return path
 }
 
-var helperPath = regexp.MustCompile(`/\S*/helper\b`)
+// mask makes one path of those that the program's helper has had.
+func mask(t *testing.T, text string) string {
+	temp, err := filepath.Abs(os.TempDir())
+	require.NoError(t, err)
+	name := regexp.QuoteMeta(filepath.Join(temp, "monitor-and-helper-")) + `[0-9]+/helper\b`
+	return regexp.MustCompile(name).ReplaceAllLiteralString(text, "/path/to/helper")
+}
+
+func requireNothingIn(t *testing.T, dir string) {
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left, "the helper's directory is removed")
+}
 
 func TestTranscriptIsTheArticlesEveryTime(t *testing.T) {
 	temp := t.TempDir()
@@ -74,11 +88,9 @@ func TestTranscriptIsTheArticlesEveryTime(t *testing.T) {
 	for range runs {
 		var out strings.Builder
 		require.NoError(t, session(t.Context(), &out, nil))
-		require.Equal(t, transcript, helperPath.ReplaceAllString(out.String(), "/path/to/helper"))
+		require.Equal(t, transcript, mask(t, out.String()))
 	}
-	left, err := os.ReadDir(temp)
-	require.NoError(t, err)
-	require.Empty(t, left, "the helper's directory is removed")
+	requireNothingIn(t, temp)
 	require.NotContains(t, os.Environ(), "KPRIM_SECRET=hunter2")
 }
 
@@ -95,11 +107,74 @@ func TestHelperGetsThreeStringsAndItsPath(t *testing.T) {
 // The count is not 0 because nothing could be found.
 func TestSecretThatIsThereIsCounted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "helper")
-	leak := "#!/bin/sh\nKPRIM_SECRET=leaked\nexport KPRIM_SECRET\nenv >> ${0%/*}/environ\n"
+	leak := "#!/bin/sh\nKPRIM_SECRET=leaked\nexport KPRIM_SECRET\nenv >> \"${0%/*}/environ\"\n"
 	require.NoError(t, os.WriteFile(path, []byte(leak), 0o755))
 	var out strings.Builder
 	require.NoError(t, session(t.Context(), &out, []string{path}))
-	require.Contains(t, out.String(), "grep -c KPRIM_SECRET environ\n1\n1\n")
+	require.Contains(t, out.String(), "grep -c ^KPRIM_SECRET= environ\n1\n1\n")
+}
+
+func TestVariableWhoseNameIsLongerIsNotCounted(t *testing.T) {
+	t.Setenv("KPRIM_SECRET_B", "1")
+	var out strings.Builder
+	require.NoError(t, session(t.Context(), &out, nil))
+	require.Equal(t, transcript, mask(t, out.String()))
+}
+
+func TestRelativeDirectoryOfTemporaryFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.Mkdir("a b", 0o700))
+	t.Setenv("TMPDIR", "a b")
+	var out strings.Builder
+	require.NoError(t, session(t.Context(), &out, nil))
+	require.Equal(t, transcript, mask(t, out.String()))
+}
+
+// A full is a screen that takes nothing.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestOutputThatCannotBeWritten(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	require.ErrorIs(t, session(t.Context(), full{}, nil), syscall.ENOSPC)
+	require.Empty(t, kthread.Tasks())
+	requireNothingIn(t, temp)
+}
+
+// As with "| head -1": the signal of the pipe does not end the program at once.
+func TestReaderThatHasGone(t *testing.T) {
+	temp := t.TempDir()
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	defer w.Close()
+	cmd := exec.Command(playing(t, "program"))
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
+	var stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = w, &stderr
+	require.Error(t, cmd.Run())
+	require.Equal(t, 1, cmd.ProcessState.ExitCode())
+	require.Regexp(t, `^monitor-and-helper: write .*: broken pipe\n$`, stderr.String())
+	requireNothingIn(t, temp)
+}
+
+func TestEverybodyReadsTheEntryAndRootWritesIt(t *testing.T) {
+	var handler sysctl.String
+	var proc sysctl.Tree
+	_, err := proc.Register("kernel", entry(&handler))
+	require.NoError(t, err)
+	for _, cred := range []sysctl.Cred{sysctl.Root, sysctl.Group, sysctl.Nobody} {
+		_, err := proc.ReadFile(cred, entryName)
+		require.NoError(t, err)
+		err = proc.WriteFile(cred, entryName, []byte("/path\n"))
+		if cred == sysctl.Root {
+			require.NoError(t, err)
+		} else {
+			require.ErrorIs(t, err, syscall.EACCES)
+		}
+	}
 }
 
 // The helper appends, and only what it has appended is shown. What is not ours
@@ -112,7 +187,7 @@ func TestOldMessagesStay(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, session(t.Context(), &out, []string{path}))
 	want := strings.Replace(transcript, "# chmod +x helper\n", "", 1)
-	require.Equal(t, want, helperPath.ReplaceAllString(out.String(), "/path/to/helper"))
+	require.Equal(t, want, strings.ReplaceAll(out.String(), path, "/path/to/helper"))
 	text, err := os.ReadFile(messages)
 	require.NoError(t, err)
 	require.Equal(t, "an old message\nkernel Datastructure 9527 is in trouble\n", string(text))
@@ -174,25 +249,31 @@ func TestPathThatIsTooLong(t *testing.T) {
 	require.NotContains(t, out.String(), "insmod")
 }
 
-// Ctrl-C ends a helper that hangs, and all is tidied up.
+// Ctrl-C, kill, or the end of the terminal ends a helper that hangs, and all is
+// tidied up.
 func TestInterruptedProgramLeavesNothing(t *testing.T) {
-	dir := t.TempDir()
-	path, fifo := filepath.Join(dir, "hangs"), filepath.Join(dir, "fifo")
-	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
-	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\nexec > "+fifo+"\nsleep 1000\n"), 0o755))
-	cmd := exec.Command(playing(t, "program"), path)
-	require.NoError(t, cmd.Start())
-	f, err := os.Open(fifo) // the helper runs
-	require.NoError(t, err)
-	defer f.Close()
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	require.Error(t, cmd.Wait())
-	require.Equal(t, 1, cmd.ProcessState.ExitCode())
-	_, err = io.ReadAll(f) // ends only when helper and sleep are gone
-	require.NoError(t, err)
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(sig.String(), func(t *testing.T) {
+			dir := t.TempDir()
+			path, fifo := filepath.Join(dir, "hangs"), filepath.Join(dir, "fifo")
+			require.NoError(t, syscall.Mkfifo(fifo, 0o600))
+			require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\nexec > \"${0%/*}/fifo\"\nsleep 1000\n"), 0o755))
+			cmd := exec.Command(playing(t, "program"), path)
+			require.NoError(t, cmd.Start())
+			f, err := os.Open(fifo) // the helper runs
+			require.NoError(t, err)
+			defer f.Close()
+			require.NoError(t, cmd.Process.Signal(sig))
+			require.Error(t, cmd.Wait())
+			require.Equal(t, 1, cmd.ProcessState.ExitCode())
+			_, err = io.ReadAll(f) // ends only when helper and sleep are gone
+			require.NoError(t, err)
+		})
+	}
 }
 
-// Nobody has registered a handler: said, where the article runs the empty path.
+// Nobody has registered a handler: said, where the kernel takes an empty path
+// for nothing to do.
 func TestNoHandler(t *testing.T) {
 	var out strings.Builder
 	m := newModule(t.Context(), &out, new(sysctl.String))
@@ -204,7 +285,7 @@ func TestNoHandler(t *testing.T) {
 func TestProgramSucceeds(t *testing.T) {
 	out, err := exec.Command(playing(t, "program")).Output()
 	require.NoError(t, err)
-	require.Equal(t, transcript, helperPath.ReplaceAllString(string(out), "/path/to/helper"))
+	require.Equal(t, transcript, mask(t, string(out)))
 }
 
 // The way out that the article has for SIGKILL.

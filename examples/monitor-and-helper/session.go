@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -13,7 +15,9 @@ import (
 )
 
 // session is what the article's author typed, and what was shown.
-func session(ctx context.Context, out io.Writer, args []string) error {
+func session(ctx context.Context, w io.Writer, args []string) (err error) {
+	out := &screen{Writer: w}
+	defer func() { err = cmp.Or(out.err, err) }()
 	if len(args) > 1 || len(args) == 1 && (args[0] == "" || args[0][0] == '-') {
 		return errors.New("usage: monitor-and-helper [/path/to/helper]")
 	}
@@ -51,22 +55,40 @@ func session(ctx context.Context, out io.Writer, args []string) error {
 	return err
 }
 
-// register makes the entry of kernel/sysctl.c, which is there before the module
-// and never goes, and writes the helper's path to it.
+// A screen remembers the first error of writing to it, which nobody who prints
+// looks at.
+type screen struct {
+	io.Writer
+	err error
+}
+
+func (s *screen) Write(text []byte) (int, error) {
+	n, err := s.Writer.Write(text)
+	s.err = cmp.Or(s.err, err)
+	return n, err
+}
+
+const entryName = "kernel/myevent_handler"
+
+// entry is that of kernel/sysctl.c, which is there before the module and never
+// goes.
+func entry(handler *sysctl.String) sysctl.Entry {
+	return sysctl.Entry{
+		Name:    path.Base(entryName),
+		Mode:    0o644, // root writes it, and everybody reads it
+		Handler: sysctl.DoString(handler, 256),
+	}
+}
+
+// register makes the entry and writes the helper's path to it.
 func register(out io.Writer, helper string) (*sysctl.String, error) {
 	var handler sysctl.String
 	var proc sysctl.Tree
-	_, err := proc.Register("kernel", sysctl.Entry{
-		Name:    "myevent_handler",
-		Mode:    0o644,
-		Handler: sysctl.DoString(&handler, 256),
-	})
-	if err != nil {
+	if _, err := proc.Register("kernel", entry(&handler)); err != nil {
 		return nil, err
 	}
-	const name = "kernel/myevent_handler"
-	fmt.Fprintf(out, "# echo %s > /proc/sys/%s\n", helper, name)
-	err = proc.WriteFile(sysctl.Root, name, []byte(helper+"\n"))
+	fmt.Fprintf(out, "# echo %s > /proc/sys/%s\n", helper, entryName)
+	err := proc.WriteFile(sysctl.Root, entryName, []byte(helper+"\n"))
 	if kept := handler.Load(); err == nil && kept != helper {
 		err = fmt.Errorf("the entry keeps 255 bytes of the path: %s", kept)
 	}
@@ -91,7 +113,7 @@ func show(out io.Writer, messages, environ *file) error {
 	slices.Sort(given)
 	fmt.Fprintf(out, "# cat messages\n%s", strings.Join(report, ""))
 	fmt.Fprintf(out, "# sort environ\n%s", strings.Join(given, ""))
-	const grep = "grep -c KPRIM_SECRET"
+	const grep = "grep -c ^KPRIM_SECRET="
 	fmt.Fprintf(out, "# env | %s; %s environ\n", grep, grep)
 	fmt.Fprintln(out, secrets(os.Environ()))
 	fmt.Fprintln(out, secrets(given))
@@ -100,7 +122,7 @@ func show(out io.Writer, messages, environ *file) error {
 
 func secrets(lines []string) (n int) {
 	for _, line := range lines {
-		if strings.Contains(line, "KPRIM_SECRET") {
+		if strings.HasPrefix(line, "KPRIM_SECRET=") {
 			n++
 		}
 	}
