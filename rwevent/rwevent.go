@@ -282,11 +282,13 @@ func (s *Slot[T]) newer(after uint64) (v T, gen uint64, err error) {
 		return v, 0, errNone
 	}
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if !s.there || s.gen <= after {
-		return v, 0, none(s.closed)
+	v, gen, there, closed := s.event, s.gen, s.there, s.closed
+	s.mu.RUnlock()
+	if !there || gen <= after {
+		var zero T
+		return zero, 0, none(closed)
 	}
-	return s.event, s.gen, nil
+	return v, gen, nil
 }
 
 // later reports whether it is worth while to look for an event later than after.
