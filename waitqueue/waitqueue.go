@@ -258,7 +258,7 @@ func (q *Queue) wakeSole(e *Entry, mask State) int {
 	q.head, q.tail, e.queue = nil, nil, nil // first, see claim
 	woken := t.claim(mask, taken)
 	if !woken {
-		q.linkBehind(nil, e) // it is awake
+		q.linkBehind(nil, e) // it is awake, or sleeps in a state that is not of mask
 	}
 	q.mu.Unlock()
 	if !woken {
@@ -268,7 +268,8 @@ func (q *Queue) wakeSole(e *Entry, mask State) int {
 	return 1
 }
 
-// wakeMany is Wake for all other queues. The caller holds q.mu, which is released.
+// wakeMany is Wake for all other queues. The caller holds q.mu, which is
+// released.
 func (q *Queue) wakeMany(mask State, n int, key any) int {
 	var few [4]sleeper
 	woken, sleepers := q.walk(mask, n, key, few[:0])
