@@ -107,8 +107,9 @@ func modelGlob(pattern, name string) bool {
 	case pattern == "" || !utf8.ValidString(pattern):
 		return pattern == name
 	case pattern[0] == '*':
+		pattern = strings.TrimLeft(pattern, "*") // several are one, and would take for ever
 		for i := range len(name) + 1 {
-			if modelGlob(pattern[1:], name[i:]) {
+			if modelGlob(pattern, name[i:]) {
 				return true
 			}
 			if strings.HasPrefix(name[i:], "/") {

@@ -507,6 +507,7 @@ func FuzzLoad(f *testing.F) {
 		f.Add("kernel.*=1\n-net.ipv4.conf.*.x=2", c.text, true)
 		f.Add(c.text, "-kernel.msg[!m]*\nkernel.hostname=z\nnet.ipv4.conf.*.?=3\n-x", false)
 	}
+	f.Add("."+strings.Repeat("*", 3000)+"/=", "0", false)
 	f.Fuzz(func(t *testing.T, first, second string, system bool) {
 		if len(first)+len(second) >= 1<<20 {
 			return
