@@ -390,7 +390,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 	// Whether the wait has to end is sampled before the test, here and below:
 	// a wait that was ended has seen its condition false after that.
 	var err error
-	if t == nil {
+	if t == nil { // as ended does; a call of that costs every wait
 		err = ContextErr(ctx)
 	} else if t.Interrupted() {
 		err = errInterrupted
