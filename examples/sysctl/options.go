@@ -7,38 +7,54 @@ import (
 	"strings"
 )
 
-const usage = `
-Usage:
- sysctl [options] [variable[=value] ...]
+const usage = `This program shows and sets variables, with the options of sysctl(8). It
+has a small tree of variables of its own, which lives as long as it runs. No
+variable of the machine is read or changed.
 
-Options:
-  -a, --all            display all variables
-  -b, --binary         print value without new line
-  -e, --ignore         ignore unknown variables errors
-  -N, --names          print variable names without values
-  -n, --values         print only values of the given variable(s)
-  -p, --load[=<file>]  read values from file
-  -r, --pattern <expression>
-                       select setting that match expression
-  -q, --quiet          do not echo variable set
-  -w, --write          enable writing a value to variable
+Show all variables:
+    go run ./examples/sysctl -a
+Set one variable, and show it afterwards:
+    go run ./examples/sysctl kernel.msgmax=100 kernel.msgmax
+Show the names in two directories:
+    go run ./examples/sysctl -N net.ipv4.conf kernel
 
- -h, --help     display this help and exit
+The arguments are done from left to right:
+  NAME                  show the variable, or all variables in the directory
+  NAME=VALUE            set the variable, and show the setting
+A name has dots or slashes: kernel.msgmax and kernel/msgmax are the same
+variable. An option may stand before or after the arguments.
+
+Options for the input:
+  -a, --all             show every readable variable; ignore the arguments
+  -r, --pattern REGEXP  use only the names and settings in which REGEXP matches
+  -e, --ignore          skip a name that does not exist; it is no error
+  -w, --write           every argument must be a setting
+  -p, --load[=FILE]     read settings, one a line, from FILE and from the files
+                        that the arguments name; "-" is the standard input;
+                        without any file, read /etc/sysctl.conf
+
+Options for the output:
+  -n, --values          print the value without the name
+  -N, --names           print the name without the value
+  -b, --binary          print the value alone, without a newline after it
+  -q, --quiet           print nothing for a setting that succeeds
+
+  -h, --help            print this text
 `
 
 const (
-	try    = "Try `sysctl --help' for more information."
+	try    = "Option -h explains the arguments and the options."
 	blanks = " \t\n\v\f\r"
 )
 
-// options are what the arguments say.
+// options holds the parsed arguments.
 type options struct {
 	all, binary, ignore, names, values, load, quiet, write, help bool
 
-	file    string // that of -p, if it is in the same argument
+	file    string // the value of -p, if it has one
 	pattern string
-	regexp  *regexp.Regexp // of pattern; nil if it is not one, which selects nothing
-	args    []string       // all else, wherever it is
+	regexp  *regexp.Regexp // pattern, compiled; nil for a malformed one, which selects nothing
+	args    []string       // the arguments that are no options, in their order
 }
 
 var long = map[string]byte{
@@ -46,7 +62,7 @@ var long = map[string]byte{
 	"load": 'p', "pattern": 'r', "quiet": 'q', "write": 'w', "help": 'h',
 }
 
-// parse takes options as getopt_long does, also after other arguments.
+// parse finds options as getopt_long does: an option may follow other arguments.
 func (o *options) parse(args []string) error {
 	for len(args) > 0 {
 		arg := args[0]
@@ -96,7 +112,7 @@ func (o *options) letters(letters string, rest []string) ([]string, error) {
 		case letter == 'r' && value == "":
 			o.set(letter, rest[0])
 			return rest[1:], nil
-		case letter == 'r' || letter == 'p': // the other letters are its value
+		case letter == 'r' || letter == 'p': // the rest of the group is its value
 			o.set(letter, value)
 			return rest, nil
 		case o.flag(letter) == nil:
@@ -107,7 +123,7 @@ func (o *options) letters(letters string, rest []string) ([]string, error) {
 	return rest, nil
 }
 
-// set takes an option that there is, and its value.
+// set stores an option and its value. The option exists.
 func (o *options) set(letter byte, value string) {
 	switch letter {
 	case 'r':
@@ -120,7 +136,8 @@ func (o *options) set(letter byte, value string) {
 	*o.flag(letter) = true
 }
 
-// flag returns that of a letter which has no value.
+// flag returns the letter's flag, or nil if there is no such flag. Only -p has a
+// flag and a value.
 func (o *options) flag(letter byte) *bool {
 	return map[byte]*bool{
 		'a': &o.all, 'b': &o.binary, 'e': &o.ignore, 'N': &o.names, 'n': &o.values,
@@ -128,7 +145,7 @@ func (o *options) flag(letter byte) *bool {
 	}[letter]
 }
 
-// files are those of -p.
+// files returns the files that -p reads.
 func (o *options) files() []string {
 	files := o.args
 	if o.file != "" {
@@ -140,7 +157,7 @@ func (o *options) files() []string {
 	return files
 }
 
-// selects reports whether the pattern, if there is one, is in s.
+// selects reports whether the pattern matches in s. Without a pattern the answer is true.
 func (o *options) selects(s string) bool {
 	return o.pattern == "" || o.regexp != nil && o.regexp.MatchString(s)
 }
