@@ -257,10 +257,10 @@ func TestTableOfContents(t *testing.T) {
 	}
 }
 
-// Every kernel name that an article uses is in the README of the project, that of
-// a package, or this one.
+// Every kernel name that an article uses is in the README of a package, or in the
+// README of the examples.
 func TestEveryNameOfTheArticlesHasAHome(t *testing.T) {
-	known := readme(t)
+	known := ""
 	for _, name := range packages {
 		known += packageReadme(t, name)
 	}
