@@ -3,6 +3,7 @@
 package usermodehelper
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -57,18 +58,32 @@ func (c *capture) start() {
 // aMoment is what a reader may need to see that all is read.
 const aMoment = 50 * time.Millisecond
 
-// isOver reports whether there is nothing to wait for any more: nobody holds the
-// other end, which the reader may be about to see.
-func (c *capture) isOver() bool {
+// awaitClose waits until nobody holds the other end and all is read, for up to d,
+// and reports whether that is so.
+func (c *capture) awaitClose(d time.Duration) bool {
 	if c == nil {
 		return true
 	}
 	select {
 	case <-c.eof:
 		return true
-	case <-time.After(aMoment):
+	default:
+	}
+	select {
+	case <-c.eof:
+		return true
+	case <-time.After(d):
 		return false
 	}
+}
+
+// name returns the pipe's name in /proc/PID/fd.
+func (c *capture) name() string {
+	info, err := c.r.Stat()
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("pipe:[%d]", info.Sys().(*syscall.Stat_t).Ino)
 }
 
 // stop ends the reading when the program has ended, without waiting for

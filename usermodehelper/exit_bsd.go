@@ -3,16 +3,16 @@
 package usermodehelper
 
 import (
+	"os"
 	"syscall"
 	"time"
 )
 
-// blockUntilExit waits until the child pid has ended, and leaves it to be
-// reaped. It asks kqueue, because waitid on darwin also returns for a child
-// that is stopped. If there is no kqueue to be had, as when the process has run
-// out of descriptors, it looks now and then.
-func blockUntilExit(pid int) {
-	for !watchExit(pid, nil) {
+// awaitExit waits until the child has ended, and leaves it to be reaped. It asks
+// kqueue, because waitid on darwin also returns for a child that is stopped. A
+// program that has no descriptor left for a kqueue looks now and then.
+func awaitExit(child *os.Process) {
+	for !watchExit(child.Pid, nil) {
 		<-time.After(10 * time.Millisecond)
 	}
 }
@@ -20,8 +20,8 @@ func blockUntilExit(pid int) {
 // hasExited reports whether the child pid has ended and is to be reaped.
 func hasExited(pid int) bool { return watchExit(pid, new(syscall.Timespec)) }
 
-// isLost would report whether somebody else has reaped the child, which cannot
-// be told from a child that has ended.
+// isLost would report whether somebody else has reaped the child. Here a child
+// that was reaped looks like a child that has ended.
 func isLost(int) bool { return false }
 
 // watchExit reports whether the child has ended within the timeout. A child

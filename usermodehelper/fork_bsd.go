@@ -2,12 +2,16 @@
 
 package usermodehelper
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
 
-// forkExec starts a program. Its umask and what it inherits besides attr are as
-// for any other.
-func forkExec(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
-	return syscall.ForkExec(path, argv, attr)
-}
+// inCrew calls start. The helper has the umask of the program.
+func inCrew(start func() error) (over func(), err error) { return func() {}, start() }
+
+// withoutLeaks returns files as they are: the helper inherits what every program
+// inherits.
+func withoutLeaks(files []*os.File) []*os.File { return files }
 
 func checkSys(*syscall.SysProcAttr) error { return nil }

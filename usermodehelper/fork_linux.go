@@ -2,89 +2,171 @@ package usermodehelper
 
 import (
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
+	"sync"
 	"syscall"
+	"time"
 )
 
-// forkExec starts a program with umask 022 and with no descriptor but those of
-// attr. It runs on a thread that is made for it and ends with it. The thread
-// has an umask and a table of descriptors of its own, which the program
-// inherits, so that nothing changes for the rest of this process.
+// A crew is a few threads that start helpers, by [exec.Cmd.Start]. Each thread
+// has a umask, a working directory and a root directory of its own (CLONE_FS),
+// so it can give every helper the umask 022, and nothing changes for the rest
+// of the program.
 //
-// The table is a copy. As long as it is there, what others close is not closed,
-// just as between any fork and its exec; so there must be nothing to wait for
-// before the thread ends, which is a moment after forkExec has returned. (To close
-// what is in the copy before that would take the runtime's own descriptors from
-// under the thread, which the scheduler still uses.) And no descriptor that is opened here has a meaning elsewhere: that is why the
-// program is started by package syscall, not by package os, which keeps one for
-// the process.
+// Invariant: the threads of a crew live as long as any of its helpers runs. A
+// thread is the parent task of the helpers that it has started. If it ended, a
+// helper that had asked for a parent-death signal would get that signal.
 //
-// Where unshare is forbidden, as it is to unprivileged users by the seccomp
-// filter of some containers, the program inherits what any other would.
-func forkExec(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		if syscall.Gettid() == syscall.Getpid() {
-			// The main thread never ends, and its copy would not either. Keep
-			// it, so that the next goroutine gets another.
-			defer runtime.UnlockOSThread()
-			pid, err = forkExec(path, argv, attr)
-			return
-		}
-		// Locked for good: so the thread ends with the goroutine.
-		if syscall.Unshare(syscall.CLONE_FS|syscall.CLONE_FILES) == nil {
-			syscall.Umask(0o022)
-			if err = closeOnExec(3); err != nil {
-				return
-			}
-		}
-		pid, err = syscall.ForkExec(path, argv, attr)
-	}()
-	<-done
-	return pid, err
+// The threads share the table of descriptors with the program. A thread with a
+// copy of the table would break three things. It would hold the program's pipes
+// open. It would keep a file open for writing that another goroutine is about
+// to execute. And a garbage collection on that thread would poll a descriptor
+// that may be closed there.
+type crew struct {
+	root   rootID
+	starts chan func() // unbuffered: an idle thread takes the next start
+
+	threads int         // guarded by crews.mu
+	helpers int         // that are not over; guarded by crews.mu
+	idle    *time.Timer // calls expire; nil until the helpers are over; guarded by crews.mu
+	ended   bool        // guarded by crews.mu
 }
 
-// closeOnExec marks all descriptors from first on.
-func closeOnExec(first uintptr) error {
-	const (
-		sysCloseRange = 436 // but on mips; package syscall does not have it
-		cloexec       = 1 << 2
-	)
-	_, _, errno := syscall.RawSyscall(sysCloseRange, first, uintptr(^uint32(0)), cloexec)
-	if errno == 0 {
-		return nil
-	}
-	return closeOnExecEach(first) // a kernel before 5.11, or mips
+var crews struct {
+	mu      sync.Mutex
+	present *crew // starts the next helper, or nil; guarded by mu
 }
 
-// closeOnExecEach is closeOnExec without close_range.
-func closeOnExecEach(first uintptr) error {
-	dir, err := os.ReadDir("/proc/thread-self/fd")
+// Optimization: a crew outlives its last helper by this time. Without it a
+// helper that is started a moment later costs a new thread: 1.12 of os/exec
+// instead of 1.04.
+const crewLinger = 100 * time.Millisecond
+
+// inCrew calls start on a thread of the present crew. If start returns nil, a
+// helper runs, and the caller calls over when the helper is over.
+func inCrew(start func() error) (over func(), err error) {
+	c := joinCrew()
+	c.run(func() { err = start() })
 	if err != nil {
-		return err
+		c.leave()
+		return nil, err
 	}
-	for _, entry := range dir {
-		fd, err := strconv.Atoi(entry.Name())
-		if err == nil && uintptr(fd) >= first {
-			syscall.CloseOnExec(fd)
-		}
-	}
-	return nil
+	return c.leave, nil
 }
 
-// checkSys refuses what asks for a thread that lives as long as the program.
-func checkSys(sys *syscall.SysProcAttr) error {
+// joinCrew returns the present crew. A program that has called chroot(2) gets a
+// new one: the threads of the old crew still have the old root.
+func joinCrew() *crew {
+	root := rootOfThread()
+	crews.mu.Lock()
+	defer crews.mu.Unlock()
+	c := crews.present
+	if c == nil || c.root != root {
+		c = &crew{root: root, starts: make(chan func())}
+		crews.present = c
+	}
+	c.helpers++
+	return c
+}
+
+// run runs start on a thread of the crew and waits until it has returned. There
+// are at most as many threads as processors, because the runtime keeps a
+// processor for each start that is in progress.
+func (c *crew) run(start func()) {
+	done := make(chan struct{})
+	job := func() { defer close(done); start() }
+	select {
+	case c.starts <- job:
+	default:
+		if !c.grow(job) {
+			c.starts <- job
+		}
+	}
+	<-done
+}
+
+// grow gives job to a new thread, if there may be one more.
+func (c *crew) grow(job func()) bool {
+	crews.mu.Lock()
+	defer crews.mu.Unlock()
+	if c.threads >= runtime.GOMAXPROCS(0) {
+		return false
+	}
+	c.threads++
+	go c.thread(job)
+	return true
+}
+
+// thread is one thread of the crew. Where unshare(2) is refused, as by the
+// seccomp filter of some containers, its helpers have the program's umask.
+func (c *crew) thread(first func()) {
+	runtime.LockOSThread() // for good: the thread ends with the goroutine
+	if syscall.Gettid() == syscall.Getpid() {
+		// The main thread never ends, and its root directory stands for the
+		// program's in /proc. Keep it until another thread has the job.
+		defer runtime.UnlockOSThread()
+		locked := make(chan struct{})
+		go func() {
+			runtime.LockOSThread()
+			close(locked)
+			c.thread(first)
+		}()
+		<-locked
+		return
+	}
+	if syscall.Unshare(syscall.CLONE_FS) == nil {
+		syscall.Umask(0o022)
+	}
+	first()
+	for start := range c.starts {
+		start()
+	}
+}
+
+// leave says that a helper is over, or was not started.
+func (c *crew) leave() {
+	crews.mu.Lock()
+	defer crews.mu.Unlock()
+	c.helpers--
 	switch {
-	case sys.Pdeathsig != 0:
-		return fmt.Errorf("usermodehelper: a helper cannot have Pdeathsig: %w", syscall.EINVAL)
-	case sys.PidFD != nil:
-		return fmt.Errorf("usermodehelper: a helper cannot have PidFD: %w", syscall.EINVAL)
-	case sys.Ptrace:
-		return fmt.Errorf("usermodehelper: a helper cannot have Ptrace: %w", syscall.EINVAL)
+	case c.helpers > 0:
+	case c.idle == nil:
+		c.idle = time.AfterFunc(crewLinger, c.expire)
+	default:
+		c.idle.Reset(crewLinger)
+	}
+}
+
+// expire ends the threads, unless a helper has joined meanwhile. Two calls may
+// come: a Reset can find the timer fired, and its expire in front of the lock.
+func (c *crew) expire() {
+	crews.mu.Lock()
+	defer crews.mu.Unlock()
+	if c.helpers > 0 || c.ended {
+		return
+	}
+	c.ended = true
+	close(c.starts)
+	if crews.present == c {
+		crews.present = nil
+	}
+}
+
+// A rootID tells root directories apart.
+type rootID struct{ dev, ino uint64 }
+
+// rootOfThread returns the root directory of the calling thread. It asks for
+// "/" and not for a file in /proc, which a new root need not have.
+func rootOfThread() rootID {
+	var st syscall.Stat_t
+	_ = syscall.Stat("/", &st) // a thread without a root starts nothing either
+	return rootID{uint64(st.Dev), st.Ino}
+}
+
+// checkSys refuses the only request that the crew cannot serve.
+func checkSys(sys *syscall.SysProcAttr) error {
+	if sys.Ptrace {
+		return fmt.Errorf("a helper cannot have Ptrace, because nobody would be its tracer: %w", syscall.EINVAL)
 	}
 	return nil
 }

@@ -69,6 +69,9 @@ func (w *waiter) tell(err error) {
 //
 // Differs: waits for all helpers until they have ended, where the kernel waits for calls that have not returned; for as long as ctx says, not for five seconds.
 func (g *Gate) Disable(ctx context.Context) error {
+	if ctx == nil {
+		return fmt.Errorf("usermodehelper: Disable: the context is nil: %w", syscall.EINVAL)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.disabled++
@@ -83,7 +86,7 @@ func (g *Gate) Disable(ctx context.Context) error {
 		return fmt.Errorf("usermodehelper: the gate was enabled again: %w", syscall.EAGAIN)
 	case err != nil:
 		g.disabled--
-		return fmt.Errorf("usermodehelper: helpers not over yet: %d: %w: %w", g.pending, syscall.EAGAIN, err)
+		return interrupted(ctx, syscall.EAGAIN, "helpers are not over yet: %d", g.pending)
 	}
 	return nil
 }
@@ -125,6 +128,8 @@ func (g *Gate) join(path string) (*waiter, error) {
 // mu.
 func (g *Gate) refusal(path string) error {
 	switch {
+	case g.Max < 0:
+		return fmt.Errorf("usermodehelper: %s was not started: the gate's Max is negative: %d: %w", path, g.Max, syscall.EINVAL)
 	case g.disabled > 0:
 		return fmt.Errorf("usermodehelper: %s was not started: %w", path, errDisabled)
 	case g.Allow != nil && !slices.Contains(g.Allow, path):
@@ -145,12 +150,10 @@ func (g *Gate) await(ctx context.Context, w *waiter, path string) error {
 	if err != nil {
 		i := slices.Index(g.waiting, w)
 		g.waiting = slices.Delete(g.waiting, i, i+1)
-		err = fmt.Errorf("all %d places are taken: %w", g.Max, err)
-	} else {
-		err = w.err
+		return interrupted(ctx, syscall.ECANCELED, "%s was not started: all places are taken: %d", path, g.Max)
 	}
-	if err != nil {
-		return fmt.Errorf("usermodehelper: %s was not started: %w", path, err)
+	if w.err != nil {
+		return fmt.Errorf("usermodehelper: %s was not started: %w", path, w.err)
 	}
 	return nil
 }
@@ -171,6 +174,16 @@ func (g *Gate) leave() {
 	g.waiting = slices.Delete(g.waiting, 0, 1)
 	g.pending++ // here, or Disable could think that all is over before w runs
 	w.tell(nil)
+}
+
+// keep has Disable wait for one more call of over.
+func (g *Gate) keep() {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pending++
 }
 
 // over says that a helper is over, after its Cleanup.

@@ -36,28 +36,31 @@ type job struct {
 	because error // how it is interrupted, if that is sure
 }
 
+func impatient(h *usermodehelper.Helper) { h.Grace = 5 * time.Millisecond }
+
 var jobs = []job{
 	{script: `exit 3`, exit: 3},
 	{script: `exit 3`, exit: 3, cancel: true},
 	{script: `kill -KILL $$`, signal: syscall.SIGKILL},
 	{script: `kill -KILL $$`, signal: syscall.SIGKILL, cancel: true},
 	{script: `exec sleep 1000`, exit: -1, cancel: true, because: syscall.EINTR},
-	{script: `(trap '' TERM; exec sleep 1000) & exec sleep 1000`, exit: -1, cancel: true, because: syscall.EINTR},
-	{script: `(trap '' TERM; exec sleep 1000) & trap '' TERM; sleep 1000`, exit: -1, cancel: true, because: syscall.EINTR,
-		change: func(h *usermodehelper.Helper) { h.Grace = 5 * time.Millisecond }},
+	{script: `(trap '' TERM; exec sleep 1000) & exec sleep 1000`, exit: -1, cancel: true, because: syscall.EINTR, change: impatient},
+	{script: `(trap '' TERM; exec sleep 1000) & trap '' TERM; sleep 1000`, exit: -1, cancel: true, because: syscall.EINTR, change: impatient},
 	{script: `sleep 1000 & exec sleep 1000`, exit: -1, because: syscall.ETIMEDOUT,
 		change: func(h *usermodehelper.Helper) { h.Timeout = time.Duration(1+rand.IntN(5)) * time.Millisecond }},
 	{script: `(trap '' TERM HUP; exec sleep 1000) & exit 3`, exit: 3,
-		change: func(h *usermodehelper.Helper) { h.Sweep = true }},
+		change: func(h *usermodehelper.Helper) { impatient(h); h.Sweep = true }},
 	{script: `(trap '' TERM HUP; exec sleep 1000) & exit 3`, exit: 3, cancel: true,
-		change: func(h *usermodehelper.Helper) { h.Sweep = true }},
+		change: func(h *usermodehelper.Helper) { impatient(h); h.Sweep = true }},
 	{script: `(trap '' TERM HUP; exec sleep 1000) & echo $$; exit 3`, exit: 3,
 		change: func(h *usermodehelper.Helper) {
-			h.Output, h.Grace = new(usermodehelper.Output), 5*time.Millisecond
+			impatient(h)
+			h.Output = new(usermodehelper.Output)
 		}},
 	{script: `(trap '' TERM HUP; exec sleep 1000) & echo $$; exit 3`, exit: 3, cancel: true,
 		change: func(h *usermodehelper.Helper) {
-			h.Output, h.Grace = new(usermodehelper.Output), 5*time.Millisecond
+			impatient(h)
+			h.Output = new(usermodehelper.Output)
 		}},
 	{script: `while :; do echo $$; done`, exit: -1, cancel: true, because: syscall.EINTR,
 		change: func(h *usermodehelper.Helper) { h.Output = new(usermodehelper.Output) }},

@@ -6,209 +6,346 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"math"
 	"os"
-	"runtime"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
-
-	"github.com/kprim/kprim/waitqueue"
 )
 
 const supported = true
 
-// A process is a helper that runs, or has ended and is not yet reaped. Until it
-// is reaped its pid, which is also the number of its group, cannot be given to
-// anybody else. So every signal is sent before that, and hits no stranger.
+// A process is a helper that runs, or has ended and is not yet reaped.
+//
+// Invariant: until the helper is reaped, no other process and no other group can
+// get its pid, which is also the number of its group. Every signal is sent
+// before that, so no signal hits a stranger.
 type process struct {
 	helper *Helper
+	cmd    *exec.Cmd
 	pid    int
 	output *capture      // nil if none is wanted
-	exited chan struct{} // closed when the program has ended
-	read   chan struct{} // closed when it has, and nobody waits for its output any more
+	over   func()        // releases the thread that is the helper's parent
+	exited chan struct{} // closed when the helper itself has ended
+
+	nullErr error // why /dev/null could not be opened
 }
 
 // trace, if not nil, is told of each signal and of each reaping.
 var trace func(what string, pid int)
 
-// launch starts the program. It returns as soon as the exec has gone well or
-// wrong.
+// launch has Init look at what the helper gets, and starts the program. It
+// returns as soon as the exec has succeeded or failed.
 func (h *Helper) launch(ctx context.Context) (*process, error) {
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return nil, fmt.Errorf("usermodehelper: %w", err)
+	if err := h.stillWanted(ctx); err != nil {
+		return nil, err
 	}
-	defer null.Close()
-	p := &process{helper: h, exited: make(chan struct{}), read: make(chan struct{})}
-	attr := &os.ProcAttr{
-		Dir:   "/",
-		Env:   h.Envp,
-		Files: []*os.File{null, null, null},
-		Sys:   &syscall.SysProcAttr{},
-	}
-	if h.Output != nil {
-		output, w, err := newCapture(h.Output)
-		if err != nil {
-			return nil, fmt.Errorf("usermodehelper: %w", err)
-		}
-		defer w.Close()
-		p.output, attr.Files[1], attr.Files[2] = output, w, w
-	}
+	p := &process{helper: h, exited: make(chan struct{})}
 	started := false
 	defer func() {
 		if !started { // or Init panicked
 			p.output.discard()
 		}
 	}()
-	if p.pid, err = h.start(ctx, attr); err != nil {
+	attr, done, err := p.attributes()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if h.Init != nil {
+		if err := h.Init(attr); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.start(ctx, attr); err != nil {
 		return nil, err
 	}
 	started = true
 	p.output.start()
+	go func() {
+		awaitExit(p.cmd.Process)
+		close(p.exited)
+	}()
 	return p, nil
 }
 
-// start has Init look at attr, and starts the program.
+// noNull stands for /dev/null where that cannot be opened.
+var noNull = os.NewFile(math.MaxInt32, os.DevNull)
+
+// attributes returns what the helper gets unless Init changes it. done closes
+// this program's copies of the files.
+func (p *process) attributes() (attr *os.ProcAttr, done func(), err error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		p.nullErr, null = err, noNull // Init may replace it; see start
+	}
+	attr = &os.ProcAttr{
+		Dir:   "/",
+		Env:   p.helper.Envp,
+		Files: []*os.File{null, null, null},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	}
+	if p.helper.Output == nil {
+		return attr, func() { _ = null.Close() }, nil
+	}
+	output, w, err := newCapture(p.helper.Output)
+	if err != nil {
+		_ = null.Close()
+		return nil, nil, p.notStarted(err)
+	}
+	p.output, attr.Files[1], attr.Files[2] = output, w, w
+	return attr, func() { _, _ = null.Close(), w.Close() }, nil
+}
+
+func (p *process) notStarted(err error) error {
+	return fmt.Errorf("usermodehelper: %s was not started: %w", p.helper.Path, err)
+}
+
+// start starts the program.
 //
 // A file that was written a moment ago may still be open for writing in a
-// child of this process that has not come to its own exec yet. The kernel then
+// child of this program that has not come to its own exec yet. Then the kernel
 // refuses to run it (ETXTBSY), and all there is to do is to try again.
-func (h *Helper) start(ctx context.Context, attr *os.ProcAttr) (pid int, err error) {
-	if err = h.stillWanted(ctx); err == nil && h.Init != nil {
-		err = h.Init(attr)
+func (p *process) start(ctx context.Context, attr *os.ProcAttr) error {
+	switch missing := slices.Contains(attr.Files, noNull); {
+	case missing && errors.Is(p.nullErr, os.ErrNotExist): // which would say that the program is missing
+		return p.notStarted(fmt.Errorf("%v: %w", p.nullErr, syscall.ENODEV))
+	case missing:
+		return p.notStarted(p.nullErr)
 	}
-	for pause := time.Millisecond; err == nil; pause *= 2 {
-		pid, err = startProcess(h.Path, h.Argv, attr)
-		if !errors.Is(err, syscall.ETXTBSY) || pause > 2*time.Second {
-			break
+	var err error
+	for pause := time.Millisecond; ; pause *= 2 {
+		if err = p.tryStart(ctx, attr); !errors.Is(err, syscall.ETXTBSY) || pause > 2*time.Second {
+			return err
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
 		}
-		err = h.stillWanted(ctx)
 	}
-	return pid, err
+}
+
+func (p *process) tryStart(ctx context.Context, attr *os.ProcAttr) error {
+	cmd, err := p.helper.command(attr)
+	if err != nil {
+		return err
+	}
+	over, err := inCrew(func() error {
+		if err := p.helper.stillWanted(ctx); err != nil { // ctx may have ended in Init
+			return err
+		}
+		if err := cmd.Start(); err != nil {
+			return fmt.Errorf("usermodehelper: %w", err)
+		}
+		return nil
+	})
+	if err == nil {
+		p.cmd, p.pid, p.over = cmd, cmd.Process.Pid, over
+	}
+	return err
 }
 
 func (h *Helper) stillWanted(ctx context.Context) error {
-	if err := waitqueue.ContextErr(ctx); err != nil {
-		return fmt.Errorf("usermodehelper: %s was not started: %w", h.Path, err)
+	if ctx.Err() != nil {
+		return interrupted(ctx, syscall.ECANCELED, "%s was not started", h.Path)
 	}
 	return nil
 }
 
-// startProcess is [os.StartProcess] with what every helper has: a group of its
-// own, and on Linux what forkExec adds. It does not have package os handle the
-// process, which could not know when the last signal was sent.
-func startProcess(path string, argv []string, attr *os.ProcAttr) (int, error) {
-	if attr.Sys == nil {
-		attr.Sys = &syscall.SysProcAttr{}
+// command returns attr in the form of os/exec, with what Init cannot change: the
+// helper leads a group, either that of a new session or one of its own.
+func (h *Helper) command(attr *os.ProcAttr) (*exec.Cmd, error) {
+	sys := attr.Sys
+	if sys == nil {
+		sys = &syscall.SysProcAttr{Setsid: true}
 	}
-	if err := checkSys(attr.Sys); err != nil {
-		return 0, err
+	if err := checkSys(sys); err != nil {
+		return nil, fmt.Errorf("usermodehelper: %s was not started: %w", h.Path, err)
 	}
-	attr.Sys.Setpgid, attr.Sys.Pgid = !attr.Sys.Setsid, 0 // a session is a group too
-	files := make([]uintptr, len(attr.Files))
-	for i, f := range attr.Files {
-		files[i] = f.Fd() // closed in the program if f is nil
+	sys.Setpgid, sys.Pgid = !sys.Setsid, 0
+	dir := attr.Dir
+	if sys.Chroot == "" { // os/exec would start from the directory of the crew
+		var err error
+		if dir, err = filepath.Abs(dir); err != nil {
+			return nil, fmt.Errorf("usermodehelper: %s was not started: %w", h.Path, err)
+		}
 	}
-	pid, err := forkExec(path, argv, &syscall.ProcAttr{Dir: attr.Dir, Env: attr.Env, Files: files, Sys: attr.Sys})
-	runtime.KeepAlive(attr) // and so the files, whose finalizers would close them
-	if err != nil {
-		return 0, fmt.Errorf("usermodehelper: %w", &fs.PathError{Op: "fork/exec", Path: path, Err: err})
+	files := slices.Clone(attr.Files)
+	for len(files) < 3 {
+		files = append(files, nil)
 	}
-	return pid, nil
+	files = withoutLeaks(files)
+	return &exec.Cmd{
+		Path: h.Path, Args: h.Argv, Dir: dir, SysProcAttr: sys,
+		Env: append([]string{}, attr.Env...), // of a nil Env, os/exec makes the program's
+		// A nil *os.File closes the descriptor; a nil interface would open /dev/null.
+		Stdin: files[0], Stdout: files[1], Stderr: files[2], ExtraFiles: files[3:],
+	}, nil
 }
 
-// wait waits for the program and reaps it; when ctx ends it ends the group.
+// wait waits for the end of the helper, ends what has to end with it, and reaps
+// the helper.
 func (p *process) wait(ctx context.Context) (Status, error) {
-	if limit := p.helper.Timeout; limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
-		defer cancel()
+	ctx, cancel := p.helper.limited(ctx)
+	defer cancel()
+	why := p.awaitEnd(ctx) // nil if the helper has ended by itself
+	var gone bool
+	if why != nil || p.helper.Sweep {
+		gone = p.end()
+	} else {
+		gone = p.awaitOutput(ctx)
 	}
-	var interrupted error
-	ended := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(ended)
-		switch {
-		case !hasExited(p.pid): // it may have, and nobody have noticed
-			interrupted = waitqueue.ContextErr(ctx)
-		case p.output.isOver(): // what it has left is a daemon
-			return
-		}
-		p.end()
-	})
-	blockUntilExit(p.pid)
-	close(p.exited)
-	p.awaitOutput(ended)
-	if !stop() {
-		<-ended
-	}
-	if p.helper.Sweep {
-		p.signal(syscall.SIGKILL)
-	}
+	p.output.awaitClose(lastMoment)
 	p.output.stop()
+	if !gone {
+		return 0, p.giveUp(why)
+	}
 	status, err := p.reap()
-	if interrupted != nil {
-		err = fmt.Errorf("usermodehelper: %s was ended: %w", p.helper.Path, interrupted)
+	p.over()
+	if why != nil {
+		err = why
 	}
 	return status, err
 }
 
-// awaitOutput waits, when the program has ended, until nobody holds the other
-// end of its output. Who does for too long is ended with the group: no wait for a
-// pipe lasts for ever.
-func (p *process) awaitOutput(ended <-chan struct{}) {
-	defer close(p.read)
-	if p.output.isOver() {
-		return
+// awaitEnd waits until the helper ends by itself, or else returns the error of a
+// context that has ended.
+func (p *process) awaitEnd(ctx context.Context) error {
+	select {
+	case <-p.exited:
+		return nil
+	case <-ctx.Done():
+	}
+	if hasExited(p.pid) { // before ctx, and nobody had noticed
+		<-p.exited
+		return nil
+	}
+	return interrupted(ctx, nil, "%s was ended", p.helper.Path)
+}
+
+// awaitOutput waits until the output of a helper that has ended is closed, for
+// Grace, and then ends the group if a member holds it. It reports whether no
+// member is left that had to end.
+//
+// A member is looked at itself, because an open pipe proves nothing. Helpers
+// that are just being started hold copies of this program's descriptors until
+// they come to their exec, and on a busy machine that takes longer than Grace.
+func (p *process) awaitOutput(ctx context.Context) (gone bool) {
+	if p.output == nil {
+		return true
 	}
 	grace := time.NewTimer(p.helper.grace())
 	defer grace.Stop()
 	select {
 	case <-p.output.eof:
-		return
-	case <-ended:
+	case <-ctx.Done():
+		if p.outputIsHeld() {
+			return p.end()
+		}
 	case <-grace.C:
-		p.kill()
-	}
-	// Who was killed lets go of it in a moment. Who is out of reach may not.
-	select {
-	case <-p.output.eof:
-	case <-time.After(time.Second / 2):
-	}
-}
-
-// end ends the helper's process group, and whoever in it holds the output. The
-// second signal is sent even if the helper has gone by then, for what it left
-// behind. If awaitOutput has begun, its grace counts.
-func (p *process) end() {
-	p.signal(syscall.SIGTERM)
-	grace, cancel := context.WithTimeout(context.Background(), p.helper.grace())
-	defer cancel()
-	select {
-	case <-p.exited:
-	case <-grace.Done():
-	}
-	if p.output != nil {
-		select {
-		case <-p.output.eof:
-		case <-p.read:
-		case <-grace.Done():
+		if p.outputIsHeld() {
+			return p.kill()
 		}
 	}
-	p.kill()
+	return true
 }
 
-// kill sends the second signal. Who holds the output of a program that has
-// ended may have had more to write to it.
-func (p *process) kill() {
-	if hasExited(p.pid) && !p.output.isOver() {
-		p.output.out.breakOff()
+// lastMoment is how long the output of a helper is read when the helper and its
+// group have ended. A daemon that has left the group may hold it for ever.
+const lastMoment = time.Second / 2
+
+// end ends the group: SIGTERM, Grace for its members, SIGKILL. It reports whether
+// no member is left alive.
+func (p *process) end() (gone bool) {
+	p.signal(syscall.SIGTERM)
+	p.signal(syscall.SIGCONT) // a member that is stopped gets the first signal only now
+	p.awaitEmpty(p.helper.grace())
+	return p.kill()
+}
+
+// kill sends SIGKILL even if no member was found: a member that was being made
+// during the look may have been missed, and the signal does not miss it.
+func (p *process) kill() (gone bool) {
+	if hasExited(p.pid) && p.outputIsHeld() {
+		p.output.out.breakOff() // the member may have had more to write
 	}
 	p.signal(syscall.SIGKILL)
+	gone = p.awaitEmpty(hang)
+	if p.helper.Reap {
+		reapDead(p.pid)
+	}
+	return gone
+}
+
+// hang is how long a process may take to die of SIGKILL. A process that hangs in
+// the kernel takes longer.
+var hang = 5 * time.Second
+
+// awaitEmpty waits until the helper has ended and no member of its group is
+// alive. After d it gives up and returns false. Where members cannot be seen, it
+// waits for the helper alone.
+func (p *process) awaitEmpty(d time.Duration) bool {
+	limit := time.NewTimer(d)
+	defer limit.Stop()
+	select {
+	case <-p.exited:
+	case <-limit.C:
+		return false
+	}
+	for start := time.Now(); len(p.alive()) > 0; {
+		// Nothing tells of the end of a process that is no child.
+		pause := min(max(time.Since(start)/8, time.Millisecond), time.Second)
+		select {
+		case <-time.After(pause):
+		case <-limit.C:
+			return false
+		}
+	}
+	return true
+}
+
+// alive returns the pids of the members that are not zombies.
+func (p *process) alive() (pids []int) {
+	found, _ := members(p.pid)
+	for _, m := range found {
+		if m.alive {
+			pids = append(pids, m.pid)
+		}
+	}
+	return pids
+}
+
+// outputIsHeld reports whether a member of the group has the output open.
+func (p *process) outputIsHeld() bool {
+	if p.output.awaitClose(0) {
+		return false
+	}
+	if _, err := members(p.pid); err != nil { // nobody can be looked at
+		return !p.output.awaitClose(aMoment)
+	}
+	pipe := p.output.name()
+	return slices.ContainsFunc(p.alive(), func(pid int) bool { return holdsPipe(pid, pipe) })
+}
+
+// giveUp leaves a group that outlives SIGKILL to a goroutine, which reaps the
+// helper when the group has gone. The Gate waits for that, but Exec does not.
+func (p *process) giveUp(why error) error {
+	p.helper.Gate.keep()
+	go func() {
+		for !p.awaitEmpty(time.Hour) {
+		}
+		_, _ = p.reap()
+		p.over()
+		p.helper.Gate.over()
+	}()
+	text := fmt.Sprintf("usermodehelper: %s has ended", p.helper.Path)
+	if why != nil {
+		text = why.Error()
+	}
+	text = fmt.Sprintf("%s, but processes of its group outlive SIGKILL: %v", text, p.alive())
+	return &interruption{text, []error{why, syscall.EBUSY}}
 }
 
 func (h *Helper) grace() time.Duration {
@@ -219,14 +356,14 @@ func (h *Helper) grace() time.Duration {
 }
 
 // signal signals the group, and the helper itself if it has moved to another
-// one. That a group is empty by now is no error. If somebody else has reaped the
-// helper, its number may be that of a stranger.
+// one. A group that is empty by now is no error. If somebody else has reaped the
+// helper, its number may be a stranger's.
 func (p *process) signal(sig syscall.Signal) {
 	if isLost(p.pid) {
 		return
 	}
 	if trace != nil {
-		trace("signal", p.pid)
+		trace(sig.String(), p.pid)
 	}
 	_ = syscall.Kill(-p.pid, sig)
 	if group, err := syscall.Getpgid(p.pid); err == nil && group != p.pid {
@@ -234,24 +371,21 @@ func (p *process) signal(sig syscall.Signal) {
 	}
 }
 
-// reap collects the status of a program that has ended.
+// reap collects the status of a helper that has ended.
 func (p *process) reap() (Status, error) {
 	if trace != nil {
 		trace("reap", p.pid)
 	}
-	var ws syscall.WaitStatus
-	for {
-		_, err := syscall.Wait4(p.pid, &ws, 0, nil)
-		switch {
-		case err == syscall.EINTR:
-		case err != nil:
-			return 0, fmt.Errorf("usermodehelper: %s: %w", p.helper.Path, os.NewSyscallError("wait4", err))
-		case !ws.Signaled():
-			return Status(ws.ExitStatus()) << 8, nil
-		case ws.CoreDump():
-			return Status(ws.Signal()) | 0x80, nil
-		default:
-			return Status(ws.Signal()), nil
-		}
+	err := p.cmd.Wait()
+	if p.cmd.ProcessState == nil {
+		return 0, fmt.Errorf("usermodehelper: %s: %w", p.helper.Path, err)
+	}
+	switch ws := p.cmd.ProcessState.Sys().(syscall.WaitStatus); {
+	case !ws.Signaled():
+		return Status(ws.ExitStatus()) << 8, nil
+	case ws.CoreDump():
+		return Status(ws.Signal()) | 0x80, nil
+	default:
+		return Status(ws.Signal()), nil
 	}
 }

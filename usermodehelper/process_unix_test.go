@@ -350,7 +350,8 @@ func TestDeadlineEndsTheHelper(t *testing.T) {
 func TestHelperMayEndInItsOwnWay(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	pipe := fifo(t)
-	h := shell(`exec > "$1"; trap 'echo tidy; exit 5' TERM; echo ready; while :; do sleep 1000 & wait; done`, pipe)
+	// The child says that it is there: before its exec it would have the trap too.
+	h := shell(`exec > "$1"; trap 'echo tidy; exit 5' TERM; sh -c 'echo ready; exec sleep 1000' & wait`, pipe)
 	h.Grace = time.Minute
 	f, result := running(t, ctx, h, pipe)
 	start := time.Now()
@@ -387,10 +388,12 @@ func TestGroupIsEndedThoughItsLeaderHasGone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	pipe := fifo(t)
 	h := shell(`exec > "$1"; (trap '' TERM; echo ready; exec sleep 1000) & exec sleep 1000`, pipe)
-	h.Grace = time.Minute
+	h.Grace = 300 * time.Millisecond
 	f, result := running(t, ctx, h, pipe)
+	start := time.Now()
 	cancel()
 	require.Equal(t, syscall.SIGTERM, (<-result).status.Signal())
+	require.GreaterOrEqual(t, time.Since(start), h.Grace, "the child has its Grace too")
 	require.Empty(t, readAll(t, f), "ends only when nobody holds it")
 }
 
@@ -401,6 +404,10 @@ func TestHelperThatLeftItsGroupIsEndedToo(t *testing.T) {
 		ready, never := fifo(t), fifo(t)
 		result := make(chan ended, 1)
 		h := usermodehelper.Helper{Path: self(t), Argv: []string{"kprim-test-helper", role, ready, never}}
+		h.Init = func(attr *os.ProcAttr) error {
+			attr.Sys.Setsid = false // who leads a session cannot leave its group
+			return nil
+		}
 		go func() {
 			status, err := h.Exec(ctx, usermodehelper.WaitProc)
 			result <- ended{status, err}

@@ -1,43 +1,70 @@
-// Package usermodehelper runs a small program in answer to an event, the way
-// the kernel runs modprobe.
+// Package usermodehelper runs a small program in answer to an event, as the
+// kernel runs modprobe.
 //
 //	status, err := usermodehelper.Call(ctx, "/usr/local/bin/alert", nil,
 //		usermodehelper.Environ("TROUBLED_DS=9527"), usermodehelper.WaitProc)
 //
-// A helper's environment holds exactly the strings of the call, its working
-// directory is /, its standard files are /dev/null, and it is named by an
-// absolute path, which is looked up nowhere and passed through no shell. On
-// Linux its umask is 022 and it inherits no other descriptor, where unshare(2)
-// is allowed; elsewhere both are as for any program that is started. Its user is
-// that of the program. What the calling thread alone has, such as a namespace that
-// it has entered, the helper does not get.
+// The program is started by [os/exec]. This package adds what a helper needs,
+// and a reason for each addition:
 //
-// It runs in a process group of its own. When its context ends before the
-// helper does, or its Timeout passes, the whole group is ended: the helper and
-// whatever it has started and left in the group. A helper that ends by itself
-// may leave daemons, as in the kernel, unless Sweep is set. If your program
-// dies, its helpers live on: have the context end on SIGINT and SIGTERM, by
-// [os/signal.NotifyContext].
+//   - The path is absolute, and there is no search in PATH and no shell. So an
+//     attacker who controls the environment cannot choose another program.
+//   - The environment is exactly the strings of the call, so the helper does not
+//     see the program's secrets.
+//   - The working directory is /, so the helper keeps no file system busy.
+//   - On Linux the umask is 022, so the helper's files do not depend on the
+//     program's umask.
+//   - The standard files are /dev/null. On Linux every other descriptor is
+//     closed, also one that was opened without close-on-exec.
+//   - The helper leads a session of its own, and so a process group. It has no
+//     terminal, so it cannot stop there to ask for a password.
+//   - When the context ends, the whole group ends, not the helper alone.
+//   - Exec returns when no member of that group is alive, and it waits for no
+//     pipe without a limit.
+//   - A waiting Exec holds no thread. On Linux the runtime's poller watches the
+//     helper.
+//
+// The helper runs as the program's user. Limits, priority, control group and
+// namespaces are the program's too. The helper does not get attributes that only
+// the calling thread has.
+//
+// # The end of a helper
+//
+// When ctx ends, or Timeout has passed, every process of the group gets SIGTERM,
+// and SIGCONT because a stopped process would not notice. The members then have
+// Grace to end. After that the group gets SIGKILL. The same happens with Sweep
+// when the helper ends by itself. Without Sweep a helper may leave daemons, as in
+// the kernel, and nobody waits for them.
+//
+// Exec, Cleanup and [Gate.Disable] come back when no member of the group is
+// alive. A zombie is not alive: its files are closed and its locks are released.
+// A process that hangs in the kernel, or that this program may not signal,
+// outlives SIGKILL. Exec waits five seconds for it and then returns an error that
+// matches [syscall.EBUSY].
+//
+// If your program dies, its helpers live on. Have ctx end on SIGINT and SIGTERM,
+// by [os/signal.NotifyContext]. On Linux, an Init that sets Pdeathsig ends the
+// helper even if your program is killed.
 //
 // # What is out of reach
 //
-// A process that has left the group, by setsid(2), setpgid(2) or as a daemon
-// does, gets no signal. If such programs have to be contained, put each helper
-// into a control group of its own, by Init and the fields UseCgroupFD and CgroupFD
-// of [syscall.SysProcAttr], and write to its cgroup.kill in Cleanup; or make your
-// program a subreaper, by prctl(2), so that what was left becomes its child, to be
-// reaped by its own pid.
-//
-// A helper that may not be signalled, because it has become another user, is
-// waited for, and so is one that hangs in the kernel, and an exec that does.
-//
-// On Linux each start takes a thread, for a moment. Where there can be no more of
-// them, at a limit of processes, the Go runtime ends the program, as whenever it
-// needs one; os/exec, which needs none, returns EAGAIN there.
-//
-// Helpers are reaped one by one, by their pids. Nothing else in the program may
-// reap them, as a loop over wait4(-1) would, nor may SIGCHLD be ignored: their
-// status would be lost, and Exec returns [syscall.ECHILD].
+//   - A process that has left the group, by setsid(2) or setpgid(2), gets no
+//     signal. To contain such a program, give each helper a control group of its
+//     own: set UseCgroupFD and CgroupFD of [syscall.SysProcAttr] in Init, and write
+//     to cgroup.kill in Cleanup.
+//   - If your program is pid 1 or a subreaper, the processes that a helper leaves
+//     become its children, and their zombies stay until it reaps them. Reap does
+//     that for a group that was ended. Started tells the number of the group.
+//   - Members are found in /proc. Without /proc, and on systems other than Linux,
+//     only the helper itself has Grace and is waited for.
+//   - Nothing else in the program may reap helpers, as a loop over wait4(-1) does,
+//     and SIGCHLD must not be ignored. Their status would be lost, and Exec would
+//     return [syscall.ECHILD].
+//   - Where unshare(2) is refused, as in many containers, the umask is the
+//     program's. A seccomp filter that kills on unshare(2) ends the program.
+//   - At a limit of processes a start returns [syscall.EAGAIN]. The Go runtime ends
+//     the program if it needs a thread there. Starts need at most GOMAXPROCS
+//     threads, and they share them.
 //
 // # Which tool
 //
@@ -90,12 +117,20 @@ func (m Mode) String() string {
 	return fmt.Sprintf("Mode(%d)", int(m))
 }
 
-// Environ returns a minimal environment, followed by extra: HOME=/ and
-// PATH=/sbin:/usr/sbin:/bin:/usr/bin.
+// Environ returns a minimal environment: HOME=/ and
+// PATH=/sbin:/usr/sbin:/bin:/usr/bin, followed by extra. An extra string for HOME
+// or PATH replaces the string that Environ would give.
 //
 // Kernel: call_modprobe, kobject_uevent_env
 func Environ(extra ...string) []string {
-	return append([]string{"HOME=/", "PATH=/sbin:/usr/sbin:/bin:/usr/bin"}, extra...)
+	var env []string
+	for _, own := range []string{"HOME=/", "PATH=/sbin:/usr/sbin:/bin:/usr/bin"} {
+		name := own[:strings.Index(own, "=")+1]
+		if !slices.ContainsFunc(extra, func(e string) bool { return strings.HasPrefix(e, name) }) {
+			env = append(env, own)
+		}
+	}
+	return append(env, extra...)
 }
 
 // Call runs the program at path. It is short for [Helper.Exec].
@@ -118,84 +153,117 @@ type Helper struct {
 	Argv []string // with argv[0], which may be any string; nil means {Path}
 	Envp []string // the whole environment, as NAME=VALUE; nil means an empty one
 
-	// Grace is how long the helper has between SIGTERM and SIGKILL when ctx
-	// ends. 0 means one second.
+	// Grace is how long the members of the group have between SIGTERM and
+	// SIGKILL. 0 means one second. If it is negative, SIGKILL follows at once.
 	Grace time.Duration
 
-	// Timeout is how long the helper may run. When it has passed, all is as if
-	// ctx had ended at a deadline. 0 means no limit.
+	// Timeout is how long the helper may run. After that it is ended as by a
+	// context with a deadline. 0 means no limit. If it is negative, the time is
+	// over before the start, and nothing is started.
 	Timeout time.Duration
 
-	// Sweep ends, by SIGKILL, what is left of the group when the helper has
-	// ended by itself. Otherwise the helper may leave daemons.
+	// Sweep ends the rest of the group when the helper has ended by itself:
+	// SIGTERM, Grace, SIGKILL. Without Sweep the helper may leave daemons.
 	Sweep bool
 
-	// Output, if not nil, keeps what the helper writes. A process that the
-	// helper leaves behind and that holds the output open has Grace to close
-	// it; then what is left of the group gets SIGKILL.
+	// Reap reaps, after SIGKILL, the zombies of the group that are children of
+	// this program. A program has such children if it is pid 1 or a subreaper.
+	// Each is reaped by its own pid. Reap works on Linux.
+	Reap bool
+
+	// Output, if not nil, keeps what the helper writes. A member of the group
+	// that still holds the output when the helper has ended has Grace to close
+	// it. After that the rest of the group gets SIGKILL.
 	Output *Output
 
 	// Gate, if not nil, says whether the helper may start and when.
 	Gate *Gate
 
 	// Init, if not nil, is called once for each Exec before the program is
-	// started. It may change what the process gets: its Files, which are
-	// /dev/null or the Output, or the user and the like in Sys, which is not
-	// nil. If it returns an error, nothing is started, and Exec returns that
-	// error as it is; if it panics, Cleanup is called with [syscall.ECANCELED].
-	// The process has a group of its own in any case. What Init opens it has to
-	// close itself, in Cleanup. On Linux an Init that sets Pdeathsig, PidFD or
-	// Ptrace gets [syscall.EINVAL].
+	// started. It may change what the helper gets:
+	//
+	//   - Files: each is /dev/null or the Output. A nil closes the descriptor.
+	//     Files after the third become the descriptors 3, 4 and so on.
+	//   - Env and Dir. A Dir that is not absolute begins at the program's
+	//     directory.
+	//   - Sys, which is not nil: a user, Pdeathsig, a control group and the like.
+	//     With Setsid false the helper has a group of its own in the program's
+	//     session, and so its terminal. Setpgid and Pgid are not for Init to
+	//     choose. Ptrace gets [syscall.EINVAL].
+	//
+	// If Init returns an error, nothing is started, and Exec returns that error as
+	// it is. If Init panics, Cleanup is called with [syscall.ECANCELED]. Init has
+	// to close the files that it opens, in Cleanup.
 	//
 	// Kernel: subprocess_info.init
 	//
 	// Differs: runs in the program, not in the new process, and not for a helper that is refused.
 	Init func(*os.ProcAttr) error
 
+	// Started, if not nil, is called with the pid of the helper once it runs. The
+	// pid is also the number of its group. Until Cleanup is called, no other
+	// process gets this number. A Cleanup that needs the pid takes it from here.
+	// If Started panics, the helper is ended.
+	Started func(pid int)
+
 	// Cleanup, if not nil, is called once for each Exec, when all is over:
 	// the helper has ended and was reaped, or could not be started. It gets
-	// what WaitProc would have returned. With WaitProc, and when Exec fails,
-	// it is called before Exec returns; otherwise later, on a goroutine that
-	// ends with it.
+	// the results that Exec returns with WaitProc. With WaitProc, and when Exec
+	// fails, it is called before Exec returns. Otherwise it is called later, on a
+	// goroutine that ends with it.
 	//
 	// Kernel: subprocess_info.cleanup
 	Cleanup func(Status, error)
 }
 
 // Exec runs the helper and waits as mode says. ctx governs the helper until its
-// end, also when Exec has returned: do not cancel it on return, unless the mode
-// is WaitProc. The argument slices are copied before Exec returns.
+// end, also when Exec has returned. So cancel ctx on return only if the mode is
+// WaitProc. Exec copies the argument slices before it returns.
 //
 // With WaitProc, Exec returns how the program ended. A program that fails is
-// not an error: look at the [Status]. With WaitExec the status is 0, and an
-// error says why the program could not be started: [syscall.ENOENT],
-// [syscall.EACCES] and [syscall.ENOEXEC] are the usual ones. With NoWait even
-// that goes to Cleanup only.
+// not an error: look at the [Status]. With WaitExec the status is 0, and the
+// error says why the program could not be started. With NoWait, Exec returns
+// errors of the call alone; Cleanup gets every other error.
 //
-// When ctx ends, or Timeout has passed, the process group gets SIGTERM. It gets
-// SIGKILL as soon as the helper itself has ended and nobody holds its Output, or
-// when Grace has passed. The error of such a helper is
-// that of [waitqueue.ContextErr], and its status is the final one; with any
-// other error the status means nothing. A helper that had ended when ctx did was
-// not interrupted, even if others that hold its Output were. No process is
-// signalled after it was reaped.
+// Errors of a bad call, in every mode:
 //
-// A program that is just being written, by another process or by one that this
-// program is about to start, is tried again for up to two seconds.
+//   - [syscall.EINVAL]: ctx is nil; the path is empty or not absolute; a string
+//     has a NUL byte; Argv is empty but not nil; a string of Envp is not
+//     NAME=VALUE; Envp sets a name twice; the Gate has a negative Max.
+//   - [syscall.EBUSY]: the Gate is disabled.
+//   - [syscall.EPERM]: the Gate does not allow the path.
 //
-// A helper whose ctx has ended already is not started. A bad call gives an
-// error that matches [syscall.EINVAL] in every mode: a path that is not
-// absolute, a NUL byte, an Argv that is empty and not nil, a string in Envp that
-// is not NAME=VALUE, or two of the same name, of which a program could see
-// either. So do, also in every mode, [syscall.EBUSY] and [syscall.EPERM] from the
-// Gate; but one that waits for a place hears of a Disable when it comes, with NoWait
-// by Cleanup. What is longer than the system takes is [syscall.E2BIG].
+// Errors of a start:
+//
+//   - [syscall.ENOENT], [syscall.EACCES], [syscall.ENOEXEC] and others, as
+//     execve(2) returns them. An argument that is too long gives
+//     [syscall.E2BIG], a path that is too long [syscall.ENAMETOOLONG].
+//   - [syscall.EAGAIN]: there are as many processes as there may be.
+//   - [syscall.ENODEV]: /dev/null is missing, and Init has not replaced it.
+//   - [syscall.ETXTBSY]: some process has had the program open for writing for
+//     two seconds. Until then Exec tries again.
+//   - [syscall.ECANCELED]: ctx ended before the start, as in Init or while the
+//     helper waited for a place at the Gate.
+//
+// Errors of a run. A helper that had ended before ctx did was not interrupted,
+// even if ctx then ends other holders of its Output.
+//
+//   - [syscall.EINTR]: ctx was cancelled. [syscall.ETIMEDOUT]: a deadline or the
+//     Timeout has passed. The status is the final one. Both errors match ctx.Err()
+//     and its cause; so does the error of a helper that was not started, which
+//     also matches [syscall.ECANCELED].
+//   - [syscall.EBUSY]: a member of the group outlives SIGKILL. A goroutine reaps
+//     the helper later.
+//   - [syscall.ECHILD]: another part of the program has reaped the helper.
+//
+// With an error other than EINTR and ETIMEDOUT of a run, the status means
+// nothing.
 //
 // Kernel: call_usermodehelper_setup, call_usermodehelper_exec
 //
-// Differs: an empty path is an error, not a success that ran nothing, and so are a relative path, a string in Envp that is not NAME=VALUE and two values for one name; what is wrong with the call itself is told with NoWait too; nil Argv is allowed; the end of ctx ends the helper, where a killed caller leaves it running; the standard files are open on /dev/null, where the kernel leaves them closed; the helper runs as the caller's user, not as root, and a signal that the program ignores is ignored in the helper.
+// Differs: an empty path is an error, not a success that ran nothing, and so are a relative path, a string in Envp that is not NAME=VALUE and two values for one name; what is wrong with the call itself is told with NoWait too; nil Argv is allowed; the end of ctx ends the helper, where a killed caller leaves it running; the standard files are open on /dev/null, where the kernel leaves them closed; the helper runs as the caller's user, not as root; a signal that the program ignores is ignored in the helper; the helper leads a session of its own, where the kernel's has none.
 func (h *Helper) Exec(ctx context.Context, mode Mode) (Status, error) {
-	if err := h.check(mode); err != nil {
+	if err := h.check(ctx, mode); err != nil {
 		return h.finish(0, err)
 	}
 	w, err := h.Gate.join(h.Path)
@@ -212,17 +280,15 @@ func (h *Helper) Exec(ctx context.Context, mode Mode) (Status, error) {
 
 // run is Exec of a helper that was checked and copied, and stands at its gate.
 func (h *Helper) run(ctx context.Context, w *waiter, mode Mode) (Status, error) {
+	if h.Timeout < 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = h.limited(ctx)
+		defer cancel()
+	}
 	if err := h.Gate.await(ctx, w, h.Path); err != nil {
 		return h.finish(0, err)
 	}
-	launched := false
-	defer func() {
-		if !launched { // Init panics, or ends the goroutine: all is over nevertheless
-			_, _ = h.leave(0, fmt.Errorf("usermodehelper: %s: Init did not return: %w", h.Path, syscall.ECANCELED))
-		}
-	}()
-	p, err := h.launch(ctx)
-	launched = true
+	p, err := h.begin(ctx)
 	switch {
 	case err != nil:
 		return h.leave(0, err)
@@ -231,6 +297,37 @@ func (h *Helper) run(ctx context.Context, w *waiter, mode Mode) (Status, error) 
 		return 0, nil
 	}
 	return h.leave(p.wait(ctx))
+}
+
+// begin starts the program and tells its pid. It leaves no helper behind if Init
+// or Started panics, or ends the goroutine.
+func (h *Helper) begin(ctx context.Context) (p *process, err error) {
+	returned := false
+	defer func() {
+		switch {
+		case returned:
+		case p == nil:
+			_, _ = h.leave(0, fmt.Errorf("usermodehelper: %s: Init did not return: %w", h.Path, syscall.ECANCELED))
+		default:
+			ended, cancel := context.WithCancelCause(ctx)
+			cancel(errors.New("Started did not return"))
+			_, _ = h.leave(p.wait(ended))
+		}
+	}()
+	p, err = h.launch(ctx)
+	if err == nil && h.Started != nil {
+		h.Started(p.pid)
+	}
+	returned = true
+	return p, err
+}
+
+// limited returns ctx with the helper's Timeout, which begins now.
+func (h *Helper) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if h.Timeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, h.Timeout)
 }
 
 // leave is finish for a helper that has passed the gate.
@@ -259,10 +356,12 @@ func (h *Helper) clone() *Helper {
 }
 
 // check refuses what no system could run as it was meant.
-func (h *Helper) check(mode Mode) error {
+func (h *Helper) check(ctx context.Context, mode Mode) error {
 	switch {
 	case !supported:
 		return fmt.Errorf("usermodehelper: %s: %w", h.Path, errors.ErrUnsupported)
+	case ctx == nil:
+		return h.invalid("the context is nil")
 	case mode < WaitExec || mode > NoWait:
 		return h.invalid("%v is not a mode", mode)
 	case h.Path == "":

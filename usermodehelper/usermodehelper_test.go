@@ -11,6 +11,14 @@ import (
 
 func TestEnviron(t *testing.T) {
 	require.Equal(t, []string{"HOME=/", "PATH=/sbin:/usr/sbin:/bin:/usr/bin"}, usermodehelper.Environ())
+	for _, c := range []struct{ extra, want []string }{
+		{[]string{"PATH=/usr/local/bin"}, []string{"HOME=/", "PATH=/usr/local/bin"}},
+		{[]string{"A=1", "HOME=/home"}, []string{"PATH=/sbin:/usr/sbin:/bin:/usr/bin", "A=1", "HOME=/home"}},
+		{[]string{"HOME=", "PATH="}, []string{"HOME=", "PATH="}},
+		{[]string{"HOMEWARD=1", "PATH2=2", "PATH"}, []string{"HOME=/", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", "HOMEWARD=1", "PATH2=2", "PATH"}},
+	} {
+		require.Equal(t, c.want, usermodehelper.Environ(c.extra...))
+	}
 	first := usermodehelper.Environ("A=1", "B=2")
 	require.Equal(t, []string{"HOME=/", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", "A=1", "B=2"}, first)
 	_ = append(usermodehelper.Environ(), "X=1")

@@ -1,0 +1,238 @@
+//go:build linux || darwin || freebsd
+
+package usermodehelper_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/usermodehelper"
+)
+
+// eachMode runs a helper in every mode and returns what Cleanup gets.
+func eachMode(t *testing.T, ctx context.Context, h usermodehelper.Helper, check func(got ended)) {
+	t.Helper()
+	for _, mode := range modes {
+		got := make(chan ended, 2)
+		h.Cleanup = func(s usermodehelper.Status, err error) { got <- ended{s, err} }
+		_, err := h.Exec(ctx, mode)
+		result := <-got
+		if err != nil {
+			require.Equal(t, result.err, err)
+		}
+		check(result)
+		require.Empty(t, got)
+	}
+}
+
+// A context that ends in Init is as good as one that has ended before.
+func TestContextThatEndsInInitStartsNothing(t *testing.T) {
+	mark := filepath.Join(t.TempDir(), "it ran")
+	for range 20 {
+		for _, end := range []error{syscall.EINTR, syscall.ETIMEDOUT} {
+			ctx, cancel := context.WithCancel(t.Context())
+			h := *shell(`> "$1"`, mark)
+			h.Init = func(*os.ProcAttr) error {
+				cancel()
+				return nil
+			}
+			if end == syscall.ETIMEDOUT {
+				ctx, cancel = context.WithTimeout(t.Context(), time.Millisecond)
+				h.Init = func(*os.ProcAttr) error {
+					<-ctx.Done()
+					return nil
+				}
+			}
+			eachMode(t, ctx, h, func(got ended) {
+				require.ErrorIs(t, got.err, end)
+				require.ErrorIs(t, got.err, syscall.ECANCELED)
+				require.Zero(t, got.status)
+			})
+			cancel()
+			require.NoFileExists(t, mark)
+		}
+	}
+}
+
+// A deadline that has passed is a Timeout that is over.
+func TestNegativeTimeoutIsOverAtOnce(t *testing.T) {
+	for _, timeout := range []time.Duration{-1, time.Until(time.Now().Add(-time.Hour))} {
+		h := *shell("exec sleep 1000")
+		inits := 0
+		h.Timeout = timeout
+		h.Init = func(*os.ProcAttr) error { inits++; return nil }
+		eachMode(t, t.Context(), h, func(got ended) {
+			require.ErrorIs(t, got.err, syscall.ETIMEDOUT)
+			require.ErrorIs(t, got.err, context.DeadlineExceeded)
+			require.ErrorIs(t, got.err, syscall.ECANCELED)
+			require.Zero(t, inits)
+		})
+	}
+	// Nor does it wait for a place.
+	gate := &usermodehelper.Gate{Max: 1}
+	first := hold(t, gate)
+	_, err := first.Exec(t.Context(), usermodehelper.WaitExec)
+	require.NoError(t, err)
+	h := *shell("exit 3")
+	h.Gate, h.Timeout = gate, -time.Second
+	eachMode(t, t.Context(), h, func(got ended) { require.ErrorIs(t, got.err, syscall.ETIMEDOUT) })
+	first.letGo()
+	require.NoError(t, <-first.end)
+	requirePlaces(t, gate, 1)
+}
+
+func TestNegativeGraceIsNone(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	h := shell(`trap '' TERM; echo ready >&3; while :; do sleep 1000; done`)
+	l := leashed(t, h)
+	h.Grace = -time.Hour
+	result := started(t, ctx, h)
+	l.line()
+	start := time.Now()
+	cancel()
+	require.Equal(t, syscall.SIGKILL, (<-result).status.Signal())
+	require.Less(t, time.Since(start), soon)
+	l.gone()
+}
+
+func TestNegativeMaxIsRefused(t *testing.T) {
+	requireRefused(t, t.Context(), hold(t, &usermodehelper.Gate{Max: -1}), syscall.EINVAL)
+}
+
+func TestNilContextIsRefused(t *testing.T) {
+	var none context.Context
+	requireRefused(t, none, hold(t, nil), syscall.EINVAL)
+	var gate usermodehelper.Gate
+	require.ErrorIs(t, gate.Disable(none), syscall.EINVAL)
+	requirePlaces(t, &gate, 1)
+}
+
+// A wait for a place that ctx ends is told from a run that ctx ends.
+func TestErrorOfAHelperThatWasNotStartedIsToldFromOneOfARun(t *testing.T) {
+	gate := &usermodehelper.Gate{Max: 1}
+	first := hold(t, gate)
+	_, err := first.Exec(t.Context(), usermodehelper.WaitExec)
+	require.NoError(t, err)
+	for _, c := range []struct {
+		gate    *usermodehelper.Gate
+		started bool
+	}{{gate, false}, {nil, true}} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		h := *shell("exec sleep 1000")
+		h.Gate = c.gate
+		_, err := h.Exec(ctx, usermodehelper.WaitProc)
+		cancel()
+		require.ErrorIs(t, err, syscall.ETIMEDOUT)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, !c.started, errors.Is(err, syscall.ECANCELED), "%v", err)
+	}
+	first.letGo()
+	require.NoError(t, <-first.end)
+}
+
+// Every error begins with the package that was called, and names no other.
+func TestErrorsNameThisPackageAlone(t *testing.T) {
+	ended, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("no more need"))
+	full := &usermodehelper.Gate{Max: 1}
+	first := hold(t, full)
+	_, err := first.Exec(t.Context(), usermodehelper.WaitExec)
+	require.NoError(t, err)
+	shut := new(usermodehelper.Gate)
+	require.NoError(t, shut.Disable(t.Context()))
+	short := *shell("exec sleep 1000")
+	short.Timeout = time.Millisecond
+	panics := *shell("exit 0")
+	panics.Init = func(*os.ProcAttr) error { runtime.Goexit(); return nil }
+
+	require.EqualError(t, full.Disable(ended), "usermodehelper: helpers are not over yet: 1: no more need")
+	for text, c := range map[string]struct {
+		ctx context.Context
+		h   usermodehelper.Helper
+	}{
+		"/bin/sh was not started: no more need":                                {ended, *shell("exit 0")},
+		"/x was not started: all places are taken: 1: no more need":            {ended, usermodehelper.Helper{Path: "/x", Gate: full}},
+		"/x was not started: helpers are disabled: device or resource busy":    {ended, usermodehelper.Helper{Path: "/x", Gate: shut}},
+		"/x is not on the list of programs: operation not permitted":           {ended, usermodehelper.Helper{Path: "/x", Gate: &usermodehelper.Gate{Allow: []string{}}}},
+		"/bin/sh was ended: context deadline exceeded":                         {t.Context(), short},
+		"fork/exec /missing: no such file or directory":                        {t.Context(), usermodehelper.Helper{Path: "/missing"}},
+		`"x": the path is not absolute: invalid argument`:                      {t.Context(), usermodehelper.Helper{Path: "x"}},
+		"/bin/sh: Init did not return: operation canceled":                     {t.Context(), panics},
+		`"/x": envp[1] sets A a second time: invalid argument`:                 {t.Context(), usermodehelper.Helper{Path: "/x", Envp: []string{"A=1", "A=2"}}},
+		"/x was not started: the gate's Max is negative: -1: invalid argument": {t.Context(), usermodehelper.Helper{Path: "/x", Gate: &usermodehelper.Gate{Max: -1}}},
+		"fork/exec /" + strings.Repeat("x", 300) + ": file name too long":      {t.Context(), usermodehelper.Helper{Path: "/" + strings.Repeat("x", 300)}},
+	} {
+		got := make(chan error, 1)
+		c.h.Cleanup = func(_ usermodehelper.Status, err error) { got <- err }
+		go func() { _, _ = c.h.Exec(c.ctx, usermodehelper.WaitProc) }()
+		require.EqualError(t, <-got, "usermodehelper: "+text)
+	}
+	first.letGo()
+	require.NoError(t, <-first.end)
+}
+
+func TestPathThatIsTooLong(t *testing.T) {
+	for _, path := range []string{"/" + strings.Repeat("x", 300), strings.Repeat("/x", 3000)} {
+		eachMode(t, t.Context(), usermodehelper.Helper{Path: path}, func(got ended) {
+			require.ErrorIs(t, got.err, syscall.ENAMETOOLONG)
+		})
+	}
+}
+
+// The pid is told as soon as there is one, and before Cleanup.
+func TestStartedTellsThePid(t *testing.T) {
+	for _, mode := range modes {
+		var pids []int
+		over := make(chan bool)
+		h := shell(`echo $$`)
+		h.Output = new(usermodehelper.Output)
+		h.Started = func(pid int) { pids = append(pids, pid) }
+		h.Cleanup = func(usermodehelper.Status, error) { close(over) }
+		_, err := h.Exec(t.Context(), mode)
+		require.NoError(t, err)
+		<-over
+		require.Len(t, pids, 1)
+		require.Equal(t, strings.TrimSpace(h.Output.String()), strconv.Itoa(pids[0]))
+	}
+	h := usermodehelper.Helper{Path: "/missing", Started: func(int) { t.Error("nothing was started") }}
+	_, err := h.Exec(t.Context(), usermodehelper.WaitProc)
+	require.ErrorIs(t, err, syscall.ENOENT)
+}
+
+// Nobody would wait for the helper that it leaves.
+func TestHelperIsEndedIfStartedDoesNotReturn(t *testing.T) {
+	for name, out := range map[string]func(){"panic": func() { panic("of Started") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			var gate usermodehelper.Gate
+			var got []ended
+			h := shell("exec sleep 1000")
+			l := leashed(t, h)
+			h.Gate = &gate
+			h.Started = func(int) { out() }
+			h.Cleanup = func(s usermodehelper.Status, err error) { got = append(got, ended{s, err}) }
+			done := make(chan bool)
+			go func() {
+				defer close(done)
+				defer func() { _ = recover() }()
+				_, _ = h.Exec(t.Context(), usermodehelper.WaitExec)
+			}()
+			<-done
+			l.gone()
+			require.NoError(t, gate.Disable(t.Context()))
+			require.Len(t, got, 1)
+			require.ErrorIs(t, got[0].err, syscall.EINTR)
+			require.ErrorContains(t, got[0].err, "Started did not return")
+			require.Equal(t, syscall.SIGTERM, got[0].status.Signal())
+		})
+	}
+}

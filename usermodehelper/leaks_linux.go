@@ -1,0 +1,130 @@
+package usermodehelper
+
+import (
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+)
+
+// withoutLeaks returns files, longer by a nil for each descriptor above them
+// that a helper would inherit. A nil closes the descriptor in the helper. Such a
+// descriptor was opened without close-on-exec: by the program's parent, by a C
+// library or by package syscall.
+func withoutLeaks(files []*os.File) []*os.File {
+	top := leaks.top()
+	if top >= len(files) {
+		top = min(top, descriptorLimit()-reserve)
+	}
+	for len(files) <= top {
+		files = append(files, nil)
+	}
+	return files
+}
+
+// A start needs some descriptors above the list, for its own use. With a list
+// that reaches the limit it fails.
+const reserve = 8
+
+func descriptorLimit() int {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return reserve
+	}
+	return int(min(limit.Cur, 1<<30))
+}
+
+// A leakFinder finds the descriptors that a helper would inherit.
+type leakFinder struct {
+	mu    sync.Mutex
+	open  int // how many descriptors the last look found open; guarded by mu
+	found int // the highest that a helper would inherit, or -1; guarded by mu
+}
+
+var leaks leakFinder
+
+// Optimization: with more open descriptors than this, a look costs as much as
+// the start itself. Then there is a look only if their number has changed.
+const manyDescriptors = 256
+
+func (l *leakFinder) top() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	open := openDescriptors()
+	if open > manyDescriptors && open == l.open {
+		return l.found
+	}
+	top, all := walkDescriptors(open)
+	if !all {
+		top = lookForLeaks()
+	}
+	l.open, l.found = open, top
+	return top
+}
+
+const descriptorsDir = "/proc/self/fd"
+
+// openDescriptors returns how many descriptors are open. Before Linux 6.2 it
+// does not know and returns 0.
+func openDescriptors() int {
+	var st syscall.Stat_t
+	if syscall.Stat(descriptorsDir, &st) != nil {
+		return 0
+	}
+	return int(st.Size)
+}
+
+// walkDescriptors returns the highest descriptor that a helper would inherit, or
+// -1. It reports whether it has seen all that are open: those with high numbers
+// are too far for it.
+//
+// Optimization: in a usual program it takes a third of the time of a look, which
+// is two hundredths of a start.
+func walkDescriptors(open int) (top int, all bool) {
+	top = -1
+	for fd, far := 0, 2*open+16; open > 0 && fd < far; fd++ {
+		isOpen, inherited := descriptor(fd)
+		if inherited {
+			top = fd
+		}
+		if isOpen {
+			open--
+			all = open == 0
+		}
+	}
+	return top, all
+}
+
+// lookForLeaks returns the highest descriptor that a helper would inherit, or -1.
+// Without /proc it finds none.
+func lookForLeaks() (top int) {
+	top = -1
+	dir, err := syscall.Open(descriptorsDir, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return top
+	}
+	defer syscall.Close(dir)
+	var buf [4096]byte
+	var names []string
+	for {
+		n, err := syscall.ReadDirent(dir, buf[:])
+		if n <= 0 || err != nil {
+			return top
+		}
+		_, _, names = syscall.ParseDirent(buf[:n], -1, names[:0])
+		for _, name := range names {
+			if fd, err := strconv.Atoi(name); err == nil && fd > top {
+				if _, inherited := descriptor(fd); inherited {
+					top = fd
+				}
+			}
+		}
+	}
+}
+
+// descriptor reports whether the descriptor is open, and whether a program that
+// is started now would inherit it.
+func descriptor(fd int) (open, inherited bool) {
+	flags, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0)
+	return errno == 0, errno == 0 && flags&syscall.FD_CLOEXEC == 0
+}
