@@ -8,14 +8,16 @@ import (
 	"time"
 )
 
-// awaitExit waits until the child has ended, and leaves it to be reaped. It asks
-// kqueue, because waitid on darwin also returns for a child that is stopped. A
-// program that has no descriptor left for a kqueue looks now and then.
-func awaitExit(child *os.Process) {
-	for !watchExit(child.Pid, nil) {
+// blockUntilExit waits until the child has ended, and leaves it to be reaped. It
+// asks kqueue, because waitid on darwin also returns for a child that is stopped.
+// A program that has no descriptor left for a kqueue looks now and then.
+func blockUntilExit(pid int) {
+	for !watchExit(pid, nil) {
 		<-time.After(10 * time.Millisecond)
 	}
 }
+
+func pollable(*os.Process) *os.File { return nil }
 
 // hasExited reports whether the child pid has ended and is to be reaped.
 func hasExited(pid int) bool { return watchExit(pid, new(syscall.Timespec)) }

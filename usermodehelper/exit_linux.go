@@ -3,43 +3,33 @@ package usermodehelper
 import (
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
-// awaitExit waits until the child has ended, and leaves it to be reaped. No
-// thread waits: the runtime's poller watches a pidfd. Only a system without
-// pidfds, and a program that has no descriptor left, has a thread wait.
-func awaitExit(child *os.Process) {
-	if !pollExit(child) {
-		_, _ = waitid(child.Pid, 0)
-	}
-}
+// blockUntilExit waits until the child has ended, and leaves it to be reaped.
+func blockUntilExit(pid int) { _, _ = waitid(pid, 0) }
 
-// pollExit is awaitExit by a pidfd. It reports whether that worked.
-func pollExit(child *os.Process) bool {
-	pidfd, ok := pollable(child)
-	if !ok {
-		return false
-	}
-	defer pidfd.Close()
-	conn, err := pidfd.SyscallConn()
-	if err != nil {
-		return false
-	}
-	return conn.Read(func(uintptr) bool { return hasExited(child.Pid) }) == nil
-}
-
-// pollable returns a pidfd of the child as a file. Its own descriptor is
-// package os's, which reaps by it; this is a duplicate.
-func pollable(child *os.Process) (pidfd *os.File, ok bool) {
+// pollable returns the pidfd of the child as a file that the runtime polls. It
+// takes the pidfd from package os, which would wait with a thread, so the child
+// has to be reaped by its pid. It returns nil on a system without pidfds, and if
+// the program has no descriptor left.
+func pollable(child *os.Process) *os.File {
 	fd, errno := uintptr(0), syscall.ENOSYS
 	_ = child.WithHandle(func(handle uintptr) {
 		fd, _, errno = syscall.Syscall(syscall.SYS_FCNTL, handle, syscall.F_DUPFD_CLOEXEC, 0)
 	})
-	if errno != 0 || syscall.SetNonblock(int(fd), true) != nil { // NewFile polls what does not block
-		return nil, false
+	if errno != 0 {
+		return nil
 	}
-	return os.NewFile(fd, "pidfd"), true
+	_ = syscall.SetNonblock(int(fd), true) // or NewFile would not poll it
+	pidfd := os.NewFile(fd, "pidfd")
+	if pidfd.SetReadDeadline(time.Time{}) != nil {
+		_ = pidfd.Close()
+		return nil
+	}
+	_ = child.Release()
+	return pidfd
 }
 
 // hasExited reports whether the child has ended and is to be reaped.

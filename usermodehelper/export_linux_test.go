@@ -1,13 +1,19 @@
 package usermodehelper
 
-import "time"
+import (
+	"context"
+	"os"
+	"time"
+)
 
 const CrewLinger = crewLinger
 
-var (
-	AwaitExit = awaitExit
-	PollExit  = pollExit
-)
+// Polls reports whether a poller, and not a thread, waits for the child. Await
+// waits until it has ended.
+func Polls(child *os.Process) (polled bool, await func()) {
+	e := watch(child)
+	return e.pidfd != nil, func() { e.await(context.Background()) }
+}
 
 // SetHang sets how long SIGKILL may take, and returns how to undo that.
 func SetHang(d time.Duration) (undo func()) {

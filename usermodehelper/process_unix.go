@@ -24,11 +24,11 @@ const supported = true
 // before that, so no signal hits a stranger.
 type process struct {
 	helper *Helper
-	cmd    *exec.Cmd
+	child  *os.Process
 	pid    int
-	output *capture      // nil if none is wanted
-	over   func()        // releases the thread that is the helper's parent
-	exited chan struct{} // closed when the helper itself has ended
+	output *capture // nil if none is wanted
+	over   func()   // releases the thread that is the helper's parent
+	exit   *exit    // of the helper itself
 
 	nullErr error // why /dev/null could not be opened
 }
@@ -42,7 +42,7 @@ func (h *Helper) launch(ctx context.Context) (*process, error) {
 	if err := h.stillWanted(ctx); err != nil {
 		return nil, err
 	}
-	p := &process{helper: h, exited: make(chan struct{})}
+	p := &process{helper: h}
 	started := false
 	defer func() {
 		if !started { // or Init panicked
@@ -64,10 +64,7 @@ func (h *Helper) launch(ctx context.Context) (*process, error) {
 	}
 	started = true
 	p.output.start()
-	go func() {
-		awaitExit(p.cmd.Process)
-		close(p.exited)
-	}()
+	p.exit = watch(p.child)
 	return p, nil
 }
 
@@ -142,7 +139,7 @@ func (p *process) tryStart(ctx context.Context, attr *os.ProcAttr) error {
 		return nil
 	})
 	if err == nil {
-		p.cmd, p.pid, p.over = cmd, cmd.Process.Pid, over
+		p.child, p.pid, p.over = cmd.Process, cmd.Process.Pid, over
 	}
 	return err
 }
@@ -213,13 +210,7 @@ func (p *process) wait(ctx context.Context) (Status, error) {
 // awaitEnd waits until the helper ends by itself, or else returns the error of a
 // context that has ended.
 func (p *process) awaitEnd(ctx context.Context) error {
-	select {
-	case <-p.exited:
-		return nil
-	case <-ctx.Done():
-	}
-	if hasExited(p.pid) { // before ctx, and nobody had noticed
-		<-p.exited
+	if p.exit.await(ctx) {
 		return nil
 	}
 	return interrupted(ctx, nil, "%s was ended", p.helper.Path)
@@ -287,11 +278,9 @@ var hang = 5 * time.Second
 // alive. After d it gives up and returns false. Where members cannot be seen, it
 // waits for the helper alone.
 func (p *process) awaitEmpty(d time.Duration) bool {
-	limit := time.NewTimer(d)
-	defer limit.Stop()
-	select {
-	case <-p.exited:
-	case <-limit.C:
+	limit, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	if !p.exit.await(limit) {
 		return false
 	}
 	for start := time.Now(); len(p.alive()) > 0; {
@@ -299,7 +288,7 @@ func (p *process) awaitEmpty(d time.Duration) bool {
 		pause := min(max(time.Since(start)/8, time.Millisecond), time.Second)
 		select {
 		case <-time.After(pause):
-		case <-limit.C:
+		case <-limit.Done():
 			return false
 		}
 	}
@@ -376,11 +365,16 @@ func (p *process) reap() (Status, error) {
 	if trace != nil {
 		trace("reap", p.pid)
 	}
-	err := p.cmd.Wait()
-	if p.cmd.ProcessState == nil {
-		return 0, fmt.Errorf("usermodehelper: %s: %w", p.helper.Path, err)
+	var ws syscall.WaitStatus
+	_, err := syscall.Wait4(p.pid, &ws, 0, nil)
+	for err == syscall.EINTR {
+		_, err = syscall.Wait4(p.pid, &ws, 0, nil)
 	}
-	switch ws := p.cmd.ProcessState.Sys().(syscall.WaitStatus); {
+	p.exit.close()
+	_ = p.child.Release() // if it was not polled
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("usermodehelper: %s: %w", p.helper.Path, os.NewSyscallError("wait4", err))
 	case !ws.Signaled():
 		return Status(ws.ExitStatus()) << 8, nil
 	case ws.CoreDump():

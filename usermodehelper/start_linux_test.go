@@ -234,8 +234,8 @@ func noDescriptorLeft([]string) error {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 3, Max: limit.Max}); err != nil {
 		return err
 	}
-	polled := usermodehelper.PollExit(child.Process)
-	usermodehelper.AwaitExit(child.Process)
+	polled, await := usermodehelper.Polls(child.Process)
+	await()
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return err
 	}
