@@ -208,7 +208,6 @@ var withoutDiffers = []string{
 	"sysctl.DoUlongVecMinMax", "sysctl.DoUlongVecMsJiffiesMinMax", "sysctl.ErrNoData",
 	"sysctl.File.Queue", "sysctl.File.ReadAt", "sysctl.File.SetCred", "sysctl.Tree",
 	"sysctl.Tree.ReadFile", "sysctl.Tree.RegisterMountPoint", "sysctl.Tree.WriteFile",
-	"usermodehelper.Environ", "usermodehelper.Helper", "usermodehelper.Status.ExitCode",
 	"waitqueue.Queue.WaitLocked", "waitqueue.Queue.Wake", "waitqueue.Queue.WakeUpAll",
 	"waitqueue.Queue.WakeUpInterruptible", "waitqueue.Task",
 }

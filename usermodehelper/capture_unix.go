@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// A capture reads what one helper writes. Its methods do nothing on a nil one.
+// A capture reads the output of one helper. A nil capture does nothing.
 type capture struct {
 	out *Output
 	r   *os.File
 	eof chan struct{} // closed when reading has ended
-	err error         // why, if not because everybody has closed the other end; set before eof is closed
+	err error         // nil if the other end was closed by all its holders; set before eof is closed
 }
 
 // newCapture returns a capture and the end to which the helper writes.
@@ -55,11 +55,11 @@ func (c *capture) start() {
 	}()
 }
 
-// aMoment is what a reader may need to see that all is read.
+// aMoment is enough for a reader to notice that the other end is closed.
 const aMoment = 50 * time.Millisecond
 
-// awaitClose waits until nobody holds the other end and all is read, for up to d,
-// and reports whether that is so.
+// awaitClose waits until no process holds the other end and all is read. It gives
+// up after d. It reports whether all is read.
 func (c *capture) awaitClose(d time.Duration) bool {
 	if c == nil {
 		return true
@@ -86,9 +86,9 @@ func (c *capture) name() string {
 	return fmt.Sprintf("pipe:[%d]", info.Sys().(*syscall.Stat_t).Ino)
 }
 
-// stop ends the reading when the program has ended, without waiting for
-// anybody. What the program has written is in the pipe by then, and is read
-// first. The pipe is closed even if somebody still holds the other end.
+// stop ends the reading when the program has ended. It waits for no process. The
+// last bytes of the program are in the pipe by then, and are read first. The pipe
+// is closed even if a process still holds the other end.
 func (c *capture) stop() {
 	if c == nil {
 		return
@@ -101,9 +101,9 @@ func (c *capture) stop() {
 	_ = c.r.Close()
 }
 
-// drain reads what is in the pipe, and reports whether nobody can write any
-// more. It reads as much as an unprivileged user's pipe can hold, and no more, or a
-// busy writer would keep it here.
+// drain empties the pipe, and reports whether its other end is closed. It reads at
+// most as much as an unprivileged user's pipe can hold. Without that limit a busy
+// writer would keep it here.
 func (c *capture) drain() (eof bool) {
 	_ = c.r.SetReadDeadline(time.Time{})
 	raw, err := c.r.SyscallConn()

@@ -346,6 +346,22 @@ func TestInitMayGiveTheHelperASession(t *testing.T) {
 	}
 }
 
+func TestInitMayAskForAPidfd(t *testing.T) {
+	pidfd := -1
+	h := shell("exit 3")
+	h.Init = func(attr *os.ProcAttr) error {
+		attr.Sys.PidFD = &pidfd
+		return nil
+	}
+	status, err := h.Exec(t.Context(), usermodehelper.WaitProc)
+	require.NoError(t, err)
+	require.Equal(t, 3, status.ExitCode())
+	target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", pidfd))
+	require.NoError(t, err)
+	require.Contains(t, target, "pidfd")
+	require.NoError(t, syscall.Close(pidfd), "it is Init's to close")
+}
+
 func TestInitCannotAskToTraceTheHelper(t *testing.T) {
 	h := shell("exit 0")
 	h.Init = func(attr *os.ProcAttr) error {

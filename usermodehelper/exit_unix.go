@@ -45,17 +45,14 @@ func (e *exit) await(ctx context.Context) bool {
 
 // poll is await by the pidfd. The end of ctx is a deadline for the poller.
 func (e *exit) poll(ctx context.Context) bool {
-	past := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		_ = e.pidfd.SetReadDeadline(time.Unix(1, 0)) // long ago
-		close(past)
 	})
 	if conn, err := e.pidfd.SyscallConn(); err == nil {
 		_ = conn.Read(func(uintptr) bool { return hasExited(e.pid) })
 	}
 	if !stop() {
-		<-past // or this deadline could come after the next, and end the next poll
-		_ = e.pidfd.SetReadDeadline(time.Time{})
+		_ = e.pidfd.SetReadDeadline(time.Time{}) // or the next poll would end at once
 	}
 	return hasExited(e.pid)
 }

@@ -28,7 +28,7 @@ type crew struct {
 
 	threads int         // guarded by crews.mu
 	helpers int         // that are not over; guarded by crews.mu
-	idle    *time.Timer // calls expire; nil until the helpers are over; guarded by crews.mu
+	idle    *time.Timer // calls expire; nil until a helper is over; guarded by crews.mu
 	ended   bool        // guarded by crews.mu
 }
 
@@ -128,17 +128,15 @@ func (c *crew) leave() {
 	crews.mu.Lock()
 	defer crews.mu.Unlock()
 	c.helpers--
-	switch {
-	case c.helpers > 0:
-	case c.idle == nil:
+	if c.idle == nil {
 		c.idle = time.AfterFunc(crewLinger, c.expire)
-	default:
+	} else {
 		c.idle.Reset(crewLinger)
 	}
 }
 
-// expire ends the threads, unless a helper has joined meanwhile. Two calls may
-// come: a Reset can find the timer fired, and its expire in front of the lock.
+// expire ends the threads, unless a helper runs. It may be called twice at the
+// end: a Reset can find the timer fired, and the first call in front of the lock.
 func (c *crew) expire() {
 	crews.mu.Lock()
 	defer crews.mu.Unlock()

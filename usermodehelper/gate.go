@@ -10,42 +10,42 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// A Gate decides which helpers may start, and when. A helper passes it if it
-// names it in its field Gate. The zero value lets everything through, and is
-// ready to use. A Gate must not be copied after first use; its methods may be
-// called by many goroutines at once, its fields are not to be changed after first
-// use.
+// A Gate decides which helpers may start, and when. It concerns the helpers that
+// name it in their field Gate. The zero value lets every helper through. Many
+// goroutines may call its methods at once. A Gate must not be copied after first
+// use, and its fields must not be changed then.
 //
 // Kernel: usermodehelper_disabled, CONFIG_STATIC_USERMODEHELPER, kmod_concurrent_max
 //
 // Differs: each Gate is its own, where the kernel has one; the list refuses a program, where CONFIG_STATIC_USERMODEHELPER runs another in its place.
 type Gate struct {
-	// Max is how many helpers may run at once; 0 means any number. One that
-	// is too many waits for a place until its ctx ends. Places go to those who
-	// wait in the order in which they came.
+	// Max is how many helpers may run at once; 0 means any number. One helper
+	// more waits for a place until its ctx ends. Waiting helpers get places in the
+	// order of their calls. If Max is negative, every call gets [syscall.EINVAL].
 	Max int
 
 	// Allow, if not nil, lists the programs that may run. A Path must be equal
-	// to one of the strings. Who may write to a file or to a directory on its
-	// path decides what it runs.
+	// to one of the strings. The list protects a path, not the file there: every
+	// user with write access to the file or to a directory above it can replace
+	// the program.
 	Allow []string
 
 	mu       sync.Mutex
 	running  int       // helpers that hold one of Max places; guarded by mu
-	waiting  []*waiter // for a place; if there are any, running is Max; guarded by mu
+	waiting  []*waiter // for a place; guarded by mu. Invariant: if there is one, running is Max
 	pending  int       // helpers that have passed and are not over; guarded by mu
 	disabled int       // calls of Disable that are in force; guarded by mu
 	enables  int       // how often Enable was called; guarded by mu
 
-	drained waitqueue.Queue // those who wait until pending is 0
+	drained waitqueue.Queue // of the calls of Disable that wait until pending is 0
 }
 
 var errDisabled = fmt.Errorf("helpers are disabled: %w", syscall.EBUSY)
 
 // A waiter waits for a place at a Gate.
 type waiter struct {
-	told  bool  // whether it has the place, which err says; guarded by the gate's mu
-	err   error // nil if it has; guarded by the gate's mu
+	told  bool  // its wait is over; guarded by the gate's mu
+	err   error // why it gets no place, or nil if it has one; guarded by the gate's mu
 	queue waitqueue.Queue
 }
 
@@ -54,16 +54,18 @@ func (w *waiter) tell(err error) {
 	w.queue.WakeUp()
 }
 
-// Disable refuses new helpers, which get [syscall.EBUSY], those that wait for a
-// place included. Then it waits until all that have passed the gate are over,
-// with their Cleanup. When it returns nil, none runs, and none will until
-// Enable is called.
+// Disable refuses new helpers and helpers that wait for a place: they get
+// [syscall.EBUSY]. Then it waits for the helpers that have passed the gate, with
+// the members of their groups and their Cleanups. When it returns nil, none is
+// alive, and none starts until Enable is called.
 //
-// If ctx ends first, or Enable is called meanwhile, it returns an error that
-// matches [syscall.EAGAIN], and its refusal is withdrawn: the gate is enabled
-// again, unless another Disable is in force. If none is pending it returns nil
-// even if ctx has ended. Do not call it in the Init or the Cleanup of a helper that
-// has passed the gate: it would wait for itself.
+// If ctx ends first, or Enable is called meanwhile, Disable returns an error that
+// matches [syscall.EAGAIN]. The gate is enabled again then, unless another Disable
+// is in force. If no helper runs, Disable returns nil even if ctx has ended. A nil
+// ctx gives [syscall.EINVAL].
+//
+// Do not call Disable in Init, Started or Cleanup of a helper that has passed the
+// gate: it would wait for itself.
 //
 // Kernel: usermodehelper_disable
 //
@@ -82,7 +84,7 @@ func (g *Gate) Disable(ctx context.Context) error {
 	g.waiting = nil
 	err := g.drained.WaitLocked(ctx, &g.mu, func() bool { return g.pending == 0 || g.enables != enables })
 	switch {
-	case g.enables != enables: // which has withdrawn it
+	case g.enables != enables: // Enable has withdrawn this call
 		return fmt.Errorf("usermodehelper: the gate was enabled again: %w", syscall.EAGAIN)
 	case err != nil:
 		g.disabled--
@@ -102,7 +104,7 @@ func (g *Gate) Enable() {
 	g.drained.WakeUpAll()
 }
 
-// join takes a place, or one in the line of those who wait for a place: await is
+// join takes a place, or a position among the helpers that wait for one: await is
 // the wait. A nil gate, here and below, is no gate.
 func (g *Gate) join(path string) (*waiter, error) {
 	if g == nil {
@@ -138,8 +140,8 @@ func (g *Gate) refusal(path string) error {
 	return nil
 }
 
-// await waits until somebody who leaves hands over the place to w. A newcomer
-// cannot take it on the way: it is never free.
+// await waits until a helper that leaves hands its place to w. A newcomer cannot
+// take the place on the way, because it is never free.
 func (g *Gate) await(ctx context.Context, w *waiter, path string) error {
 	if g == nil {
 		return nil
@@ -158,8 +160,8 @@ func (g *Gate) await(ctx context.Context, w *waiter, path string) error {
 	return nil
 }
 
-// leave gives the place up. It comes before Cleanup, which may start the next
-// helper.
+// leave gives the place to the first waiter, or back. It comes before Cleanup,
+// because Cleanup may start the next helper.
 func (g *Gate) leave() {
 	if g == nil {
 		return
@@ -172,11 +174,11 @@ func (g *Gate) leave() {
 	}
 	w := g.waiting[0]
 	g.waiting = slices.Delete(g.waiting, 0, 1)
-	g.pending++ // here, or Disable could think that all is over before w runs
+	g.pending++ // on behalf of w: a Disable that comes before w runs must wait for it
 	w.tell(nil)
 }
 
-// keep has Disable wait for one more call of over.
+// keep makes Disable wait for one more call of over.
 func (g *Gate) keep() {
 	if g == nil {
 		return

@@ -127,9 +127,9 @@ func holdsPipe(pid int, pipe string) bool {
 	return false
 }
 
-// reapDead reaps members of the group that are children of this program, as
-// those of a subreaper and of pid 1 become. The leader is not reaped: until it
-// is, no member's number can be that of a helper.
+// reapDead reaps the zombies of the group that are children of this program. A
+// subreaper and pid 1 have such children. The leader is not reaped: while it is a
+// zombie, the group's number cannot go to a new helper.
 func reapDead(group int) {
 	found, _ := members(group)
 	for _, m := range found {

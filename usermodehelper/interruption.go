@@ -7,8 +7,8 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// An interruption is the error of a call whose context has ended. It matches all
-// that [waitqueue.ContextErr] matches, and its text names this package alone.
+// An interruption is the error of a call whose context has ended. It matches every
+// error that [waitqueue.ContextErr] matches, and its text names this package alone.
 type interruption struct {
 	text    string
 	matches []error
@@ -17,8 +17,8 @@ type interruption struct {
 func (i *interruption) Error() string   { return i.text }
 func (i *interruption) Unwrap() []error { return i.matches }
 
-// interrupted returns the error for a context that has ended. The text says what
-// that means for the caller. The error also matches errno, if that is not nil.
+// interrupted returns the error for a context that has ended. Its text begins
+// with format and ends with the cause. It also matches errno, if that is not nil.
 func interrupted(ctx context.Context, errno error, format string, args ...any) error {
 	i := &interruption{
 		text:    fmt.Sprintf("usermodehelper: "+format+": %v", append(args, context.Cause(ctx))...),

@@ -6,40 +6,41 @@ import (
 	"sync"
 )
 
-// An Output keeps what a helper writes to its standard output and its standard
-// error, in the order of writing, up to a limit. What comes after that is read
-// and dropped, so that the helper never waits for a reader. The zero value is
+// An Output keeps the bytes that a helper writes to its standard output and its
+// standard error, in the order of writing, up to a limit. Bytes after the limit
+// are read and dropped, so the helper never waits for a reader. The zero value is
 // ready to use. An Output must not be copied after first use.
 //
-// It is complete when the helper is over: when Cleanup is called, and when Exec
-// returns with WaitProc. Several helpers may share one, also one after the other:
-// what they write is added.
+// It is complete when Cleanup is called, and when Exec returns with WaitProc.
+// Several helpers may share an Output, at once or one after the other: it then
+// has the bytes of all.
 type Output struct {
-	Max int // how many bytes are kept; 0 means 65536
+	Max int // how many bytes are kept; 0 means 65536, and a negative Max means none
 
 	mu     sync.Mutex
 	kept   []byte // guarded by mu
 	lost   int    // how many bytes were not kept; guarded by mu
-	broken bool   // somebody may have had more to write; guarded by mu
+	broken bool   // a process that held it may have had more to write; guarded by mu
 }
 
-// Bytes returns a copy of what was kept.
+// Bytes returns a copy of the bytes that were kept.
 func (o *Output) Bytes() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.Clone(o.kept)
 }
 
-// Cut reports whether something is missing: more was written than is kept, or a
-// process that the helper had left behind held the output until it was killed, or
-// until nobody waited for it any longer.
+// Cut reports whether bytes may be missing. Either more was written than is kept,
+// or a process that the helper had left behind held the output for too long.
+// If it was in the helper's group it was killed; otherwise Exec waited no longer.
 func (o *Output) Cut() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.lost > 0 || o.broken
 }
 
-// String returns what was kept, followed by a note in brackets if Cut is true.
+// String returns the bytes that were kept, followed by a note in brackets if Cut
+// is true.
 func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -52,7 +53,7 @@ func (o *Output) String() string {
 	return string(o.kept)
 }
 
-// add keeps what there is room for.
+// add keeps as much of text as there is room for.
 func (o *Output) add(text []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -36,8 +36,8 @@ type process struct {
 // trace, if not nil, is told of each signal and of each reaping.
 var trace func(what string, pid int)
 
-// launch has Init look at what the helper gets, and starts the program. It
-// returns as soon as the exec has succeeded or failed.
+// launch calls Init and starts the program. It returns as soon as the exec has
+// succeeded or failed.
 func (h *Helper) launch(ctx context.Context) (*process, error) {
 	if err := h.stillWanted(ctx); err != nil {
 		return nil, err
@@ -71,8 +71,8 @@ func (h *Helper) launch(ctx context.Context) (*process, error) {
 // noNull stands for /dev/null where that cannot be opened.
 var noNull = os.NewFile(math.MaxInt32, os.DevNull)
 
-// attributes returns what the helper gets unless Init changes it. done closes
-// this program's copies of the files.
+// attributes returns the attributes of the helper before Init changes them. done
+// closes this program's copies of the files.
 func (p *process) attributes() (attr *os.ProcAttr, done func(), err error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
@@ -104,7 +104,7 @@ func (p *process) notStarted(err error) error {
 //
 // A file that was written a moment ago may still be open for writing in a
 // child of this program that has not come to its own exec yet. Then the kernel
-// refuses to run it (ETXTBSY), and all there is to do is to try again.
+// refuses to run the file (ETXTBSY), and the only remedy is to try again.
 func (p *process) start(ctx context.Context, attr *os.ProcAttr) error {
 	switch missing := slices.Contains(attr.Files, noNull); {
 	case missing && errors.Is(p.nullErr, os.ErrNotExist): // which would say that the program is missing
@@ -125,7 +125,7 @@ func (p *process) start(ctx context.Context, attr *os.ProcAttr) error {
 }
 
 func (p *process) tryStart(ctx context.Context, attr *os.ProcAttr) error {
-	cmd, err := p.helper.command(attr)
+	cmd, err := p.command(attr)
 	if err != nil {
 		return err
 	}
@@ -151,22 +151,22 @@ func (h *Helper) stillWanted(ctx context.Context) error {
 	return nil
 }
 
-// command returns attr in the form of os/exec, with what Init cannot change: the
-// helper leads a group, either that of a new session or one of its own.
-func (h *Helper) command(attr *os.ProcAttr) (*exec.Cmd, error) {
-	sys := attr.Sys
-	if sys == nil {
-		sys = &syscall.SysProcAttr{Setsid: true}
+// command returns attr in the form of os/exec. Init cannot change that the helper
+// leads a process group: the group of a new session, or a group in the program's.
+func (p *process) command(attr *os.ProcAttr) (*exec.Cmd, error) {
+	sys := syscall.SysProcAttr{Setsid: true}
+	if attr.Sys != nil {
+		sys = *attr.Sys // a copy: several helpers may share it
 	}
-	if err := checkSys(sys); err != nil {
-		return nil, fmt.Errorf("usermodehelper: %s was not started: %w", h.Path, err)
+	if err := checkSys(&sys); err != nil {
+		return nil, p.notStarted(err)
 	}
 	sys.Setpgid, sys.Pgid = !sys.Setsid, 0
 	dir := attr.Dir
 	if sys.Chroot == "" { // os/exec would start from the directory of the crew
 		var err error
 		if dir, err = filepath.Abs(dir); err != nil {
-			return nil, fmt.Errorf("usermodehelper: %s was not started: %w", h.Path, err)
+			return nil, p.notStarted(err)
 		}
 	}
 	files := slices.Clone(attr.Files)
@@ -175,15 +175,15 @@ func (h *Helper) command(attr *os.ProcAttr) (*exec.Cmd, error) {
 	}
 	files = withoutLeaks(files)
 	return &exec.Cmd{
-		Path: h.Path, Args: h.Argv, Dir: dir, SysProcAttr: sys,
+		Path: p.helper.Path, Args: p.helper.Argv, Dir: dir, SysProcAttr: &sys,
 		Env: append([]string{}, attr.Env...), // of a nil Env, os/exec makes the program's
 		// A nil *os.File closes the descriptor; a nil interface would open /dev/null.
 		Stdin: files[0], Stdout: files[1], Stderr: files[2], ExtraFiles: files[3:],
 	}, nil
 }
 
-// wait waits for the end of the helper, ends what has to end with it, and reaps
-// the helper.
+// wait waits for the end of the helper, ends its group where that has to end, and
+// reaps the helper.
 func (p *process) wait(ctx context.Context) (Status, error) {
 	ctx, cancel := p.helper.limited(ctx)
 	defer cancel()

@@ -60,13 +60,14 @@ func needsUnshare(t *testing.T) {
 }
 
 // diesWithParent asks for SIGKILL when its parent task ends, as a sandbox and
-// many a daemon do.
-func diesWithParent([]string) error {
+// many a daemon do. Its parent lives longer.
+func diesWithParent(args []string) error {
 	if err := prctl(syscall.PR_SET_PDEATHSIG, uintptr(syscall.SIGKILL)); err != nil {
 		return err
 	}
-	time.Sleep(20 * time.Millisecond) // its parent lives longer
-	return nil
+	life, err := time.ParseDuration(args[0])
+	time.Sleep(life)
+	return err
 }
 
 func TestHelperOutlivesNoParentTask(t *testing.T) {
@@ -76,7 +77,7 @@ func TestHelperOutlivesNoParentTask(t *testing.T) {
 		all.Go(func() {
 			for i := range rounds {
 				got := make(chan ended, 1)
-				h := actor(t, "dies-with-parent")
+				h := actor(t, "dies-with-parent", "20ms")
 				h.Cleanup = func(s usermodehelper.Status, err error) { got <- ended{s, err} }
 				if _, err := h.Exec(t.Context(), modes[i%len(modes)]); err != nil {
 					t.Error(err)
@@ -102,7 +103,9 @@ func twoInTurn([]string) error {
 	}
 	for _, pause := range []time.Duration{0, usermodehelper.CrewLinger / 2, 2 * usermodehelper.CrewLinger} {
 		time.Sleep(pause) // the thread is there still, or is not
-		h := usermodehelper.Helper{Path: path, Argv: []string{"kprim-test-helper", "dies-with-parent"}}
+		life := 2 * usermodehelper.CrewLinger
+		h := usermodehelper.Helper{Path: path, Argv: []string{"kprim-test-helper", "dies-with-parent", life.String()}}
+		_, _ = usermodehelper.Call(context.Background(), "/bin/true", nil, nil, usermodehelper.NoWait) // is over before
 		if status, err := h.Exec(context.Background(), usermodehelper.WaitProc); status != 0 || err != nil {
 			return fmt.Errorf("after %v: %v, %w", pause, status, err)
 		}
@@ -428,6 +431,13 @@ func leakAtTheLimit([]string) error {
 
 // Dir is relative to the program's directory, not to the starting thread's.
 func TestInitMaySetARelativeDirectory(t *testing.T) {
+	sleeper := hold(t, nil) // keeps a thread that starts helpers, and is in another directory
+	_, err := sleeper.Exec(t.Context(), usermodehelper.WaitExec)
+	require.NoError(t, err)
+	defer func() {
+		sleeper.letGo()
+		require.NoError(t, <-sleeper.end)
+	}()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	require.NoError(t, err)
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "below"), 0o755))

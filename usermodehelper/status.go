@@ -5,17 +5,19 @@ import (
 	"syscall"
 )
 
-// A Status says how a program ended. It is the kernel's wait-status number:
-// the exit code times 256, or the number of the signal that killed it, plus
-// 128 if it left a core dump. 0 is success.
+// A Status says how a program ended. It is the kernel's wait-status number. A
+// program that exits gives 256 times its exit code. A program that a signal kills
+// gives the signal's number, plus 128 if there is a core dump. 0 is success.
 //
 // Kernel: subprocess_info.retval
 type Status uint32
 
-// ExitCode returns the code with which the program exited, or -1 if it was
-// killed by a signal.
+// ExitCode returns the code with which the program exited, or -1 if a signal
+// killed it.
 //
 // Kernel: WEXITSTATUS
+//
+// Differs: WEXITSTATUS means nothing if a signal killed the program.
 func (s Status) ExitCode() int {
 	if s.Signal() != 0 {
 		return -1

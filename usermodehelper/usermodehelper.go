@@ -7,8 +7,8 @@
 // The program is started by [os/exec]. This package adds what a helper needs,
 // and a reason for each addition:
 //
-//   - The path is absolute, and there is no search in PATH and no shell. So an
-//     attacker who controls the environment cannot choose another program.
+//   - The path is absolute, and there is no search in PATH and no shell. So the
+//     program's environment cannot select another file.
 //   - The environment is exactly the strings of the call, so the helper does not
 //     see the program's secrets.
 //   - The working directory is /, so the helper keeps no file system busy.
@@ -62,6 +62,8 @@
 //     return [syscall.ECHILD].
 //   - Where unshare(2) is refused, as in many containers, the umask is the
 //     program's. A seccomp filter that kills on unshare(2) ends the program.
+//   - A [testing/synctest] bubble is no place for helpers: they are real processes,
+//     and share threads with helpers outside.
 //   - At a limit of processes a start returns [syscall.EAGAIN]. The Go runtime ends
 //     the program if it needs a thread there. Starts need at most GOMAXPROCS
 //     threads, and they share them.
@@ -122,6 +124,8 @@ func (m Mode) String() string {
 // or PATH replaces the string that Environ would give.
 //
 // Kernel: call_modprobe, kobject_uevent_env
+//
+// Differs: call_modprobe adds TERM=linux; kobject_uevent_env has the directories of PATH in another order; a caller may replace both strings.
 func Environ(extra ...string) []string {
 	var env []string
 	for _, own := range []string{"HOME=/", "PATH=/sbin:/usr/sbin:/bin:/usr/bin"} {
@@ -148,6 +152,8 @@ func Call(ctx context.Context, path string, argv, envp []string, mode Mode) (Sta
 // may be used any number of times, also at once.
 //
 // Kernel: struct subprocess_info
+//
+// Differs: struct subprocess_info is used up by one call.
 type Helper struct {
 	Path string   // absolute
 	Argv []string // with argv[0], which may be any string; nil means {Path}
@@ -200,10 +206,11 @@ type Helper struct {
 	// Differs: runs in the program, not in the new process, and not for a helper that is refused.
 	Init func(*os.ProcAttr) error
 
-	// Started, if not nil, is called with the pid of the helper once it runs. The
-	// pid is also the number of its group. Until Cleanup is called, no other
-	// process gets this number. A Cleanup that needs the pid takes it from here.
-	// If Started panics, the helper is ended.
+	// Started, if not nil, is called with the pid of the helper once it runs,
+	// before Exec returns with WaitExec. The pid is also the number of its group.
+	// No other process gets the number before the helper is reaped, which is right
+	// before Cleanup. A Cleanup that needs the pid takes it from here. If Started
+	// panics, the helper is ended.
 	Started func(pid int)
 
 	// Cleanup, if not nil, is called once for each Exec, when all is over:
@@ -253,7 +260,8 @@ type Helper struct {
 //     and its cause; so does the error of a helper that was not started, which
 //     also matches [syscall.ECANCELED].
 //   - [syscall.EBUSY]: a member of the group outlives SIGKILL. A goroutine reaps
-//     the helper later.
+//     the helper later. The Gate gets the place back now, but Disable waits for
+//     the member.
 //   - [syscall.ECHILD]: another part of the program has reaped the helper.
 //
 // With an error other than EINTR and ETIMEDOUT of a run, the status means

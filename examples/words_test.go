@@ -1,0 +1,201 @@
+package examples_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A habit is a shape of sentence that slows a reader down.
+type habit struct {
+	name string
+	in   func(sentence) int               // how often the sentence has it
+	rate func(count int, p prose) float64 // the count in relation to the prose
+}
+
+// The habits, in the order of the columns of limits. A "what" before a noun
+// ("what number") counts too: only a grammar could tell the two apart.
+var habits = [...]habit{
+	{"who", matches(`who|whoever|whom`), perThousandWords},
+	{"what", matches(`what|whatever`), perThousandWords},
+	{"those of", matches(`(those|that) of`), perThousandWords},
+	{"long", long, percentOfSentences},
+}
+
+// limits are the highest rates that the comments of a package may have. "who",
+// "what" and "those of" are per 1,000 words, "long" is a percentage of the
+// sentences. A rewritten package gets lower limits.
+var limits = map[string][len(habits)]float64{
+	//               who, what, those of, long
+	"waitqueue":      {4.6, 5.1, 0.92, 0.60},
+	"kthread":        {2.4, 5.8, 3.3, 0.55},
+	"rwevent":        {7.3, 8.7, 2.3, 3.3},
+	"usermodehelper": {0.3, 2, 0.3, 2.2},
+	"sysctl":         {2.9, 13.5, 2.3, 2.3},
+}
+
+// TestWords counts habits in the comments of the five packages. It prints the
+// rates, and the places of the first sentences of each habit that is too
+// frequent.
+//
+//	go test ./examples -run Words -v
+func TestWords(t *testing.T) {
+	t.Logf("%-14s %6s %9s %5s %5s %8s %6s", "package", "words", "sentences", "who", "what", "those of", "long")
+	var all prose
+	for _, name := range packages {
+		p := proseOf(t, name)
+		require.Greater(t, p.words(), 500, "%s has hardly a comment", name)
+		t.Log(p.row(name))
+		for i, h := range habits {
+			rate, limit := h.rate(p.count(h), p), limits[name][i]
+			assert.LessOrEqualf(t, rate, limit, "%s: %q has %.2f, at most %.2f, as in\n%s", name, h.name, rate, limit, p.places(h))
+		}
+		all = append(all, p...)
+	}
+	t.Log(all.row("all"))
+}
+
+// Prose is all sentences of a package's comments.
+type prose []sentence
+
+// A sentence has the words from one full stop to the next. A heading, a list
+// item and a remark beside code are sentences too.
+type sentence struct {
+	place string // file:line of its first word
+	words []string
+}
+
+func (s sentence) String() string { return strings.Join(s.words, " ") }
+
+// matches returns a count of the whole words that match the pattern.
+func matches(pattern string) func(sentence) int {
+	word := regexp.MustCompile(`(?i)\b(` + pattern + `)\b`)
+	return func(s sentence) int { return len(word.FindAllString(s.String(), -1)) }
+}
+
+// long counts 1 for a sentence of more than 35 words.
+func long(s sentence) int {
+	if len(s.words) > 35 {
+		return 1
+	}
+	return 0
+}
+
+func perThousandWords(count int, p prose) float64 { return 1000 * float64(count) / float64(p.words()) }
+
+func percentOfSentences(count int, p prose) float64 { return 100 * float64(count) / float64(len(p)) }
+
+func (p prose) words() (n int) {
+	for _, s := range p {
+		n += len(s.words)
+	}
+	return n
+}
+
+func (p prose) count(h habit) (n int) {
+	for _, s := range p {
+		n += h.in(s)
+	}
+	return n
+}
+
+// row returns the line of the printed table for a package.
+func (p prose) row(name string) string {
+	var rates [len(habits)]any
+	for i, h := range habits {
+		rates[i] = h.rate(p.count(h), p)
+	}
+	return fmt.Sprintf("%-14s %6d %9d ", name, p.words(), len(p)) + fmt.Sprintf("%5.2f %5.2f %8.2f %5.2f%%", rates[:]...)
+}
+
+// places lists the first ten sentences that have the habit.
+func (p prose) places(h habit) string {
+	var found []string
+	for _, s := range p {
+		if h.in(s) > 0 && len(found) < 10 {
+			found = append(found, s.place+": "+s.String())
+		}
+	}
+	return strings.Join(found, "\n")
+}
+
+// proseOf reads the comments of a package and of the packages below it, doc
+// comments and others. Tests are left out, because the rates are for the text
+// that a user of the package reads.
+func proseOf(t *testing.T, name string) prose {
+	var p prose
+	err := filepath.WalkDir("../"+name, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, path, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		for _, group := range file.Comments {
+			p = append(p, sentences(fset, group)...)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	return p
+}
+
+var (
+	directive = regexp.MustCompile(`^//(go:|nolint)`)
+	licence   = regexp.MustCompile(`Copyright|SPDX-License-Identifier`)
+	opening   = regexp.MustCompile(`^ *(- |[0-9]+\. |# )|^ [A-Z][a-z]+: `) // of a list item, a heading, a label
+	closing   = regexp.MustCompile(`[.!?]["')\]]*$`)                       // the last word of a sentence
+	letter    = regexp.MustCompile(`[A-Za-z0-9]`)
+)
+
+// sentences returns the sentences of a comment.
+func sentences(fset *token.FileSet, group *ast.CommentGroup) prose {
+	if licence.MatchString(group.Text()) {
+		return nil
+	}
+	p := prose{{}}
+	inKernel := false // the paragraph began with Kernel:
+	for _, c := range group.List {
+		text := strings.TrimPrefix(c.Text, "//")
+		blank := strings.TrimSpace(text) == ""
+		inKernel = !blank && (inKernel || strings.HasPrefix(text, " Kernel:"))
+		code := strings.HasPrefix(text, "\t") || directive.MatchString(c.Text)
+		if blank || code || inKernel || opening.MatchString(text) {
+			p = append(p, sentence{})
+		}
+		if !code && !inKernel {
+			p = p.add(fset.Position(c.Pos()), text)
+		}
+	}
+	return slices.DeleteFunc(p, func(s sentence) bool { return len(s.words) == 0 })
+}
+
+// add appends the words of a line of a comment to the last sentence of p, and
+// begins a new one after each full stop.
+func (p prose) add(at token.Position, text string) prose {
+	for word := range strings.FieldsSeq(text) {
+		last := &p[len(p)-1]
+		if letter.MatchString(word) {
+			if last.words == nil {
+				last.place = fmt.Sprintf("%s:%d", at.Filename, at.Line)
+			}
+			last.words = append(last.words, word)
+		}
+		if closing.MatchString(word) {
+			p = append(p, sentence{})
+		}
+	}
+	return p
+}
