@@ -57,6 +57,7 @@ func inCrew(start func() error) (over func(), err error) {
 // joinCrew returns the present crew. A program that has called chroot(2) gets a
 // new one: the threads of the old crew still have the old root.
 func joinCrew() *crew {
+	spares.Do(makeSpares)
 	root := rootOfThread()
 	crews.mu.Lock()
 	defer crews.mu.Unlock()
@@ -148,6 +149,33 @@ func (c *crew) expire() {
 	if crews.present == c {
 		crews.present = nil
 	}
+}
+
+var spares sync.Once
+
+// makeSpares makes threads that the runtime keeps and uses later. The runtime
+// needs more threads when many helpers start and end at once, and it ends the
+// program if it cannot make one. So they are made before the first helper, while
+// helpers do not yet fill the limit of processes. At a limit of 40 for a user with
+// 200 helpers, every second program died without them.
+func makeSpares() {
+	n := 8
+	const rlimitNproc = 6 // of most architectures; package syscall does not have it
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(rlimitNproc, &limit) == nil {
+		n = int(min(uint64(n), limit.Cur/5)) // most of a low limit is for helpers
+	}
+	var made, all sync.WaitGroup
+	made.Add(n)
+	for range n {
+		all.Go(func() {
+			runtime.LockOSThread() // so that each has a thread
+			made.Done()
+			made.Wait()
+			runtime.UnlockOSThread()
+		})
+	}
+	all.Wait()
 }
 
 // A rootID tells root directories apart.

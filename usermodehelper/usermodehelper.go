@@ -64,9 +64,9 @@
 //     program's. A seccomp filter that kills on unshare(2) ends the program.
 //   - A [testing/synctest] bubble is no place for helpers: they are real processes,
 //     and share threads with helpers outside.
-//   - At a limit of processes a start returns [syscall.EAGAIN]. The Go runtime ends
-//     the program if it needs a thread there. Starts need at most GOMAXPROCS
-//     threads, and they share them.
+//   - At a limit of processes a start returns [syscall.EAGAIN]. But the Go runtime
+//     ends the program if it needs a thread there. So all starts share at most
+//     GOMAXPROCS threads, and the first helper makes eight spare ones.
 //
 // # Which tool
 //
