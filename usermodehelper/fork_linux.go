@@ -117,6 +117,7 @@ func (c *crew) thread(first func()) {
 	}
 	if syscall.Unshare(syscall.CLONE_FS) == nil {
 		syscall.Umask(0o022)
+		_ = syscall.Chdir("/") // or the program could not unmount a directory that it has left
 	}
 	first()
 	for start := range c.starts {

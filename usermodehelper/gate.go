@@ -55,9 +55,10 @@ func (w *waiter) tell(err error) {
 }
 
 // Disable refuses new helpers and helpers that wait for a place: they get
-// [syscall.EBUSY]. Then it waits for the helpers that have passed the gate, with
-// the members of their groups and their Cleanups. When it returns nil, none is
-// alive, and none starts until Enable is called.
+// [syscall.EBUSY]. Then it waits until the helpers that have passed the gate are
+// over, with their Cleanups. When it returns nil, none runs, no member of a group
+// that was ended is alive, and no helper starts until Enable is called. Daemons
+// that a helper has left behind do not count.
 //
 // If ctx ends first, or Enable is called meanwhile, Disable returns an error that
 // matches [syscall.EAGAIN]. The gate is enabled again then, unless another Disable

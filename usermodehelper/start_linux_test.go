@@ -25,6 +25,7 @@ func init() {
 	roles["many-sleepers"] = manySleepers
 	roles["at-process-limit"] = atProcessLimit
 	roles["new-root"] = newRoot
+	roles["unmounts"] = unmounts
 	roles["no-null"] = noNullDevice
 	roles["no-pidfd"] = noPidfd
 	roles["no-descriptor-left"] = noDescriptorLeft
@@ -354,6 +355,37 @@ func newRoot(args []string) error {
 		return fmt.Errorf("after chroot: %v, %w", status, err)
 	}
 	return nil
+}
+
+// The thread that starts helpers keeps no file system busy.
+func TestProgramMayUnmountADirectoryThatItHasLeft(t *testing.T) {
+	needsRoot(t)
+	output(t, inOwnMounts(t, "unmounts", t.TempDir()))
+}
+
+func unmounts(args []string) error {
+	dir := args[0]
+	if err := syscall.Mount("none", dir, "tmpfs", 0, ""); err != nil {
+		return err
+	}
+	if err := os.Chdir(dir); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	over := make(chan bool)
+	h := shell("exec sleep 1000")
+	h.Cleanup = func(usermodehelper.Status, error) { close(over) }
+	if _, err := h.Exec(ctx, usermodehelper.WaitExec); err != nil {
+		return err
+	}
+	if err := os.Chdir("/"); err != nil {
+		return err
+	}
+	err := syscall.Unmount(dir, 0)
+	cancel()
+	<-over
+	return err
 }
 
 // A helper whose Init gives all three files needs no /dev/null. Without that the
