@@ -300,13 +300,18 @@ func atProcessLimit([]string) error {
 // The thread that starts helpers was there before chroot(2), with a root of its
 // own. It must not start them from there.
 func TestHelperHasTheRootOfTheProgram(t *testing.T) {
-	needsRoot(t)
-	needsUnshare(t)
 	output(t, inOwnMounts(t, "new-root", t.TempDir()))
 }
 
-// inOwnMounts is an actor with a table of mounts of its own.
+// inOwnMounts is an actor with a table of mounts of its own. It skips the test
+// where there can be none, as in many containers.
 func inOwnMounts(t *testing.T, role string, args ...string) *usermodehelper.Helper {
+	t.Helper()
+	try := exec.Command("mount", "-t", "tmpfs", "none", "/dev")
+	try.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	if out, err := try.CombinedOutput(); err != nil {
+		t.Skipf("mounts of its own are refused here: %v %s", err, out)
+	}
 	h := actor(t, role, args...)
 	h.Init = func(attr *os.ProcAttr) error {
 		attr.Sys.Unshareflags = syscall.CLONE_NEWNS // and every mount is private
@@ -359,7 +364,6 @@ func newRoot(args []string) error {
 
 // The thread that starts helpers keeps no file system busy.
 func TestProgramMayUnmountADirectoryThatItHasLeft(t *testing.T) {
-	needsRoot(t)
 	output(t, inOwnMounts(t, "unmounts", t.TempDir()))
 }
 
@@ -391,7 +395,6 @@ func unmounts(args []string) error {
 // A helper whose Init gives all three files needs no /dev/null. Without that the
 // error must not look like a missing program.
 func TestMissingNullDevice(t *testing.T) {
-	needsRoot(t)
 	output(t, inOwnMounts(t, "no-null"))
 }
 

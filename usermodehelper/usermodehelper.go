@@ -378,10 +378,13 @@ func (h *Helper) check(ctx context.Context, mode Mode) error {
 		return h.invalid("the path is not absolute")
 	case strings.Contains(h.Path, "\x00"):
 		return h.invalid("the path has a NUL byte")
-	}
-	if h.Argv != nil && len(h.Argv) == 0 {
+	case h.Argv != nil && len(h.Argv) == 0:
 		return h.invalid("argv is empty")
 	}
+	return h.checkStrings()
+}
+
+func (h *Helper) checkStrings() error {
 	for i, arg := range h.Argv {
 		if strings.Contains(arg, "\x00") {
 			return h.invalid("argv[%d] has a NUL byte", i)
