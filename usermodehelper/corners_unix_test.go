@@ -155,13 +155,13 @@ func TestErrorsNameThisPackageAlone(t *testing.T) {
 	panics := *shell("exit 0")
 	panics.Init = func(*os.ProcAttr) error { runtime.Goexit(); return nil }
 
-	require.EqualError(t, full.Disable(ended), "usermodehelper: helpers are not over yet: 1: no more need")
+	require.EqualError(t, full.Disable(ended), "usermodehelper: helpers not over yet: 1: no more need")
 	for text, c := range map[string]struct {
 		ctx context.Context
 		h   usermodehelper.Helper
 	}{
 		"/bin/sh was not started: no more need":                                {ended, *shell("exit 0")},
-		"/x was not started: all places are taken: 1: no more need":            {ended, usermodehelper.Helper{Path: "/x", Gate: full}},
+		"/x was not started: all 1 places are taken: no more need":             {ended, usermodehelper.Helper{Path: "/x", Gate: full}},
 		"/x was not started: helpers are disabled: device or resource busy":    {ended, usermodehelper.Helper{Path: "/x", Gate: shut}},
 		"/x is not on the list of programs: operation not permitted":           {ended, usermodehelper.Helper{Path: "/x", Gate: &usermodehelper.Gate{Allow: []string{}}}},
 		"/bin/sh was ended: context deadline exceeded":                         {t.Context(), short},

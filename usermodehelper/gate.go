@@ -19,9 +19,10 @@ import (
 //
 // Differs: each Gate is its own, where the kernel has one; the list refuses a program, where CONFIG_STATIC_USERMODEHELPER runs another in its place.
 type Gate struct {
-	// Max is how many helpers may run at once; 0 means any number. One helper
-	// more waits for a place until its ctx ends. Waiting helpers get places in the
-	// order of their calls. If Max is negative, every call gets [syscall.EINVAL].
+	// Max is how many helpers may run at once; 0 means any number. If all places
+	// are taken, the next helper waits for a place or for the end of its ctx.
+	// Waiting helpers get places in the order of their calls. If Max is negative,
+	// every call gets [syscall.EINVAL].
 	Max int
 
 	// Allow, if not nil, lists the programs that may run. A Path must be equal
@@ -61,9 +62,9 @@ func (w *waiter) tell(err error) {
 // that a helper has left behind do not count.
 //
 // If ctx ends first, or Enable is called meanwhile, Disable returns an error that
-// matches [syscall.EAGAIN]. The gate is enabled again then, unless another Disable
-// is in force. If no helper runs, Disable returns nil even if ctx has ended. A nil
-// ctx gives [syscall.EINVAL].
+// matches [syscall.EAGAIN]. Then this call no longer counts, and the gate is enabled
+// if no other Disable is in force. If no helper runs, Disable returns nil even if
+// ctx has ended. A nil ctx gives [syscall.EINVAL].
 //
 // Do not call Disable in Init, Started or Cleanup of a helper that has passed the
 // gate: it would wait for itself.
@@ -89,7 +90,7 @@ func (g *Gate) Disable(ctx context.Context) error {
 		return fmt.Errorf("usermodehelper: the gate was enabled again: %w", syscall.EAGAIN)
 	case err != nil:
 		g.disabled--
-		return interrupted(ctx, syscall.EAGAIN, "helpers are not over yet: %d", g.pending)
+		return interrupted(ctx, syscall.EAGAIN, "helpers not over yet: %d", g.pending)
 	}
 	return nil
 }
@@ -153,7 +154,7 @@ func (g *Gate) await(ctx context.Context, w *waiter, path string) error {
 	if err != nil {
 		i := slices.Index(g.waiting, w)
 		g.waiting = slices.Delete(g.waiting, i, i+1)
-		return interrupted(ctx, syscall.ECANCELED, "%s was not started: all places are taken: %d", path, g.Max)
+		return interrupted(ctx, syscall.ECANCELED, "%s was not started: all %d places are taken", path, g.Max)
 	}
 	if w.err != nil {
 		return fmt.Errorf("usermodehelper: %s was not started: %w", path, w.err)

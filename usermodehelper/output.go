@@ -13,7 +13,7 @@ import (
 //
 // It is complete when Cleanup is called, and when Exec returns with WaitProc.
 // Several helpers may share an Output, at once or one after the other: it then
-// has the bytes of all.
+// keeps the bytes of all of them.
 type Output struct {
 	Max int // how many bytes are kept; 0 means 65536, and a negative Max means none
 

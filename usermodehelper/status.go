@@ -5,19 +5,18 @@ import (
 	"syscall"
 )
 
-// A Status says how a program ended. It is the kernel's wait-status number. A
-// program that exits gives 256 times its exit code. A program that a signal kills
+// A Status says how a helper ended. It is the kernel's wait-status number. A
+// helper that exits gives 256 times its exit code. A helper that a signal kills
 // gives the signal's number, plus 128 if there is a core dump. 0 is success.
 //
 // Kernel: subprocess_info.retval
 type Status uint32
 
-// ExitCode returns the code with which the program exited, or -1 if a signal
-// killed it.
+// ExitCode returns the exit code of the helper, or -1 if a signal killed it.
 //
 // Kernel: WEXITSTATUS
 //
-// Differs: WEXITSTATUS means nothing if a signal killed the program.
+// Differs: WEXITSTATUS means nothing if a signal killed the process.
 func (s Status) ExitCode() int {
 	if s.Signal() != 0 {
 		return -1
@@ -25,7 +24,7 @@ func (s Status) ExitCode() int {
 	return int(s >> 8 & 0xff)
 }
 
-// Signal returns the signal that killed the program, or 0 if it exited.
+// Signal returns the signal that killed the helper, or 0 if it exited.
 //
 // Kernel: WTERMSIG
 func (s Status) Signal() syscall.Signal { return syscall.Signal(s & 0x7f) }

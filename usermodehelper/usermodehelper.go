@@ -1,32 +1,31 @@
-// Package usermodehelper runs a small program in answer to an event, as the
-// kernel runs modprobe.
+// Package usermodehelper runs a helper, which is a small program, in answer to an
+// event, as the kernel runs modprobe.
 //
 //	status, err := usermodehelper.Call(ctx, "/usr/local/bin/alert", nil,
 //		usermodehelper.Environ("TROUBLED_DS=9527"), usermodehelper.WaitProc)
 //
-// The program is started by [os/exec]. This package adds what a helper needs,
-// and a reason for each addition:
+// [os/exec] starts the helper. This package adds the following, each for a reason:
 //
-//   - The path is absolute, and there is no search in PATH and no shell. So the
+//   - The path is absolute, and there is no search in PATH and no shell. So your
 //     program's environment cannot select another file.
 //   - The environment is exactly the strings of the call, so the helper does not
-//     see the program's secrets.
+//     see your program's secrets.
 //   - The working directory is /, so the helper keeps no file system busy.
-//   - On Linux the umask is 022, so the helper's files do not depend on the
+//   - On Linux the umask is 022, so the helper's files do not depend on your
 //     program's umask.
 //   - The standard files are /dev/null. On Linux every other descriptor is
 //     closed, also one that was opened without close-on-exec.
 //   - The helper leads a session of its own, and so a process group. It has no
 //     terminal, so it cannot stop there to ask for a password.
-//   - When the context ends, the whole group ends, not the helper alone.
-//   - Exec returns when no member of that group is alive, and it waits for no
-//     pipe without a limit.
+//   - When the context ends, the whole group ends, not the helper alone. Exec
+//     returns when no member of that group is alive.
+//   - Exec limits its wait for a pipe that a grandchild holds open.
 //   - A waiting Exec holds no thread. On Linux the runtime's poller watches the
 //     helper.
 //
-// The helper runs as the program's user. Limits, priority, control group and
-// namespaces are the program's too. The helper does not get attributes that only
-// the calling thread has.
+// The helper runs as your program's user. Limits, priority, control group and
+// namespaces are your program's too. The helper does not inherit attributes of the
+// calling thread, such as a namespace that only this thread has entered.
 //
 // # The end of a helper
 //
@@ -36,11 +35,14 @@
 // when the helper ends by itself. Without Sweep a helper may leave daemons, as in
 // the kernel, and nobody waits for them.
 //
-// Exec, Cleanup and [Gate.Disable] come back when no member of the group is
-// alive. A zombie is not alive: its files are closed and its locks are released.
-// A process that hangs in the kernel, or that this program may not signal,
-// outlives SIGKILL. Exec waits five seconds for it and then returns an error that
-// matches [syscall.EBUSY].
+// After such an end Exec returns, and Cleanup is called, when no member of the
+// group is alive. [Gate.Disable] waits for that too. A zombie is not alive: its
+// files are closed and its locks are released. A process that hangs in the kernel,
+// or that your program may not signal, outlives SIGKILL. Exec waits five seconds
+// for it and then returns an error that matches [syscall.EBUSY].
+//
+// A process that has left the group may hold an Output open. Then Exec waits for
+// Grace and half a second more, kills nothing, and marks the Output as cut.
 //
 // If your program dies, its helpers live on. Have ctx end on SIGINT and SIGTERM,
 // by [os/signal.NotifyContext]. On Linux, an Init that sets Pdeathsig ends the
@@ -53,23 +55,24 @@
 //     own: set UseCgroupFD and CgroupFD of [syscall.SysProcAttr] in Init, and write
 //     to cgroup.kill in Cleanup.
 //   - If your program is pid 1 or a subreaper, the processes that a helper leaves
-//     become its children, and their zombies stay until it reaps them. Reap does
-//     that for a group that was ended. Started tells the number of the group.
+//     become its children, and their zombies stay until it reaps them. The field
+//     Reap does that for a group that was ended. Started tells the group's number.
 //   - Members are found in /proc. Without /proc, and on systems other than Linux,
 //     only the helper itself has Grace and is waited for.
-//   - Nothing else in the program may reap helpers, as a loop over wait4(-1) does,
-//     and SIGCHLD must not be ignored. Their status would be lost, and Exec would
+//   - Nothing else in your program may reap helpers, as a loop over wait4(-1) does,
+//     and SIGCHLD must not be ignored. The status would be lost, and Exec would
 //     return [syscall.ECHILD].
-//   - Where unshare(2) is refused, as in many containers, the umask is the
-//     program's. A seccomp filter that kills on unshare(2) ends the program.
-//   - A [testing/synctest] bubble is no place for helpers: they are real processes,
-//     and share threads with helpers outside.
+//   - Where unshare(2) is refused, as in many containers, the umask is your
+//     program's. A seccomp filter that kills on unshare(2) ends your program.
+//   - Do not run helpers in a [testing/synctest] bubble. They are real processes,
+//     and they share threads with helpers outside of the bubble.
 //   - At a limit of processes a start returns [syscall.EAGAIN]. But the Go runtime
-//     ends the program if it needs a thread there. So all starts share at most
+//     ends your program if it needs a thread there. So all starts share at most
 //     GOMAXPROCS threads, and the first helper makes eight spare ones.
 //
 // # Which tool
 //
+//   - Use a channel and a goroutine for work that needs no other program.
 //   - Use [os/exec.Cmd] to talk with a program through pipes, to give it your
 //     environment or a terminal, or on systems other than Unix.
 //   - Use this package for a program that handles an event: it must not see
@@ -93,11 +96,12 @@ import (
 	"time"
 )
 
-// A Mode says how long the caller of a helper waits.
+// A Mode says how long the caller of a helper waits: with WaitExec until the
+// helper has been started, with WaitProc until it has ended, with NoWait not at all.
 //
 // Kernel: UMH_NO_WAIT, UMH_WAIT_EXEC, UMH_WAIT_PROC
 //
-// Differs: the zero value is WaitExec. The kernels of before 2012 had WAIT_EXEC 0 too, later ones have NO_WAIT 0: so never write the number.
+// Differs: the zero value is WaitExec. The kernels of before 2012 had WAIT_EXEC 0 too, later ones have NO_WAIT 0: so write the name, never the number.
 type Mode int
 
 const (
@@ -141,15 +145,15 @@ func Environ(extra ...string) []string {
 //
 // Kernel: call_usermodehelper
 //
-// Differs: what fails is an error; a status is never mixed with an errno.
+// Differs: a failed start is an error; a status is never mixed with an errno.
 func Call(ctx context.Context, path string, argv, envp []string, mode Mode) (Status, error) {
 	h := Helper{Path: path, Argv: argv, Envp: envp}
 	return h.Exec(ctx, mode)
 }
 
 // A Helper describes a program to run. Path is required; the zero value of
-// every other field is a good default. A Helper is not changed by Exec, and
-// may be used any number of times, also at once.
+// every other field is a good default. Exec does not change a Helper. Any number
+// of calls may use it, also at the same time.
 //
 // Kernel: struct subprocess_info
 //
@@ -163,9 +167,10 @@ type Helper struct {
 	// SIGKILL. 0 means one second. If it is negative, SIGKILL follows at once.
 	Grace time.Duration
 
-	// Timeout is how long the helper may run. After that it is ended as by a
-	// context with a deadline. 0 means no limit. If it is negative, the time is
-	// over before the start, and nothing is started.
+	// Timeout is how long the helper may run. A wait at the Gate does not count.
+	// When it has passed, the helper is ended as by a context with a deadline. 0
+	// means no limit. If it is negative, the time is over before the start, and
+	// nothing is started.
 	Timeout time.Duration
 
 	// Sweep ends the rest of the group when the helper has ended by itself:
@@ -190,16 +195,15 @@ type Helper struct {
 	//
 	//   - Files: each is /dev/null or the Output. A nil closes the descriptor.
 	//     Files after the third become the descriptors 3, 4 and so on.
-	//   - Env and Dir. A Dir that is not absolute begins at the program's
-	//     directory.
+	//   - Env and Dir. A relative Dir is relative to your program's directory.
 	//   - Sys, which is not nil: a user, Pdeathsig, a control group and the like.
-	//     With Setsid false the helper has a group of its own in the program's
-	//     session, and so its terminal. Setpgid and Pgid are not for Init to
-	//     choose. Ptrace gets [syscall.EINVAL].
+	//     With Setsid false the helper has a group of its own in your program's
+	//     session, and so its terminal. Setpgid and Pgid have no effect. Ptrace
+	//     gets [syscall.EINVAL].
 	//
 	// If Init returns an error, nothing is started, and Exec returns that error as
-	// it is. If Init panics, Cleanup is called with [syscall.ECANCELED]. Init has
-	// to close the files that it opens, in Cleanup.
+	// it is. If Init panics, Cleanup is called with [syscall.ECANCELED]. Exec does
+	// not close files that Init opens: close them in Cleanup.
 	//
 	// Kernel: subprocess_info.init
 	//
@@ -223,20 +227,22 @@ type Helper struct {
 	Cleanup func(Status, error)
 }
 
-// Exec runs the helper and waits as mode says. ctx governs the helper until its
-// end, also when Exec has returned. So cancel ctx on return only if the mode is
-// WaitProc. Exec copies the argument slices before it returns.
+// Exec runs the helper and waits as mode says. ctx ends the helper even after Exec
+// has returned. So with WaitExec and NoWait do not cancel ctx on return. Exec
+// copies the argument slices before it returns.
 //
-// With WaitProc, Exec returns how the program ended. A program that fails is
+// With WaitProc, Exec returns how the helper ended. A helper that fails is
 // not an error: look at the [Status]. With WaitExec the status is 0, and the
-// error says why the program could not be started. With NoWait, Exec returns
+// error says why the helper could not be started. With NoWait, Exec returns
 // errors of the call alone; Cleanup gets every other error.
+//
+// Every error begins with "usermodehelper:", except an error of Init.
 //
 // Errors of a bad call, in every mode:
 //
-//   - [syscall.EINVAL]: ctx is nil; the path is empty or not absolute; a string
-//     has a NUL byte; Argv is empty but not nil; a string of Envp is not
-//     NAME=VALUE; Envp sets a name twice; the Gate has a negative Max.
+//   - [syscall.EINVAL]: ctx is nil; mode is unknown; the path is empty or not
+//     absolute; a string has a NUL byte; Argv is empty but not nil; a string of
+//     Envp is not NAME=VALUE; Envp sets a name twice; the Gate's Max is negative.
 //   - [syscall.EBUSY]: the Gate is disabled.
 //   - [syscall.EPERM]: the Gate does not allow the path.
 //
@@ -247,25 +253,24 @@ type Helper struct {
 //     [syscall.E2BIG], a path that is too long [syscall.ENAMETOOLONG].
 //   - [syscall.EAGAIN]: there are as many processes as there may be.
 //   - [syscall.ENODEV]: /dev/null is missing, and Init has not replaced it.
-//   - [syscall.ETXTBSY]: some process has had the program open for writing for
-//     two seconds. Until then Exec tries again.
+//   - [syscall.ETXTBSY]: some process has had the file open for writing for two
+//     seconds. Until then Exec tries again.
 //   - [syscall.ECANCELED]: ctx ended before the start, as in Init or while the
-//     helper waited for a place at the Gate.
+//     helper waited for a place at the Gate, or Timeout is negative. The error also
+//     matches EINTR or ETIMEDOUT, as below.
 //
-// Errors of a run. A helper that had ended before ctx did was not interrupted,
-// even if ctx then ends other holders of its Output.
+// Errors of a run. A helper that ends before ctx was not interrupted, even if ctx
+// then ends other processes that hold its Output.
 //
-//   - [syscall.EINTR]: ctx was cancelled. [syscall.ETIMEDOUT]: a deadline or the
-//     Timeout has passed. The status is the final one. Both errors match ctx.Err()
-//     and its cause; so does the error of a helper that was not started, which
-//     also matches [syscall.ECANCELED].
-//   - [syscall.EBUSY]: a member of the group outlives SIGKILL. A goroutine reaps
-//     the helper later. The Gate gets the place back now, but Disable waits for
-//     the member.
-//   - [syscall.ECHILD]: another part of the program has reaped the helper.
+//   - [syscall.EINTR] with [context.Canceled]: ctx was cancelled.
+//   - [syscall.ETIMEDOUT] with [context.DeadlineExceeded]: a deadline or the
+//     Timeout has passed. Both errors also match the cause of ctx.
+//   - [syscall.EBUSY] besides one of these or alone: a member of the group outlives
+//     SIGKILL. A goroutine reaps the helper later. The Gate gets the place back
+//     now, but Disable waits for the member.
+//   - [syscall.ECHILD]: another part of your program has reaped the helper.
 //
-// With an error other than EINTR and ETIMEDOUT of a run, the status means
-// nothing.
+// The status is valid with a nil error, and with EINTR or ETIMEDOUT alone.
 //
 // Kernel: call_usermodehelper_setup, call_usermodehelper_exec
 //
