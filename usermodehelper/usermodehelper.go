@@ -323,7 +323,7 @@ func (h *Helper) begin(ctx context.Context) (p *process, err error) {
 			_, _ = h.leave(0, fmt.Errorf("usermodehelper: %s: Init did not return: %w", h.Path, syscall.ECANCELED))
 		default:
 			ended, cancel := context.WithCancelCause(ctx)
-			cancel(errors.New("Started did not return"))
+			cancel(errors.New("its Started did not return"))
 			_, _ = h.leave(p.wait(ended))
 		}
 	}()
