@@ -405,7 +405,7 @@ func TestHelperThatLeftItsGroupIsEndedToo(t *testing.T) {
 		result := make(chan ended, 1)
 		h := usermodehelper.Helper{Path: self(t), Argv: []string{"kprim-test-helper", role, ready, never}}
 		h.Init = func(attr *os.ProcAttr) error {
-			attr.Sys.Setsid = false // who leads a session cannot leave its group
+			attr.Sys.Setsid = false // the leader of a session cannot leave its group
 			return nil
 		}
 		go func() {

@@ -254,7 +254,7 @@ func noDescriptorLeft([]string) error {
 
 // A program that can have no more processes gets an error, and lives.
 func TestHelpersAtALimitOfProcesses(t *testing.T) {
-	needsRoot(t) // who has no such limit, and so has to become another user
+	needsRoot(t) // root has no such limit, so the actor becomes another user
 	for range 3 {
 		output(t, actor(t, "at-process-limit"))
 	}
