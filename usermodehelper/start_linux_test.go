@@ -443,6 +443,38 @@ func TestDescriptorsAreNotInheritedAmongMany(t *testing.T) {
 	}
 }
 
+// A file that another goroutine opens meanwhile hides no descriptor.
+func TestDescriptorsAreNotInheritedWhileFilesAreOpened(t *testing.T) {
+	null, err := syscall.Open(os.DevNull, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer syscall.Close(null)
+	const leak = 60
+	require.NoError(t, syscall.Dup3(null, leak, 0))
+	defer syscall.Close(leak)
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					fd, _ := syscall.Open(os.DevNull, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+					_ = syscall.Close(fd)
+				}
+			}
+		})
+	}
+	defer all.Wait()
+	defer close(done)
+	for range 200 {
+		status, err := shell(`test ! -e /proc/$$/fd/60`).Exec(t.Context(), usermodehelper.WaitProc)
+		require.NoError(t, err)
+		require.Zero(t, status)
+	}
+}
+
 func TestDescriptorNextToTheLimit(t *testing.T) { output(t, actor(t, "leak-at-the-limit")) }
 
 // leakAtTheLimit has a descriptor with a number so high that a start has none

@@ -14,7 +14,9 @@
 //   - On Linux the umask is 022, so the helper's files do not depend on your
 //     program's umask.
 //   - The standard files are /dev/null. On Linux every other descriptor is
-//     closed, also one that was opened without close-on-exec.
+//     closed, also one that was opened without close-on-exec. That needs /proc.
+//     With more than 256 open descriptors, a start can miss one of these that has
+//     just taken the place of another descriptor.
 //   - The helper leads a session of its own, and so a process group. It has no
 //     terminal, so it cannot stop there to ask for a password.
 //   - When the context ends, the whole group ends, not the helper alone. Exec
