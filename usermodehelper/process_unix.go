@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -134,8 +133,7 @@ func (p *process) tryStart(ctx context.Context, attr *os.ProcAttr) error {
 		if err := p.helper.stillWanted(ctx); err != nil { // ctx may have ended in Init
 			return err
 		}
-		starting.RLock()
-		defer starting.RUnlock()
+		defer beginStart()()
 		if err := cmd.Start(); err != nil {
 			return fmt.Errorf("usermodehelper: %w", err)
 		}
@@ -245,10 +243,6 @@ func (p *process) awaitOutput(ctx context.Context) (gone bool) {
 	return true
 }
 
-// starting is held for reading while a helper is started. Until its exec, the new
-// process has copies of this program's descriptors.
-var starting sync.RWMutex
-
 // lastMoment is how long the output of a helper is read when the helper and its
 // group have ended. A daemon that has left the group may hold it for ever.
 const lastMoment = time.Second / 2
@@ -257,19 +251,10 @@ const lastMoment = time.Second / 2
 // exec must not count as a holder: they would mark a whole output as cut.
 func (p *process) readRest() {
 	if !p.output.awaitClose(0) {
-		awaitStarts()
+		awaitStarts(lastMoment)
 		p.output.awaitClose(lastMoment)
 	}
 	p.output.stop()
-}
-
-// awaitStarts waits for the starts that have begun, here and elsewhere in the
-// program. A later start has no copy: this program has closed the other end.
-func awaitStarts() {
-	starting.Lock()
-	defer starting.Unlock()
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
 }
 
 // end ends the group: SIGTERM, Grace for its members, SIGKILL. It reports whether
