@@ -29,8 +29,6 @@ type process struct {
 	output *capture // nil if none is wanted
 	over   func()   // releases the thread that is the helper's parent
 	exit   *exit    // of the helper itself
-
-	nullErr error // why /dev/null could not be opened
 }
 
 // trace, if not nil, is told of each signal and of each reaping.
@@ -68,32 +66,30 @@ func (h *Helper) launch(ctx context.Context) (*process, error) {
 	return p, nil
 }
 
-// noNull stands for /dev/null where that cannot be opened.
-var noNull = os.NewFile(math.MaxInt32, os.DevNull)
+// laterNull stands for /dev/null, which is opened when the helper is started. Were
+// it opened before, many waiting helpers would make the table of descriptors grow.
+// That takes long in the kernel, so the runtime would make threads, and at a limit
+// of processes those would take the helpers' places.
+var laterNull = os.NewFile(math.MaxInt32, os.DevNull)
 
 // attributes returns the attributes of the helper before Init changes them. done
 // closes this program's copies of the files.
 func (p *process) attributes() (attr *os.ProcAttr, done func(), err error) {
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		p.nullErr, null = err, noNull // Init may replace it; see start
-	}
 	attr = &os.ProcAttr{
 		Dir:   "/",
 		Env:   p.helper.Envp,
-		Files: []*os.File{null, null, null},
+		Files: []*os.File{laterNull, laterNull, laterNull},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	}
 	if p.helper.Output == nil {
-		return attr, func() { _ = null.Close() }, nil
+		return attr, func() {}, nil
 	}
 	output, w, err := newCapture(p.helper.Output)
 	if err != nil {
-		_ = null.Close()
 		return nil, nil, p.notStarted(err)
 	}
 	p.output, attr.Files[1], attr.Files[2] = output, w, w
-	return attr, func() { _, _ = null.Close(), w.Close() }, nil
+	return attr, func() { _ = w.Close() }, nil
 }
 
 func (p *process) notStarted(err error) error {
@@ -106,12 +102,6 @@ func (p *process) notStarted(err error) error {
 // child of this program that has not come to its own exec yet. Then the kernel
 // refuses to run the file (ETXTBSY), and the only remedy is to try again.
 func (p *process) start(ctx context.Context, attr *os.ProcAttr) error {
-	switch missing := slices.Contains(attr.Files, noNull); {
-	case missing && errors.Is(p.nullErr, os.ErrNotExist): // which would say that the program is missing
-		return p.notStarted(fmt.Errorf("%v: %w", p.nullErr, syscall.ENODEV))
-	case missing:
-		return p.notStarted(p.nullErr)
-	}
 	var err error
 	for pause := time.Millisecond; ; pause *= 2 {
 		if err = p.tryStart(ctx, attr); !errors.Is(err, syscall.ETXTBSY) || pause > 2*time.Second {
@@ -134,15 +124,37 @@ func (p *process) tryStart(ctx context.Context, attr *os.ProcAttr) error {
 			return err
 		}
 		defer beginStart()()
-		if err := cmd.Start(); err != nil {
-			return fmt.Errorf("usermodehelper: %w", err)
-		}
-		return nil
+		return p.startWithNull(cmd)
 	})
 	if err == nil {
 		p.child, p.pid, p.over = cmd.Process, cmd.Process.Pid, over
 	}
 	return err
+}
+
+// startWithNull opens /dev/null where Init has not replaced it, and starts cmd.
+func (p *process) startWithNull(cmd *exec.Cmd) error {
+	files := append([]*os.File{cmd.Stdin.(*os.File), cmd.Stdout.(*os.File), cmd.Stderr.(*os.File)}, cmd.ExtraFiles...)
+	if slices.Contains(files, laterNull) {
+		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+		if errors.Is(err, os.ErrNotExist) { // which would say that the program is missing
+			err = fmt.Errorf("%v: %w", err, syscall.ENODEV)
+		}
+		if err != nil {
+			return p.notStarted(err)
+		}
+		defer null.Close()
+		for i, f := range files {
+			if f == laterNull {
+				files[i] = null
+			}
+		}
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = files[0], files[1], files[2], files[3:]
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("usermodehelper: %w", err)
+	}
+	return nil
 }
 
 func (h *Helper) stillWanted(ctx context.Context) error {

@@ -291,8 +291,8 @@ func atProcessLimit([]string) error {
 			return err
 		}
 	}
-	if refused == 0 { // on a busy machine all may be: the runtime's threads count too
-		return errors.New("none was refused, so nothing is shown")
+	if refused == 0 || refused == calls {
+		return fmt.Errorf("%d of %d were refused", refused, calls)
 	}
 	return nil
 }

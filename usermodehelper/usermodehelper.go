@@ -70,7 +70,9 @@
 //     and they share threads with helpers outside of the bubble.
 //   - At a limit of processes a start returns [syscall.EAGAIN]. But the Go runtime
 //     ends your program if it needs a thread there. So all starts share at most
-//     GOMAXPROCS threads, and the first helper makes eight spare ones.
+//     GOMAXPROCS threads, and the first helper makes eight spare ones. A program
+//     whose first helper comes when no more threads can be made is ended; os/exec
+//     would return EAGAIN.
 //
 // # Which tool
 //
@@ -196,7 +198,9 @@ type Helper struct {
 	// started. It may change what the helper gets:
 	//
 	//   - Files: each is /dev/null or the Output. A nil closes the descriptor.
-	//     Files after the third become the descriptors 3, 4 and so on.
+	//     Files after the third become the descriptors 3, 4 and so on. Init may
+	//     move /dev/null or replace it, but not read or write it: it is opened
+	//     after Init.
 	//   - Env and Dir. A relative Dir is relative to your program's directory.
 	//   - Sys, which is not nil: a user, Pdeathsig, a control group and the like.
 	//     With Setsid false the helper has a group of its own in your program's
