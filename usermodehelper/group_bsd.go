@@ -11,7 +11,9 @@ type member struct {
 }
 
 // members would return the processes of a group, which only Linux shows in /proc.
-func members(int) ([]member, error) { return nil, errors.ErrUnsupported }
+func members(int) ([]member, error) { return nil, errUnseen }
+
+var errUnseen = errors.ErrUnsupported
 
 func holdsPipe(int, string) bool { return true }
 

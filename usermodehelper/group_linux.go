@@ -64,12 +64,12 @@ func (c *census) take() {
 	c.groups, c.err = allGroups()
 }
 
-var errNotOurProc = errors.New("/proc is missing, or has the numbers of another pid namespace")
+var errUnseen = errors.New("/proc is missing, or has the numbers of another pid namespace")
 
 func allGroups() (map[int][]int, error) {
 	self, err := os.Readlink("/proc/self")
 	if err != nil || self != strconv.Itoa(os.Getpid()) {
-		return nil, errNotOurProc
+		return nil, errUnseen
 	}
 	dir, err := os.Open("/proc")
 	if err != nil {
@@ -97,8 +97,11 @@ func allGroups() (map[int][]int, error) {
 // lookAt reports how the process is, if it still is in the group.
 func lookAt(pid, group int) (m member, ok bool) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH):
 		return member{}, false // it has been reaped
+	case err != nil: // as EMFILE, or EPERM by hidepid: it is there, and may be alive
+		return member{pid: pid, alive: true}, true
 	}
 	_, rest, _ := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
 	fields := strings.Fields(rest)
@@ -112,12 +115,12 @@ func lookAt(pid, group int) (m member, ok bool) {
 	return member{pid: pid, alive: !dead}, true
 }
 
-// holdsPipe reports whether the process has the pipe open, or does not show it.
+// holdsPipe reports whether the process has the pipe open, or hides its files.
 func holdsPipe(pid int, pipe string) bool {
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	names, err := os.ReadDir(dir)
 	if err != nil {
-		return !errors.Is(err, os.ErrNotExist)
+		return errors.Is(err, os.ErrPermission)
 	}
 	for _, name := range names {
 		if target, err := os.Readlink(dir + "/" + name.Name()); err == nil && target == pipe {

@@ -39,6 +39,7 @@ func init() {
 	}
 	roles["main-thread-gone"] = mainThreadGone
 	roles["adopts"] = adopts
+	roles["no-descriptor-at-the-end"] = noDescriptorAtTheEnd
 	if len(os.Args) > 1 && os.Args[0] == "kprim-test-helper" && os.Args[1] == "main-thread-gone" {
 		runtime.LockOSThread() // in an init: main runs on the main thread
 	}
@@ -70,6 +71,47 @@ func TestMembersHaveGraceToo(t *testing.T) {
 		require.Less(t, time.Since(start), h.Grace, "and Grace is over when all have gone")
 		l.gone()
 	}
+}
+
+// A program without a descriptor left cannot look at the members. They have their
+// Grace all the same.
+func TestMembersHaveGraceWithoutADescriptorLeft(t *testing.T) {
+	output(t, actor(t, "no-descriptor-at-the-end", filepath.Join(t.TempDir(), "lock")))
+}
+
+func noDescriptorAtTheEnd(args []string) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	h := shell(`/bin/sh -c "$2" worker "$1"; echo the end`, args[0], tidyWorker)
+	h.Grace = 10 * time.Second
+	h.Init = func(attr *os.ProcAttr) error {
+		attr.Files = append(attr.Files, os.Stderr) // the worker's leash
+		return nil
+	}
+	got := make(chan error, 1)
+	h.Cleanup = func(_ usermodehelper.Status, err error) { got <- err }
+	if _, err := h.Exec(ctx, usermodehelper.WaitExec); err != nil {
+		return err
+	}
+	for _, err := os.Stat(args[0] + ".ready"); err != nil; _, err = os.Stat(args[0] + ".ready") {
+		time.Sleep(time.Millisecond)
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 3, Max: limit.Max}); err != nil {
+		return err
+	}
+	time.AfterFunc(time.Second, func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit) })
+	cancel()
+	if err := <-got; !errors.Is(err, syscall.EINTR) || errors.Is(err, syscall.EBUSY) {
+		return err
+	}
+	if _, err := os.Stat(args[0]); err == nil {
+		return errors.New("the worker was killed before it had tidied up")
+	}
+	return nil
 }
 
 // The rest of a group that is swept has it too.

@@ -317,9 +317,14 @@ func (p *process) awaitEmpty(d time.Duration) bool {
 	return true
 }
 
-// alive returns the pids of the members that are not zombies.
+// alive returns the pids of the members that are not zombies. If no look is
+// possible now, as without a descriptor left, the group's number stands for them:
+// an unknown group is not gone.
 func (p *process) alive() (pids []int) {
-	found, _ := members(p.pid)
+	found, err := members(p.pid)
+	if err != nil && !errors.Is(err, errUnseen) {
+		return []int{p.pid}
+	}
 	for _, m := range found {
 		if m.alive {
 			pids = append(pids, m.pid)
@@ -333,7 +338,7 @@ func (p *process) outputIsHeld() bool {
 	if p.output.awaitClose(0) {
 		return false
 	}
-	if _, err := members(p.pid); err != nil { // nobody can be looked at
+	if _, err := members(p.pid); errors.Is(err, errUnseen) {
 		return !p.output.awaitClose(aMoment)
 	}
 	pipe := p.output.name()
