@@ -84,8 +84,12 @@ func noDescriptorAtTheEnd(args []string) error {
 	defer cancel()
 	h := shell(`/bin/sh -c "$2" worker "$1"; echo the end`, args[0], tidyWorker)
 	h.Grace = 10 * time.Second
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
 	h.Init = func(attr *os.ProcAttr) error {
-		attr.Files = append(attr.Files, os.Stderr) // the worker's leash
+		attr.Files = append(attr.Files, w) // the worker's leash
 		return nil
 	}
 	got := make(chan error, 1)
@@ -93,8 +97,8 @@ func noDescriptorAtTheEnd(args []string) error {
 	if _, err := h.Exec(ctx, usermodehelper.WaitExec); err != nil {
 		return err
 	}
-	for _, err := os.Stat(args[0] + ".ready"); err != nil; _, err = os.Stat(args[0] + ".ready") {
-		time.Sleep(time.Millisecond)
+	if _, err := r.Read(make([]byte, len("ready\n"))); err != nil {
+		return err
 	}
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
