@@ -40,11 +40,11 @@ func init() {
 		return ended || errno != 0
 	}
 	moreRows = append(moreRows, row{
-		what: "fork fails", kernel: [3]int{0, -22, -22},
+		what: "the start is refused", kernel: [3]int{0, -22, -22},
 		helper: func(t *testing.T) usermodehelper.Helper {
 			h := *shell("exit 3")
 			h.Init = func(attr *os.ProcAttr) error {
-				attr.Sys.Cloneflags = syscall.CLONE_THREAD // without CLONE_SIGHAND: no system can
+				attr.Sys.Cloneflags = syscall.CLONE_FS // the directory of the thread that starts helpers
 				return nil
 			}
 			return h

@@ -170,6 +170,7 @@ func TestErrorsNameThisPackageAlone(t *testing.T) {
 		"/bin/sh: Init did not return: operation canceled":                     {t.Context(), panics},
 		`"/x": envp[1] sets A a second time: invalid argument`:                 {t.Context(), usermodehelper.Helper{Path: "/x", Envp: []string{"A=1", "A=2"}}},
 		"/x was not started: the gate's Max is negative: -1: invalid argument": {t.Context(), usermodehelper.Helper{Path: "/x", Gate: &usermodehelper.Gate{Max: -1}}},
+		"/bin/sh was not started: stat /missing/.: no such file or directory":  {t.Context(), initially(func(a *os.ProcAttr) { a.Dir = "/missing" })},
 		"fork/exec /" + strings.Repeat("x", 300) + ": file name too long":      {t.Context(), usermodehelper.Helper{Path: "/" + strings.Repeat("x", 300)}},
 	} {
 		got := make(chan error, 1)
@@ -179,6 +180,71 @@ func TestErrorsNameThisPackageAlone(t *testing.T) {
 	}
 	first.letGo()
 	require.NoError(t, <-first.end)
+}
+
+func initially(change func(*os.ProcAttr)) usermodehelper.Helper {
+	h := *shell("exit 0")
+	h.Init = func(attr *os.ProcAttr) error {
+		change(attr)
+		return nil
+	}
+	return h
+}
+
+// Bad input of Init starts nothing, and the error says what is wrong.
+func TestInitMayNotAskForNonsense(t *testing.T) {
+	closed, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	require.NoError(t, closed.Close())
+	for _, c := range []struct {
+		change func(*os.ProcAttr)
+		errno  error
+		text   string
+	}{
+		{func(a *os.ProcAttr) { a.Env = []string{"A=1", "B=\x00"} }, syscall.EINVAL, "env[1] has a NUL byte"},
+		{func(a *os.ProcAttr) { a.Dir = "/\x00" }, syscall.EINVAL, `Dir "/\x00" has a NUL byte`},
+		{func(a *os.ProcAttr) { a.Dir = "/missing" }, syscall.ENOENT, "/missing"},
+		{func(a *os.ProcAttr) { a.Dir = "/dev/null" }, syscall.ENOTDIR, "/dev/null"},
+		{func(a *os.ProcAttr) { a.Sys.Chroot, a.Dir = "/", "bin" }, syscall.EINVAL, `Dir "bin" must be absolute`},
+		{func(a *os.ProcAttr) { a.Files[2] = new(os.File) }, syscall.EBADF, "files[2] is not open"},
+		{func(a *os.ProcAttr) { a.Files = append(a.Files, nil, closed) }, syscall.EBADF, "files[4] is not open"},
+	} {
+		eachMode(t, t.Context(), initially(c.change), func(got ended) {
+			require.ErrorIs(t, got.err, c.errno)
+			require.ErrorContains(t, got.err, "usermodehelper: /bin/sh was not started: ")
+			require.ErrorContains(t, got.err, c.text)
+		})
+	}
+}
+
+// With a new root, an empty Dir is the new root and not a directory outside.
+func TestHelperInANewRootIsInside(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may")
+	}
+	h := initially(func(a *os.ProcAttr) { a.Sys.Chroot, a.Dir = "/usr/..", "" })
+	t.Chdir(t.TempDir())
+	h.Argv[2], h.Output = "pwd", new(usermodehelper.Output)
+	status, err := h.Exec(t.Context(), usermodehelper.WaitProc)
+	require.NoError(t, err)
+	require.Zero(t, status)
+	require.Equal(t, "/\n", h.Output.String())
+}
+
+// The time for which the helper runs counts from its start.
+func TestTimeoutGoesOnDuringStarted(t *testing.T) {
+	h := shell("exec sleep 1000")
+	l := leashed(t, h)
+	h.Timeout = 100 * time.Millisecond
+	var told time.Time
+	h.Started = func(int) {
+		<-time.After(h.Timeout)
+		told = time.Now()
+	}
+	_, err := h.Exec(t.Context(), usermodehelper.WaitProc)
+	require.ErrorIs(t, err, syscall.ETIMEDOUT)
+	require.Less(t, time.Since(told), h.Timeout)
+	l.gone()
 }
 
 func TestPathThatIsTooLong(t *testing.T) {

@@ -48,13 +48,17 @@ func (e *exit) poll(ctx context.Context) bool {
 	stop := context.AfterFunc(ctx, func() {
 		_ = e.pidfd.SetReadDeadline(time.Unix(1, 0)) // long ago
 	})
+	ended := false
 	if conn, err := e.pidfd.SyscallConn(); err == nil {
-		_ = conn.Read(func(uintptr) bool { return hasExited(e.pid) })
+		_ = conn.Read(func(uintptr) bool {
+			ended = hasExited(e.pid)
+			return ended
+		})
 	}
 	if !stop() {
 		_ = e.pidfd.SetReadDeadline(time.Time{}) // or the next poll would end at once
 	}
-	return hasExited(e.pid)
+	return ended || hasExited(e.pid)
 }
 
 func (e *exit) close() {

@@ -45,7 +45,10 @@ const crewLinger = 100 * time.Millisecond
 // inCrew calls start on a thread of the present crew. If start returns nil, a
 // helper runs, and the caller calls over when the helper is over.
 func inCrew(start func() error) (over func(), err error) {
-	c := joinCrew()
+	c, err := joinCrew()
+	if err != nil {
+		return nil, fmt.Errorf("usermodehelper: there is no place for a thread that starts helpers: %w", err)
+	}
 	c.run(func() { err = start() })
 	if err != nil {
 		c.leave()
@@ -55,19 +58,22 @@ func inCrew(start func() error) (over func(), err error) {
 }
 
 // joinCrew returns the present crew. A program that has called chroot(2) gets a
-// new one: the threads of the old crew still have the old root.
-func joinCrew() *crew {
-	spares.Do(makeSpares)
+// new one: the threads of the old crew still have the old root. Another mount of
+// the same directory does not count as another root.
+func joinCrew() (*crew, error) {
 	root := rootOfThread()
 	crews.mu.Lock()
 	defer crews.mu.Unlock()
 	c := crews.present
 	if c == nil || c.root != root {
+		if err := prepareThreads(); err != nil {
+			return nil, err
+		}
 		c = &crew{root: root, starts: make(chan func())}
 		crews.present = c
 	}
 	c.helpers++
-	return c
+	return c, nil
 }
 
 // run runs start on a thread of the crew and waits until it has returned. There
@@ -86,11 +92,12 @@ func (c *crew) run(start func()) {
 	<-done
 }
 
-// grow gives job to a new thread, if there may be one more.
+// grow gives job to a new thread, if there may be one more. A crew has one thread
+// at least: [prepareThreads] has made sure that there is one for it.
 func (c *crew) grow(job func()) bool {
 	crews.mu.Lock()
 	defer crews.mu.Unlock()
-	if c.threads >= runtime.GOMAXPROCS(0) {
+	if c.threads >= runtime.GOMAXPROCS(0) || c.threads > 0 && roomForTask() != nil {
 		return false
 	}
 	c.threads++
@@ -147,36 +154,10 @@ func (c *crew) expire() {
 	}
 	c.ended = true
 	close(c.starts)
+	spares -= c.threads
 	if crews.present == c {
 		crews.present = nil
 	}
-}
-
-var spares sync.Once
-
-// makeSpares makes threads that the runtime keeps and uses later. The runtime
-// needs more threads when many helpers start and end at once, and it ends the
-// program if it cannot make one. So they are made before the first helper, while
-// helpers do not yet fill the limit of processes. In ten runs of the test at such a
-// limit, three failed without them, and none with them.
-func makeSpares() {
-	n := 8
-	const rlimitNproc = 6 // of most architectures; package syscall does not have it
-	var limit syscall.Rlimit
-	if syscall.Getrlimit(rlimitNproc, &limit) == nil {
-		n = int(min(uint64(n), limit.Cur/5)) // most of a low limit is for helpers
-	}
-	var made, all sync.WaitGroup
-	made.Add(n)
-	for range n {
-		all.Go(func() {
-			runtime.LockOSThread() // so that each has a thread
-			made.Done()
-			made.Wait()
-			runtime.UnlockOSThread()
-		})
-	}
-	all.Wait()
 }
 
 // A rootID tells root directories apart.
@@ -190,10 +171,17 @@ func rootOfThread() rootID {
 	return rootID{uint64(st.Dev), st.Ino}
 }
 
-// checkSys refuses the only request that the crew cannot serve.
+// checkSys refuses the requests that the crew cannot serve. With CLONE_FS, for one,
+// the helper could change the directory of the thread that starts helpers.
 func checkSys(sys *syscall.SysProcAttr) error {
-	if sys.Ptrace {
+	const newCgroup = 0x02000000 // CLONE_NEWCGROUP, which package syscall does not have everywhere
+	const namespaces = syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC |
+		syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | newCgroup
+	switch {
+	case sys.Ptrace:
 		return fmt.Errorf("a helper cannot have Ptrace, because nobody would be its tracer: %w", syscall.EINVAL)
+	case sys.Cloneflags&^namespaces != 0:
+		return fmt.Errorf("the Cloneflags %#x ask for more than namespaces: %w", sys.Cloneflags, syscall.EINVAL)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -115,16 +116,25 @@ func lookAt(pid, group int) (m member, ok bool) {
 	return member{pid: pid, alive: !dead}, true
 }
 
-// holdsPipe reports whether the process has the pipe open, or hides its files.
+// holdsPipe reports whether the process has the pipe open, or hides its files. A
+// main thread that has ended shows no files, but the others still have them.
 func holdsPipe(pid int, pipe string) bool {
-	dir := fmt.Sprintf("/proc/%d/fd", pid)
-	names, err := os.ReadDir(dir)
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/fd", pid))
 	if err != nil {
-		return errors.Is(err, os.ErrPermission)
+		return false
 	}
-	for _, name := range names {
-		if target, err := os.Readlink(dir + "/" + name.Name()); err == nil && target == pipe {
+	for _, dir := range tasks {
+		names, err := os.ReadDir(dir)
+		if errors.Is(err, os.ErrPermission) {
 			return true
+		}
+		for _, name := range names {
+			if target, err := os.Readlink(dir + "/" + name.Name()); err == nil && target == pipe {
+				return true
+			}
+		}
+		if len(names) > 0 { // the other threads have the same files, unless they asked for their own
+			return false
 		}
 	}
 	return false

@@ -109,7 +109,7 @@ func noDescriptorAtTheEnd(args []string) error {
 	}
 	time.AfterFunc(time.Second, func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit) })
 	cancel()
-	if err := <-got; !errors.Is(err, syscall.EINTR) || errors.Is(err, syscall.EBUSY) {
+	if err := <-got; !errors.Is(err, syscall.EINTR) || errors.Is(err, syscall.ENOTEMPTY) {
 		return err
 	}
 	if _, err := os.Stat(args[0]); err == nil {
@@ -143,6 +143,23 @@ func TestMemberWithoutItsMainThreadHasGrace(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, (<-result).err, syscall.EINTR)
 	require.FileExists(t, file)
+	l.gone()
+}
+
+// It may hold the output too. Its files show in /proc under its other threads only.
+func TestMemberWithoutItsMainThreadHoldsTheOutput(t *testing.T) {
+	h := actor(t, "member", self(t), "kprim-test-helper", "main-thread-gone", "/")
+	l := leashed(t, h)
+	var pid int
+	h.Started = func(p int) { pid = p }
+	h.Grace, h.Output = 50*time.Millisecond, new(usermodehelper.Output)
+	result := started(t, t.Context(), h)
+	l.line()
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL)) // the helper alone
+	got := <-result
+	require.NoError(t, got.err)
+	require.Equal(t, syscall.SIGKILL, got.status.Signal())
+	require.True(t, h.Output.Cut())
 	l.gone()
 }
 
@@ -295,9 +312,11 @@ func adopts([]string) error {
 }
 
 // A process that hangs in the kernel outlives SIGKILL. Exec says so, and the gate
-// waits until it has gone.
+// waits until it has gone. With Reap no zombie is left then.
 func TestMemberThatHangsInTheKernel(t *testing.T) {
 	needsRoot(t)
+	require.NoError(t, adoptOrphans(true))
+	defer func() { require.NoError(t, adoptOrphans(false)) }()
 	for _, who := range []string{"child", "helper"} {
 		t.Run(who, func(t *testing.T) {
 			dir, hangs := deadFileSystem(t)
@@ -310,12 +329,12 @@ func TestMemberThatHangsInTheKernel(t *testing.T) {
 				script = `exec 3>&-; : < "$1/x"`
 			}
 			h := shell(script, dir)
-			h.Gate, h.Grace = &gate, 10*time.Millisecond
+			h.Gate, h.Grace, h.Reap = &gate, 10*time.Millisecond, true
 			result := started(t, ctx, h)
 			hangs.await()
 			cancel()
 			got := <-result
-			require.ErrorIs(t, got.err, syscall.EBUSY)
+			require.ErrorIs(t, got.err, syscall.ENOTEMPTY)
 			require.ErrorIs(t, got.err, syscall.EINTR)
 			require.ErrorContains(t, got.err, "outlive SIGKILL")
 			require.Zero(t, got.status)
@@ -327,6 +346,9 @@ func TestMemberThatHangsInTheKernel(t *testing.T) {
 			hangs.end()
 			require.NoError(t, gate.Disable(t.Context()))
 			require.Equal(t, "reap", rec.take(t))
+			left, err := children()
+			require.NoError(t, err)
+			require.Empty(t, left)
 		})
 	}
 }

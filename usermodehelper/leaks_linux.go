@@ -50,35 +50,32 @@ const manyDescriptors = 256
 func (l *leakFinder) top() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	open := openDescriptors()
+	dir, err := syscall.Open("/proc/self/fd", syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
+	if err != nil { // there is no /proc, or no descriptor is left
+		return tryNumbers()
+	}
+	defer syscall.Close(dir)
+	open := openDescriptors(dir)
 	if open > manyDescriptors && open == l.open {
 		return l.found
 	}
-	l.open, l.found = open, lookForLeaks()
+	l.open, l.found = open, lookForLeaks(dir)
 	return l.found
 }
 
-const descriptorsDir = "/proc/self/fd"
-
-// openDescriptors returns how many descriptors are open. Before Linux 6.2 it
-// does not know and returns 0.
-func openDescriptors() int {
+// openDescriptors returns how many descriptors are open. Before Linux 6.2 the
+// kernel does not tell, and it returns 0.
+func openDescriptors(dir int) int {
 	var st syscall.Stat_t
-	if syscall.Stat(descriptorsDir, &st) != nil {
+	if syscall.Fstat(dir, &st) != nil {
 		return 0
 	}
 	return int(st.Size)
 }
 
 // lookForLeaks returns the highest descriptor that a helper would inherit, or -1.
-// Without /proc it finds none.
-func lookForLeaks() (top int) {
+func lookForLeaks(dir int) (top int) {
 	top = -1
-	dir, err := syscall.Open(descriptorsDir, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
-	if err != nil {
-		return top
-	}
-	defer syscall.Close(dir)
 	var buf [4096]byte
 	var names []string
 	for {
@@ -88,13 +85,22 @@ func lookForLeaks() (top int) {
 		}
 		_, _, names = syscall.ParseDirent(buf[:n], -1, names[:0])
 		for _, name := range names {
-			if fd, err := strconv.Atoi(name); err == nil && fd > top {
-				if isInherited(fd) {
-					top = fd
-				}
+			if fd, err := strconv.Atoi(name); err == nil && fd > top && isInherited(fd) {
+				top = fd
 			}
 		}
 	}
+}
+
+// tryNumbers is lookForLeaks without a list of the descriptors. It tries 65,536
+// numbers at most, which takes some milliseconds.
+func tryNumbers() int {
+	for fd := min(descriptorLimit(), 1<<16) - 1; fd >= 0; fd-- {
+		if isInherited(fd) {
+			return fd
+		}
+	}
+	return -1
 }
 
 // isInherited reports whether a program that is started now would inherit the

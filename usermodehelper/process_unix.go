@@ -3,13 +3,13 @@
 package usermodehelper
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
@@ -27,8 +27,9 @@ type process struct {
 	child  *os.Process
 	pid    int
 	output *capture // nil if none is wanted
-	over   func()   // releases the thread that is the helper's parent
-	exit   *exit    // of the helper itself
+	begun  time.Time
+	over   func() // releases the thread that is the helper's parent
+	exit   *exit  // of the helper itself
 }
 
 // trace, if not nil, is told of each signal and of each reaping.
@@ -127,7 +128,7 @@ func (p *process) tryStart(ctx context.Context, attr *os.ProcAttr) error {
 		return p.startWithNull(cmd)
 	})
 	if err == nil {
-		p.child, p.pid, p.over = cmd.Process, cmd.Process.Pid, over
+		p.child, p.pid, p.over, p.begun = cmd.Process, cmd.Process.Pid, over, time.Now()
 	}
 	return err
 }
@@ -151,7 +152,13 @@ func (p *process) startWithNull(cmd *exec.Cmd) error {
 		}
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = files[0], files[1], files[2], files[3:]
-	if err := cmd.Start(); err != nil {
+	err := cmd.Start()
+	if err != nil && cmd.SysProcAttr.Chroot == "" {
+		if _, bad := os.Stat(cmd.Dir + "/."); bad != nil {
+			return p.notStarted(bad) // or a missing directory would look like a missing program
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("usermodehelper: %w", err)
 	}
 	return nil
@@ -171,16 +178,10 @@ func (p *process) command(attr *os.ProcAttr) (*exec.Cmd, error) {
 	if attr.Sys != nil {
 		sys = *attr.Sys // a copy: several helpers may share it
 	}
-	if err := checkSys(&sys); err != nil {
-		return nil, p.notStarted(err)
-	}
 	sys.Setpgid, sys.Pgid = !sys.Setsid, 0
-	dir := attr.Dir
-	if sys.Chroot == "" { // os/exec would start from the directory of the crew
-		var err error
-		if dir, err = filepath.Abs(dir); err != nil {
-			return nil, p.notStarted(err)
-		}
+	dir, err := directory(attr.Dir, sys.Chroot)
+	if err := cmp.Or(err, checkSys(&sys), checkEnv(attr.Env), checkFiles(attr.Files)); err != nil {
+		return nil, p.notStarted(err)
 	}
 	files := slices.Clone(attr.Files)
 	for len(files) < 3 {
@@ -198,7 +199,7 @@ func (p *process) command(attr *os.ProcAttr) (*exec.Cmd, error) {
 // wait waits for the end of the helper, ends its group where that has to end, and
 // reaps the helper.
 func (p *process) wait(ctx context.Context) (Status, error) {
-	ctx, cancel := p.helper.limited(ctx)
+	ctx, cancel := p.helper.limited(ctx, p.begun)
 	defer cancel()
 	why := p.awaitEnd(ctx) // nil if the helper has ended by itself
 	var gone bool
@@ -286,10 +287,16 @@ func (p *process) kill() (gone bool) {
 	}
 	p.signal(syscall.SIGKILL)
 	gone = p.awaitEmpty(hang)
+	p.reapAdopted()
+	return gone
+}
+
+// reapAdopted comes after SIGKILL and before reap, which gives the group's number
+// back.
+func (p *process) reapAdopted() {
 	if p.helper.Reap {
 		reapDead(p.pid)
 	}
-	return gone
 }
 
 // hang is how long a process may take to die of SIGKILL. A process that hangs in
@@ -348,20 +355,21 @@ func (p *process) outputIsHeld() bool {
 // giveUp leaves a group that outlives SIGKILL to a goroutine, which reaps the
 // helper when the group has gone. The Gate waits for that, but Exec does not.
 func (p *process) giveUp(why error) error {
-	p.helper.Gate.keep()
-	go func() {
-		for !p.awaitEmpty(time.Hour) {
-		}
-		_, _ = p.reap()
-		p.over()
-		p.helper.Gate.over()
-	}()
 	text := fmt.Sprintf("usermodehelper: %s has ended", p.helper.Path)
 	if why != nil {
 		text = why.Error()
 	}
 	text = fmt.Sprintf("%s, but processes of its group outlive SIGKILL: %v", text, p.alive())
-	return &interruption{text, []error{why, syscall.EBUSY}}
+	p.helper.Gate.keep()
+	go func() {
+		for !p.awaitEmpty(time.Hour) {
+		}
+		p.reapAdopted()
+		_, _ = p.reap()
+		p.over()
+		p.helper.Gate.over()
+	}()
+	return &interruption{text, []error{why, syscall.ENOTEMPTY}}
 }
 
 func (h *Helper) grace() time.Duration {

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -23,13 +23,13 @@ func init() {
 	roles["dies-with-parent"] = diesWithParent
 	roles["two-in-turn"] = twoInTurn
 	roles["many-sleepers"] = manySleepers
-	roles["at-process-limit"] = atProcessLimit
 	roles["new-root"] = newRoot
 	roles["unmounts"] = unmounts
 	roles["no-null"] = noNullDevice
 	roles["no-pidfd"] = noPidfd
 	roles["no-descriptor-left"] = noDescriptorLeft
 	roles["leak-at-the-limit"] = leakAtTheLimit
+	roles["no-proc"] = noProc
 }
 
 func prctl(option, arg uintptr) error {
@@ -252,51 +252,6 @@ func noDescriptorLeft([]string) error {
 	return child.Wait()
 }
 
-// A program that can have no more processes gets an error, and lives.
-func TestHelpersAtALimitOfProcesses(t *testing.T) {
-	needsRoot(t) // root has no such limit, so the actor becomes another user
-	for range 3 {
-		output(t, actor(t, "at-process-limit"))
-	}
-}
-
-func atProcessLimit([]string) error {
-	const limit, calls, rlimitNproc = 40, 200, 6
-	user := 60_000 + os.Getpid()%5_000 // a user of its own: the limit is for all that a user has
-	if err := syscall.Setgid(user); err != nil {
-		return err
-	}
-	if err := syscall.Setuid(user); err != nil {
-		return err
-	}
-	if err := syscall.Setrlimit(rlimitNproc, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
-		return err
-	}
-	var all sync.WaitGroup
-	results := make(chan error, calls)
-	for range calls {
-		all.Go(func() {
-			_, err := usermodehelper.Call(context.Background(), "/bin/sleep", []string{"sleep", "0.2"}, nil, usermodehelper.WaitProc)
-			results <- err
-		})
-	}
-	all.Wait()
-	close(results)
-	refused := 0
-	for err := range results {
-		switch {
-		case errors.Is(err, syscall.EAGAIN) && strings.HasPrefix(err.Error(), "usermodehelper: "):
-			refused++
-		case err != nil:
-			return err
-		}
-	}
-	if refused == 0 || refused == calls {
-		return fmt.Errorf("%d of %d were refused", refused, calls)
-	}
-	return nil
-}
-
 // The thread that starts helpers was there before chroot(2), with a root of its
 // own. It must not start them from there.
 func TestHelperHasTheRootOfTheProgram(t *testing.T) {
@@ -473,6 +428,42 @@ func TestDescriptorsAreNotInheritedWhileFilesAreOpened(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, status)
 	}
+}
+
+// Without /proc there is no list of the descriptors, and no look at the members.
+func TestHelperOfAProgramWithoutProc(t *testing.T) {
+	output(t, inOwnMounts(t, "no-proc"))
+}
+
+func noProc([]string) error {
+	if err := syscall.Mount("none", "/proc", "tmpfs", 0, ""); err != nil {
+		return err
+	}
+	if err := syscall.Dup3(0, 9, 0); err != nil {
+		return err
+	}
+	h := shell("if (: <&9) 2>/dev/null; then exit 9; fi")
+	if status, err := h.Exec(context.Background(), usermodehelper.WaitProc); status != 0 || err != nil {
+		return fmt.Errorf("descriptor 9: %v, %w", status, err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	h = shell("sleep 1000 & exit 0") // holds the output
+	h.Output, h.Grace = new(usermodehelper.Output), 10*time.Millisecond
+	h.Init = func(attr *os.ProcAttr) error {
+		attr.Files = append(attr.Files, w)
+		return nil
+	}
+	if status, err := h.Exec(context.Background(), usermodehelper.WaitProc); status != 0 || err != nil {
+		return fmt.Errorf("output: %v, %w", status, err)
+	}
+	_ = w.Close()
+	if _, err := r.Read([]byte{0}); err != io.EOF { // the member was ended
+		return err
+	}
+	return nil
 }
 
 func TestDescriptorNextToTheLimit(t *testing.T) { output(t, actor(t, "leak-at-the-limit")) }

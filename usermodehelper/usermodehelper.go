@@ -14,9 +14,10 @@
 //   - On Linux the umask is 022, so the helper's files do not depend on your
 //     program's umask.
 //   - The standard files are /dev/null. On Linux every other descriptor is
-//     closed, also one that was opened without close-on-exec. That needs /proc.
-//     With more than 256 open descriptors, a start can miss one of these that has
-//     just taken the place of another descriptor.
+//     closed, also one that was opened without close-on-exec. A start can miss
+//     one of these in three cases: with more than 256 open descriptors, if it has
+//     just taken the place of another; without /proc, if its number is above
+//     65,535; and if its number is one of the last eight that the limit allows.
 //   - The helper leads a session of its own, and so a process group. It has no
 //     terminal, so it cannot stop there to ask for a password.
 //   - When the context ends, the whole group ends, not the helper alone. Exec
@@ -41,7 +42,7 @@
 // group is alive. [Gate.Disable] waits for that too. A zombie is not alive: its
 // files are closed and its locks are released. A process that hangs in the kernel,
 // or that your program may not signal, outlives SIGKILL. Exec waits five seconds
-// for it and then returns an error that matches [syscall.EBUSY].
+// for it and then returns an error that matches [syscall.ENOTEMPTY].
 //
 // A process that has left the group may hold an Output open. Then Exec waits for
 // Grace and half a second more, kills nothing, and marks the Output as cut.
@@ -60,7 +61,10 @@
 //     become its children, and their zombies stay until it reaps them. The field
 //     Reap does that for a group that was ended. Started tells the group's number.
 //   - Members are found in /proc. Without /proc, and on systems other than Linux,
-//     only the helper itself has Grace and is waited for.
+//     only the helper itself has Grace and is waited for. The same holds for
+//     members that /proc hides from your program (hidepid=2).
+//   - A member that starts the next one and ends at once, again and again, can be
+//     missed. Then SIGKILL comes before Grace is over.
 //   - Nothing else in your program may reap helpers, as a loop over wait4(-1) does,
 //     and SIGCHLD must not be ignored. The status would be lost, and Exec would
 //     return [syscall.ECHILD].
@@ -70,9 +74,8 @@
 //     and they share threads with helpers outside of the bubble.
 //   - At a limit of processes a start returns [syscall.EAGAIN]. But the Go runtime
 //     ends your program if it needs a thread there. So all starts share at most
-//     GOMAXPROCS threads, and the first helper makes eight spare ones. A program
-//     whose first helper comes when no more threads can be made is ended; os/exec
-//     would return EAGAIN.
+//     GOMAXPROCS threads, and before the first of them there are some spare ones.
+//     Each is made only if the kernel has just allowed one more process.
 //
 // # Which tool
 //
@@ -197,15 +200,17 @@ type Helper struct {
 	// Init, if not nil, is called once for each Exec before the program is
 	// started. It may change what the helper gets:
 	//
-	//   - Files: each is /dev/null or the Output. A nil closes the descriptor.
-	//     Files after the third become the descriptors 3, 4 and so on. Init may
-	//     move /dev/null or replace it, but not read or write it: it is opened
-	//     after Init.
+	//   - Files: each is /dev/null or the Output. A nil closes the descriptor, and
+	//     a closed file gets [syscall.EBADF]. Files after the third become the
+	//     descriptors 3, 4 and so on. Init may move /dev/null or replace it, but
+	//     not read or write it: it is opened after Init.
 	//   - Env and Dir. A relative Dir is relative to your program's directory.
+	//     With Chroot it must be absolute, and an empty one is /.
 	//   - Sys, which is not nil: a user, Pdeathsig, a control group and the like.
 	//     With Setsid false the helper has a group of its own in your program's
-	//     session, and so its terminal. Setpgid and Pgid have no effect. Ptrace
-	//     gets [syscall.EINVAL].
+	//     session, and so its terminal. Setpgid and Pgid have no effect. A PidFD
+	//     is non-blocking. Ptrace, and Cloneflags other than namespaces, get
+	//     [syscall.EINVAL].
 	//
 	// If Init returns an error, nothing is started, and Exec returns that error as
 	// it is. If Init panics, Cleanup is called with [syscall.ECANCELED]. Exec does
@@ -219,8 +224,9 @@ type Helper struct {
 	// Started, if not nil, is called with the pid of the helper once it runs,
 	// before Exec returns with WaitExec. The pid is also the number of its group.
 	// No other process gets the number before the helper is reaped, which is right
-	// before Cleanup. A Cleanup that needs the pid takes it from here. If Started
-	// panics, the helper is ended.
+	// before Cleanup. A Cleanup that needs the pid takes it from here: use a Helper
+	// for each call then. A Timeout goes on meanwhile. If Started panics, the
+	// helper is ended.
 	Started func(pid int)
 
 	// Cleanup, if not nil, is called once for each Exec, when all is over:
@@ -271,8 +277,8 @@ type Helper struct {
 //   - [syscall.EINTR] with [context.Canceled]: ctx was cancelled.
 //   - [syscall.ETIMEDOUT] with [context.DeadlineExceeded]: a deadline or the
 //     Timeout has passed. Both errors also match the cause of ctx.
-//   - [syscall.EBUSY] besides one of these or alone: a member of the group outlives
-//     SIGKILL. A goroutine reaps the helper later. The Gate gets the place back
+//   - [syscall.ENOTEMPTY] besides one of these or alone: the group is not empty,
+//     because a member outlives SIGKILL. A goroutine reaps the helper later. The Gate gets the place back
 //     now, but Disable waits for the member.
 //   - [syscall.ECHILD]: another part of your program has reaped the helper.
 //
@@ -301,7 +307,7 @@ func (h *Helper) Exec(ctx context.Context, mode Mode) (Status, error) {
 func (h *Helper) run(ctx context.Context, w *waiter, mode Mode) (Status, error) {
 	if h.Timeout < 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = h.limited(ctx)
+		ctx, cancel = h.limited(ctx, time.Now())
 		defer cancel()
 	}
 	if err := h.Gate.await(ctx, w, h.Path); err != nil {
@@ -341,12 +347,12 @@ func (h *Helper) begin(ctx context.Context) (p *process, err error) {
 	return p, err
 }
 
-// limited returns ctx with the helper's Timeout, which begins now.
-func (h *Helper) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+// limited returns ctx with the Timeout of a helper that has begun at this time.
+func (h *Helper) limited(ctx context.Context, begun time.Time) (context.Context, context.CancelFunc) {
 	if h.Timeout == 0 {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, h.Timeout)
+	return context.WithDeadline(ctx, begun.Add(h.Timeout))
 }
 
 // leave is finish for a helper that has passed the gate.

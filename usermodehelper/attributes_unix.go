@@ -1,0 +1,50 @@
+//go:build linux || darwin || freebsd
+
+package usermodehelper
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// directory returns the absolute form of the Dir that Init has left. A thread that
+// starts helpers has a directory of its own, so os/exec would begin from there.
+func directory(dir, chroot string) (string, error) {
+	switch {
+	case strings.Contains(dir, "\x00"):
+		return "", fmt.Errorf("Dir %q has a NUL byte: %w", dir, syscall.EINVAL)
+	case chroot == "":
+		return filepath.Abs(dir)
+	case dir == "": // must not be a directory outside of the new root
+		return "/", nil
+	case !filepath.IsAbs(dir):
+		return "", fmt.Errorf("with Chroot, Dir %q must be absolute: %w", dir, syscall.EINVAL)
+	}
+	return dir, nil
+}
+
+func checkEnv(env []string) error {
+	for i, s := range env {
+		if strings.Contains(s, "\x00") {
+			return fmt.Errorf("env[%d] has a NUL byte: %w", i, syscall.EINVAL)
+		}
+	}
+	return nil
+}
+
+// checkFiles refuses files of which package os would panic, or close a descriptor
+// of the helper without a word.
+func checkFiles(files []*os.File) error {
+	for i, f := range files {
+		if f == nil {
+			continue
+		}
+		if *f == (os.File{}) || f.Fd() == ^uintptr(0) {
+			return fmt.Errorf("files[%d] is not open: %w", i, syscall.EBADF)
+		}
+	}
+	return nil
+}
