@@ -66,11 +66,14 @@ func joinCrew() (*crew, error) {
 	defer crews.mu.Unlock()
 	c := crews.present
 	if c == nil || c.root != root {
-		if err := prepareThreads(); err != nil {
+		if err := roomForThread(); err != nil {
 			return nil, err
 		}
 		c = &crew{root: root, starts: make(chan func())}
 		crews.present = c
+	}
+	if c.helpers > 0 {
+		refillSpares()
 	}
 	c.helpers++
 	return c, nil
@@ -93,7 +96,7 @@ func (c *crew) run(start func()) {
 }
 
 // grow gives job to a new thread, if there may be one more. A crew has one thread
-// at least: [prepareThreads] has made sure that there is one for it.
+// at least: [roomForThread] has made sure that there is one for it.
 func (c *crew) grow(job func()) bool {
 	crews.mu.Lock()
 	defer crews.mu.Unlock()

@@ -50,6 +50,15 @@ func atProcessLimit([]string) error {
 	if err := asOneUser(limit); err != nil {
 		return err
 	}
+	refused, err := atOnce(calls)
+	if err == nil && (refused == 0 || refused == calls) {
+		return fmt.Errorf("%d of %d were refused", refused, calls)
+	}
+	return err
+}
+
+// atOnce starts helpers at once, and counts how many get EAGAIN.
+func atOnce(calls int) (refused int, err error) {
 	var all sync.WaitGroup
 	results := make(chan error, calls)
 	for range calls {
@@ -60,19 +69,15 @@ func atProcessLimit([]string) error {
 	}
 	all.Wait()
 	close(results)
-	refused := 0
 	for err := range results {
 		switch {
 		case isRefusal(err):
 			refused++
 		case err != nil:
-			return err
+			return refused, err
 		}
 	}
-	if refused == 0 || refused == calls {
-		return fmt.Errorf("%d of %d were refused", refused, calls)
-	}
-	return nil
+	return refused, nil
 }
 
 func isRefusal(err error) bool {
@@ -80,45 +85,60 @@ func isRefusal(err error) bool {
 }
 
 // The first helper of a program may come when there is room for a few more
-// processes, for one, or for none. os/exec says the same.
+// processes, for one, or for none. The limit is low, or it is filled by others.
 func TestFirstHelperAtALimitOfProcesses(t *testing.T) {
 	needsRoot(t)
-	for _, room := range []int{0, 1, 3, 6, 9, 15} {
-		t.Run(strconv.Itoa(room), func(t *testing.T) {
+	for _, c := range []struct{ others, room string }{
+		{"0", "0"}, {"0", "1"}, {"0", "3"}, {"0", "6"}, {"0", "9"}, {"0", "15"},
+		{"60", "0"}, {"60", "1"}, {"60", "2"}, {"60", "3"}, {"60", "4"}, {"60", "6"}, {"60", "9"}, {"60", "15"},
+	} {
+		t.Run(c.others+" others, room "+c.room, func(t *testing.T) {
 			t.Parallel() // each is a user of its own
-			output(t, actor(t, "first-at-process-limit", strconv.Itoa(room)))
+			output(t, actor(t, "first-at-process-limit", c.others, c.room))
 		})
 	}
 }
 
-// firstAtProcessLimit has room for a few more processes, and starts helpers one
-// after the other. Between two of them the starting thread ends.
+// firstAtProcessLimit has room for a few more processes beside the others of its
+// user, and starts helpers one after the other, and then some at once. Between two
+// of them the starting thread ends.
 func firstAtProcessLimit(args []string) error {
-	room, err := strconv.Atoi(args[0])
-	if err != nil {
+	others, _ := strconv.Atoi(args[0])
+	room, _ := strconv.Atoi(args[1])
+	if err := asOneUser(uint64(others + 100)); err != nil {
 		return err
+	}
+	for range others {
+		other := exec.Command("/bin/sleep", "1000")
+		other.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := other.Start(); err != nil {
+			return err
+		}
 	}
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		return err
 	}
-	if err := asOneUser(uint64(len(tasks) + room)); err != nil {
+	limit := uint64(others + len(tasks) + room)
+	if err := syscall.Setrlimit(rlimitNproc, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
 		return err
 	}
-	byOsExec := exec.Command("/bin/true").Run()
 	started := 0
-	for range 4 {
+	for range 3 {
 		status, err := usermodehelper.Call(context.Background(), "/bin/true", nil, nil, usermodehelper.WaitProc)
 		switch {
 		case err == nil && status == 0:
 			started++
 		case !isRefusal(err):
-			return fmt.Errorf("room %d: %v, %w", room, status, err)
+			return fmt.Errorf("%v, %w", status, err)
 		}
 		time.Sleep(2 * usermodehelper.CrewLinger)
 	}
-	if room >= 6 && started == 0 {
-		return fmt.Errorf("room %d: %d started; os/exec: %w", room, started, byOsExec)
+	if room < 6 {
+		return nil
+	}
+	if refused, err := atOnce(4); err != nil || refused > 2 || started < 3 {
+		return fmt.Errorf("%d of 4 were refused, %d of 3 were started: %w", refused, started, err)
 	}
 	return nil
 }

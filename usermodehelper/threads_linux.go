@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
-	"time"
 )
 
 // spares is how many idle threads the runtime has got from this package and may
@@ -28,25 +27,23 @@ func wantedSpares() int {
 	return int(max(1, min(many, limit.Cur/5)))
 }
 
-// prepareThreads makes sure that a new crew can have a thread, and that there are
-// spares. It returns [syscall.EAGAIN] if there is no place for one more thread. The
-// caller holds crews.mu.
-func prepareThreads() error {
+// roomForThread returns [syscall.EAGAIN] if there is no place for the first thread
+// of a crew.
+func roomForThread() error {
 	if err := roomForTask(); err != nil {
 		return err
 	}
-	want := wantedSpares()
-	if spares > want/2 {
-		return nil
-	}
 	runtime.LockOSThread() // the first lock in a program makes a thread
 	runtime.UnlockOSThread()
-	var near bool
-	spares, near = makeSpares(want)
-	if near {
-		return awaitRoom()
+	return roomForTask()
+}
+
+// refillSpares is called when a second helper comes, and not before: one helper
+// needs no spare, and perhaps the last place. The caller holds crews.mu.
+func refillSpares() {
+	if want := wantedSpares(); spares <= want/2 {
+		spares = makeSpares(want)
 	}
-	return nil
 }
 
 // makeSpares holds threads until it has as many as wanted, and then gives them to
@@ -54,7 +51,7 @@ func prepareThreads() error {
 // refusal. If the limit is near, half of the threads end, because the places are for
 // helpers. Each goroutine holds its thread until the last one is made, or a thread
 // would count twice.
-func makeSpares(want int) (made int, near bool) {
+func makeSpares(want int) (made int) {
 	keep := make(chan bool)
 	var held sync.WaitGroup
 	n := 0
@@ -63,7 +60,7 @@ func makeSpares(want int) (made int, near bool) {
 		held.Go(func() { holdThread(locked, keep) })
 		<-locked
 	}
-	near = roomForTask() != nil
+	near := roomForTask() != nil
 	for i := range n {
 		kept := !near || i%2 == 0
 		keep <- kept
@@ -72,7 +69,7 @@ func makeSpares(want int) (made int, near bool) {
 		}
 	}
 	held.Wait()
-	return made, near
+	return made
 }
 
 // holdThread holds a thread until it is told whether to keep it for the runtime.
@@ -83,18 +80,6 @@ func holdThread(locked chan<- struct{}, keep <-chan bool) {
 	if <-keep {
 		runtime.UnlockOSThread()
 	}
-}
-
-// awaitRoom waits for the end of a thread that was given back. It gives up soon:
-// another process may have taken the place.
-func awaitRoom() (err error) {
-	for range 20 {
-		if err = roomForTask(); err == nil {
-			return nil
-		}
-		<-time.After(time.Millisecond)
-	}
-	return err
 }
 
 // roomForTask returns [syscall.EAGAIN] if there are as many processes and threads
