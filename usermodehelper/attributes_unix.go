@@ -15,7 +15,7 @@ import (
 func directory(dir, chroot string) (string, error) {
 	switch {
 	case strings.Contains(dir, "\x00"):
-		return "", fmt.Errorf("Dir %q has a NUL byte: %w", dir, syscall.EINVAL)
+		return "", fmt.Errorf("the Dir %q has a NUL byte: %w", dir, syscall.EINVAL)
 	case chroot == "":
 		return filepath.Abs(dir)
 	case dir == "": // must not be a directory outside of the new root

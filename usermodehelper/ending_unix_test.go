@@ -4,6 +4,7 @@ package usermodehelper_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -212,6 +213,31 @@ func TestContextThatEndsAfterTheHelperEndsWhoHoldsTheOutput(t *testing.T) {
 	l.gone()
 	require.False(t, h.Output.Cut(), "it let go of it before the second signal")
 	require.Equal(t, endedAndReaped, rec.take(t))
+}
+
+// A daemon in the group that does not hold the output lives on, although this
+// program holds a copy of the output.
+func TestContextThatEndsAfterTheHelperLeavesOtherDaemons(t *testing.T) {
+	rec := recorded(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	h := shell(`sleep 1000 >/dev/null 2>&1 & echo $! >&3; echo $$ >&3; exit 3`)
+	l := leashed(t, h)
+	inner, dup := h.Init, -1
+	h.Init = func(attr *os.ProcAttr) (err error) {
+		dup, err = syscall.Dup(int(attr.Files[1].Fd()))
+		return errors.Join(err, inner(attr))
+	}
+	h.Grace, h.Output = time.Minute, new(usermodehelper.Output)
+	result := started(t, ctx, h)
+	daemon, err := strconv.Atoi(l.line())
+	require.NoError(t, err)
+	awaitZombie(t, l.line())
+	cancel()
+	require.Equal(t, ended{status: 3 << 8}, <-result)
+	require.NoError(t, syscall.Close(dup))
+	require.Equal(t, "reap", rec.take(t), "and no signal")
+	require.NoError(t, syscall.Kill(daemon, syscall.SIGKILL))
+	l.gone()
 }
 
 // What has left the group is out of reach, and does not keep Exec.

@@ -14,10 +14,10 @@
 //   - On Linux the umask is 022, so the helper's files do not depend on your
 //     program's umask.
 //   - The standard files are /dev/null. On Linux every other descriptor is
-//     closed, also one that was opened without close-on-exec. A start can miss
-//     one of these in three cases: with more than 256 open descriptors, if it has
-//     just taken the place of another; without /proc, if its number is above
-//     65,535; and if its number is one of the last eight that the limit allows.
+//     closed, also one that was opened without close-on-exec. Such a descriptor
+//     can be missed in three cases. It has just taken the place of another, among
+//     more than 256. It has a number above 65,535, and there is no /proc. It has
+//     one of the last eight numbers that the limit allows.
 //   - The helper leads a session of its own, and so a process group. It has no
 //     terminal, so it cannot stop there to ask for a password.
 //   - When the context ends, the whole group ends, not the helper alone. Exec
@@ -74,8 +74,9 @@
 //     and they share threads with helpers outside of the bubble.
 //   - At a limit of processes a start returns [syscall.EAGAIN]. But the Go runtime
 //     ends your program if it needs a thread there. So all starts share at most
-//     GOMAXPROCS threads, and before the first of them there are some spare ones.
-//     Each is made only if the kernel has just allowed one more process.
+//     GOMAXPROCS threads. When a second helper runs, there are some spare ones. Each
+//     thread is made only if the kernel has just allowed one more process. If
+//     others take that place in the same moment, your program can still end.
 //
 // # Which tool
 //
