@@ -78,6 +78,15 @@
 //     thread is made only if the kernel has just allowed one more process. If
 //     others take that place in the same moment, your program can still end.
 //
+// # Memory model
+//
+// A call of Exec is synchronized before Init, Init before Started, and Started
+// before Cleanup. With WaitProc, and when Exec fails, Cleanup is synchronized before
+// the return of Exec. Cleanup is also synchronized before the return of a
+// [Gate.Disable] that waited for it. A helper that gives back its place at a Gate
+// is synchronized before the Init of the helper that gets the place. The bytes that
+// an [Output] got are there when Cleanup is called.
+//
 // # Which tool
 //
 //   - Use a channel and a goroutine for work that needs no other program.
