@@ -31,7 +31,6 @@ func TestOpenGateLetsEverybodyPassForEver(t *testing.T) {
 		}
 		synctest.Wait()
 		g.open()
-		g.open() // does nothing
 		early.Wait()
 		for range 10 {
 			require.NoError(t, g.wait(t.Context()))

@@ -111,8 +111,11 @@ func TestListIsWeak(t *testing.T) {
 	require.Empty(t, listed(name))
 }
 
-// Goroutine dumps show the name, and the queue while the thread sleeps there.
+// Goroutine dumps show the name, and after SetProfile(true) the queue while the
+// thread sleeps there.
 func TestLabelsShowNameAndQueue(t *testing.T) {
+	kthread.SetProfile(true)
+	defer kthread.SetProfile(false)
 	q := waitqueue.Queue{Name: "the mail"}
 	var nameless waitqueue.Queue
 	turn := make(chan bool)
