@@ -156,7 +156,7 @@ func (cur *Current) Sleep(d time.Duration) error {
 	return nil
 }
 
-// Context returns a context for calls that take one, such as those of net,
+// Context returns a context for calls that take one, for example in net,
 // database/sql and os/exec. It ends with the cause [ErrStopped] when the
 // thread is asked to stop, or else when the thread has ended. It does not end
 // on signals, because a context cannot be un-cancelled. It has no values of the

@@ -54,7 +54,7 @@ func (w *Worker) ModDelayed(d *DelayedWork, delay time.Duration) (wasPending boo
 }
 
 // Flush is [Work.Flush]. If the time has not come yet, d is queued at once, also
-// if the error is that of a wait for itself.
+// if the error matches EDEADLK.
 //
 // Kernel: flush_delayed_work
 //

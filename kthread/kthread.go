@@ -243,7 +243,7 @@ func Run(name string, fn func(*Current) error) *Thread {
 // error of fn. If fn had no error, the error says that fn was not ready.
 //
 // ctx bounds only the handshake. If it ends before the thread is ready, Start
-// asks the thread to stop, and returns it along with an error as that of
+// asks the thread to stop, and returns it along with an error as from
 // [Thread.Wait]. The caller can Wait for the end of the thread.
 //
 // Kernel: start_kthread of the drivers that came before kthread_run
@@ -308,13 +308,13 @@ func (t *Thread) WakeUp() bool {
 func (t *Thread) Stop() error { return t.StopContext(context.Background()) }
 
 // StopContext is Stop that waits no longer than ctx lives. If ctx ends first,
-// the thread remains asked to stop, and the error is that of [Thread.Wait].
+// the thread remains asked to stop, and the error is as from [Thread.Wait].
 //
 // Kernel: kthread_stop
 //
 // Differs: the kernel's wait cannot be ended.
 func (t *Thread) StopContext(ctx context.Context) error {
-	self := t.isCaller() // before it is woken: one that sleeps is not the caller
+	self := t.isCaller() // before the wake-up: a sleeping thread is not the caller
 	t.askStop()
 	if self {
 		return errDeadlock
@@ -326,7 +326,7 @@ func (t *Thread) StopContext(ctx context.Context) error {
 // the error of its function.
 //
 // If ctx ends first, the error matches [syscall.EINTR], or [syscall.ETIMEDOUT] if
-// a deadline ended it. It also matches ctx.Err() and [context.Cause], as that of
+// a deadline ended it. It also matches ctx.Err() and [context.Cause], as an error of
 // [waitqueue.ContextErr] does. A thread that is gone beats a ctx that has ended.
 //
 // If the thread itself calls Wait, the error matches [syscall.EDEADLK], except in
@@ -429,7 +429,7 @@ func (t *Thread) run() error {
 // exit completes every handshake. First it sets exited, so that later requests
 // are refused. Then it answers the earlier ones.
 func (t *Thread) exit() {
-	t.task.SetState(waitqueue.Dead) // it never sleeps again, whatever it had announced
+	t.task.SetState(waitqueue.Dead) // it never sleeps again, though a sleep may be announced
 	t.mu.Lock()
 	t.exited = true
 	cancel := t.cancel
@@ -456,7 +456,8 @@ func (t *Thread) exit() {
 	t.finish()
 }
 
-// letGo drops what a handle of a thread that is gone need not keep alive.
+// letGo drops the function and the queues of a thread that is gone. A handle that
+// is kept would keep them alive.
 func (t *Thread) letGo() {
 	t.fn, t.atExit, t.cur.shown = nil, nil, nil
 }

@@ -28,7 +28,7 @@ var (
 //   - [syscall.EBUSY] if it is asked to park already;
 //   - EINTR if it is unparked or asked to stop before it parks.
 //
-// If ctx ends, the error is as that of [Thread.Wait], and the request stands. If
+// If ctx ends, the error is as from [Thread.Wait], and the request stands. If
 // the thread itself calls Park, it returns nil at once, and the thread parks at
 // its next ParkMe.
 //

@@ -9,7 +9,7 @@ import (
 //
 //	thread 7 [flusher]
 //
-// It says nothing of what the thread does: for that see [Thread.Info].
+// It does not tell the state of the thread. [Thread.Info] does.
 func (t *Thread) String() string { return fmt.Sprintf("thread %d [%s]", t.pid, t.label.name) }
 
 // MarshalText returns the text of [Thread.String], for log/slog and

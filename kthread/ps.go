@@ -112,7 +112,7 @@ func (r *registry) live() (live []*Thread) {
 	return live
 }
 
-// Info says what a thread does at one moment.
+// Info is the state of a thread at one moment.
 //
 // Kernel: /proc/PID/stat, /proc/PID/wchan
 type Info struct {
@@ -177,7 +177,7 @@ func (t *Thread) age() time.Duration {
 // bubble. Such a time has no monotonic part.
 func inBubble(t time.Time) bool { return t == t.Round(0) }
 
-// Infos is a list of threads. Printed, it is a table like that of ps(1).
+// Infos is a list of threads. Printed, it is a table as from ps(1).
 type Infos []Info
 
 // Tasks returns the threads that are not gone, in the order of their pids. They

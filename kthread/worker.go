@@ -185,7 +185,7 @@ func (w *Worker) exit() {
 	}
 }
 
-// remove makes a pending work one that is not pending. The caller holds w.mu.
+// remove takes a pending work or a barrier off. The caller holds w.mu.
 func (w *Worker) remove(k *Work) {
 	w.works.Remove(k.pending)
 	k.pending = nil
@@ -294,7 +294,7 @@ func (w *Worker) behind(k, b *Work) *list.Element {
 // CancelSync sees to it that k is neither pending nor running. It takes k off
 // the works that are pending, and reports whether it was one, and waits for the
 // end of a run. Until then k cannot be queued, so a work that queues itself
-// comes to its end. Afterwards it can be queued anew.
+// comes to its end. Afterwards it can be queued again.
 //
 // If the work itself calls, it is taken off, and the error matches
 // [syscall.EDEADLK]. If ctx ends before the run does, the error is as for
@@ -378,7 +378,7 @@ func (w *Worker) isCaller() bool {
 // works whose time has not come are dropped: cancel these before. A parked worker
 // runs nothing, so if works are pending, Destroy waits for an Unpark.
 //
-// The errors are those of [Worker.Flush] and [Thread.StopContext]. If ctx ends
+// The errors are as from [Worker.Flush] and [Thread.StopContext]. If ctx ends
 // before all works have run, or a work of this worker calls, the thread is not
 // asked to stop.
 //

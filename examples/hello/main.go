@@ -15,8 +15,8 @@ func main() {
 	var greeted atomic.Bool
 	thread := kthread.Run("hello", func(cur *kthread.Current) error {
 		fmt.Println("hello: I run")
-		greeted.Store(true) // first the state,
-		queue.WakeUp()      // then the wake-up
+		greeted.Store(true)                     // first the state,
+		queue.WakeUp()                          // then the wake-up
 		return cur.Wait(&queue, cur.ShouldStop) // true when a stop is asked
 	})
 	_ = queue.Wait(context.Background(), greeted.Load)
