@@ -1,6 +1,7 @@
 package kthread
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"syscall"
@@ -12,6 +13,9 @@ import (
 // cause that ends the thread's context. It matches [syscall.EINTR] with
 // [errors.Is].
 var ErrStopped error = &failure{"asked to stop", syscall.EINTR}
+
+// errNoErr ends a wait with a context that breaks its own rules.
+var errNoErr error = &failure{"the context's Done channel is closed, but its Err is nil", nil}
 
 var errTimedOut = &failure{"wait timed out", syscall.ETIMEDOUT}
 
@@ -45,5 +49,5 @@ func contextErr(ctx context.Context) error {
 	if errors.Is(err, syscall.ETIMEDOUT) {
 		text = "wait timed out: "
 	}
-	return &failure{text + context.Cause(ctx).Error(), err}
+	return &failure{text + cmp.Or(context.Cause(ctx), ctx.Err()).Error(), err}
 }

@@ -1,6 +1,7 @@
 package kthread
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"sync"
@@ -44,11 +45,28 @@ func (g *gate) open() { g.sem.Release(tokens) }
 
 // wait blocks until the gate is open or ctx has ended. An open gate beats an
 // ended ctx. Acquire prefers the ended ctx, so TryAcquire has the last word.
+//
+// If the Done channel of ctx is closed while its Err is nil, Acquire returns nil
+// without a token. Package context does not allow that, but any
+// package can define a context.
 func (g *gate) wait(ctx context.Context) error {
-	if g.sem.Acquire(ctx, 1) == nil || g.sem.TryAcquire(1) {
+	err := g.sem.Acquire(ctx, 1)
+	if err == nil && isDone(ctx) && ctx.Err() == nil {
+		err = errNoErr
+	}
+	if err == nil || g.sem.TryAcquire(1) {
 		return nil
 	}
-	return contextErr(ctx)
+	return cmp.Or(contextErr(ctx), err)
+}
+
+func isDone(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // A reply is a gate with an answer. Only the first answer counts.
