@@ -3,6 +3,7 @@ package kthread_test
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -181,4 +183,39 @@ func TestGoroutineOfAThreadIsNotTheThread(t *testing.T) {
 		self <- thread
 		require.Equal(t, errMine, <-result)
 	})
+}
+
+// Two calls of a thread that would wait for itself are not noticed, as the doc
+// comment of Stop says.
+func TestWaitForItselfThatIsNotNoticed(t *testing.T) {
+	for name, call := range map[string]func(cur *kthread.Current, stop func() error) error{
+		"in an iterator that the thread drives by iter.Pull": func(_ *kthread.Current, stop func() error) error {
+			next, end := iter.Pull(func(yield func(error) bool) { yield(stop()) })
+			defer end()
+			err, _ := next()
+			return err
+		},
+		"in the condition of a wait": func(cur *kthread.Current, stop func() error) (err error) {
+			var q waitqueue.Queue
+			calls := 0
+			_ = cur.Wait(&q, func() bool {
+				if calls++; calls == 2 {
+					err = stop()
+				}
+				return calls == 2
+			})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				thread := kthread.Run("t", func(cur *kthread.Current) error {
+					return call(cur, func() error { return cur.Thread().StopContext(ctx) })
+				})
+				require.ErrorIs(t, thread.Wait(t.Context()), syscall.ETIMEDOUT)
+			})
+		})
+	}
 }
