@@ -242,9 +242,9 @@ func (w *Worker) wakeUp() {
 func (w *Worker) free(k *Work) bool { return !w.gone && k.pending == nil && k.cancels == 0 }
 
 // Flush waits until all works have run that are pending or running now. It does
-// not wait for works that are queued later. If the worker is parked, it does not
-// wait for the end of a run any longer than that run lasts, but pending works
-// wait for the Unpark.
+// not wait for works that are queued later. A worker that is asked to park ends
+// its run first. If no work is pending then, Flush returns. Otherwise it waits for
+// the Unpark.
 //
 // The error matches:
 //

@@ -1323,6 +1323,7 @@ func TestFlushThatWasGivenUpLeavesNothingBehind(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, worker.Flush(ctx), syscall.ETIMEDOUT)
+		require.Equal(t, 1, worker.Length(), "the work, and no barrier")
 		wasPending, err := work.CancelSync(t.Context())
 		require.True(t, wasPending)
 		require.NoError(t, err)
