@@ -143,11 +143,14 @@ func (cur *Current) labels(wchan string) context.Context {
 func (cur *Current) Sleep(d time.Duration) error {
 	task := &cur.t.task
 	for d > 0 {
+		// Set the state, then look: a Park after the look finds the state and
+		// undoes it.
 		task.SetState(waitqueue.Interruptible)
 		if cur.ShouldPark() && !cur.Pending() {
 			task.SetState(waitqueue.Running)
 			return errParkAsked
 		}
+		at("looked for a park")
 		d = task.ScheduleTimeout(d)
 		if d > 0 && task.Interrupted() {
 			return cur.reason()

@@ -126,6 +126,32 @@ func TestInterleavingsStopAndParkFirst(t *testing.T) {
 	})
 }
 
+// A sleep ends when a park is asked, also if it is only about to begin.
+func TestInterleavingsSleepAndPark(t *testing.T) {
+	exploreAll(t, 11, "begin, looked, answered, park is asked, looked for a park", func(t *testing.T, s *explore.Schedule) {
+		s.Adopt = adoptThread
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			for !cur.ShouldStop() {
+				_ = cur.Sleep(time.Hour)
+				cur.ParkMe()
+			}
+			return nil
+		})
+		parked := errors.New("no answer")
+		s.Thread("parker", func(th *explore.Thread) {
+			th.At("park")
+			parked = thread.Park(context.Background())
+		})
+		s.Wrong = func() string {
+			if parked != nil {
+				return "park: " + parked.Error()
+			}
+			return ""
+		}
+		s.Release = func() { _ = thread.Stop() }
+	})
+}
+
 // When Park returns nil the thread is parked, and wake-ups and signals leave it
 // there.
 func TestInterleavingsParkIsAcknowledgedByWhoIsParked(t *testing.T) {

@@ -88,6 +88,11 @@ var mutants = []explore.Mutant{
 		Name: "a gate opens for one", File: "gate.go",
 		Old: "const tokens = math.MaxInt64", New: "const tokens = min(1, math.MaxInt64)",
 	}, {
+		// Thread: no park is asked. Park: ask, wake the thread. Thread: sleep.
+		Name: "a sleep looks for a park before it is announced", File: "current.go",
+		Old: "\t\ttask.SetState(waitqueue.Interruptible)\n\t\tif cur.ShouldPark() && !cur.Pending() {\n\t\t\ttask.SetState(waitqueue.Running)\n\t\t\treturn errParkAsked\n\t\t}\n\t\tat(\"looked for a park\")\n",
+		New: "\t\tif cur.ShouldPark() && !cur.Pending() {\n\t\t\treturn errParkAsked\n\t\t}\n\t\tat(\"looked for a park\")\n\t\ttask.SetState(waitqueue.Interruptible)\n",
+	}, {
 		// The work runs. Cancel: wait for its end. Park: ask. The worker parks
 		// with the barrier at the front.
 		Name: "a worker parks with a barrier at the front", File: "worker.go",
