@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -249,7 +250,7 @@ func TestHandleOfAThreadThatIsGoneKeepsItsFunctionNotAlive(t *testing.T) {
 	runtime.KeepAlive(thread)
 
 	work := func() (*kthread.Thread, weak.Pointer[kthread.Worker]) {
-		w := kthread.RunWorker("w")
+		w := kthread.CreateWorker("w")
 		require.NoError(t, ignoreEINTR(w.Thread().Stop()))
 		return w.Thread(), weak.Make(w)
 	}
@@ -372,4 +373,49 @@ func TestAgeIsByTheClockOfTheThread(t *testing.T) {
 	require.Less(t, outside.Info().Age, time.Hour)
 	require.Positive(t, outside.Info().Age)
 	require.Equal(t, errMine, outside.Stop())
+}
+
+// With SetProfile the label names the queue of this sleep, not of an earlier one.
+// A wait that does not sleep leaves the labels of the function as they are.
+func TestLabelNamesTheQueueOfThisSleep(t *testing.T) {
+	kthread.SetProfile(true)
+	defer kthread.SetProfile(false)
+	turn := make(chan string)
+	thread := kthread.Run("sleeper", func(cur *kthread.Current) error {
+		for _, name := range []string{"mail", "news", "mail"} {
+			q := waitqueue.Queue{Name: name}
+			var seen atomic.Bool
+			time.AfterFunc(time.Millisecond, func() {
+				for cur.Thread().Info().State != waitqueue.Interruptible {
+					runtime.Gosched()
+				}
+				turn <- labelsOf(t, "sleeper")
+				seen.Store(true)
+				q.WakeUp()
+			})
+			_ = cur.Wait(&q, seen.Load)
+		}
+		pprof.Do(cur.Context(), pprof.Labels("request", "7"), func(context.Context) {
+			_ = cur.Wait(&waitqueue.Queue{Name: "mail"}, func() bool { return true })
+			turn <- labelsOf(t, "sleeper")
+		})
+		return nil
+	})
+	for _, name := range []string{"mail", "news", "mail"} {
+		require.Equal(t, `labels: {"kthread":"sleeper", "wchan":"`+name+`"}`, <-turn)
+	}
+	require.Equal(t, `labels: {"kthread":"sleeper", "request":"7"}`, <-turn)
+	require.NoError(t, thread.Wait(t.Context()))
+}
+
+// The profile forgets a thread that never ran when nothing refers to it.
+func TestProfileForgetsAThreadThatIsCollected(t *testing.T) {
+	kthread.SetProfile(true)
+	defer kthread.SetProfile(false)
+	before := pprof.Lookup("kthread").Count()
+	kthread.Create("t", untilStopped)
+	require.Equal(t, before+1, pprof.Lookup("kthread").Count())
+	for pprof.Lookup("kthread").Count() > before {
+		runtime.GC()
+	}
 }

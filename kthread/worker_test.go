@@ -1514,3 +1514,26 @@ func ExampleWorker_Current() {
 	// pages: 0 stopped: true
 	// <nil>
 }
+
+// A barrier waits for the end of a run, also if a work behind it is cancelled
+// meanwhile.
+func TestFlushOfARunningWorkOutlastsTheCancelOfAnother(t *testing.T) {
+	for name, wait := range waitsForRuns {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorker(t)
+				k, other := runHeld(t, w), kthread.Work{Func: func() {}}
+				waited := answerOf(func(ctx context.Context) error { return wait(w, &k.Work, ctx) })
+				synctest.Wait()
+				require.True(t, w.Queue(&other))
+				wasPending, err := other.CancelSync(t.Context())
+				require.NoError(t, err)
+				require.True(t, wasPending)
+				synctest.Wait()
+				require.Empty(t, waited, "the run is not over")
+				k.end()
+				require.NoError(t, <-waited)
+			})
+		})
+	}
+}
