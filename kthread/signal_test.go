@@ -116,7 +116,11 @@ func TestSignalNumbers(t *testing.T) {
 // sleep for ever here.
 func TestHammerFlushAgainstStop(t *testing.T) {
 	never := func() bool { return false }
-	for range 2000 {
+	rounds := 20000
+	if testing.Short() {
+		rounds = 2000
+	}
+	for range rounds {
 		var flushing atomic.Bool
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
 			for !cur.ShouldStop() {
