@@ -103,7 +103,9 @@
 // # Bubbles of testing/synctest
 //
 // A thread belongs to the bubble in which it was created. Only goroutines of that
-// bubble may stop, signal, wake or wait for it.
+// bubble may stop, signal, wake or wait for it. A thread that was created outside
+// of all bubbles is for goroutines outside only. A wait from elsewhere ends the
+// program when the thread ends.
 //
 // # What is defined here, and not in the kernel
 //
@@ -357,7 +359,8 @@ func (t *Thread) wait(ctx context.Context) error {
 
 // Done returns a channel that is closed when the thread is gone, for select
 // statements. It is the same channel at every call. The first call makes it, so
-// it belongs to the bubble of the goroutine that makes this call.
+// it belongs to the bubble of its caller. This must be the thread's own bubble,
+// because the thread closes it.
 func (t *Thread) Done() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
