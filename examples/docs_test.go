@@ -200,8 +200,6 @@ func TestRowsDifferWhereTheDocCommentsDiffer(t *testing.T) {
 // withoutDiffers has the symbols whose row says how they differ, but whose doc
 // comment has no Differs: line yet. A symbol leaves the list when it has one.
 var withoutDiffers = []string{
-	"kthread.Current.Ready", "kthread.Current.WaitExclusive", "kthread.Start",
-	"kthread.Work.Func",
 	"rwevent.Sleeper", "rwevent.Slot", "rwevent.Slot.Take", "rwevent.Slot.Wait",
 	"sysctl.Bool", "sysctl.Cred", "sysctl.DoIntVec", "sysctl.DoIntVecJiffies",
 	"sysctl.DoIntVecMinMax", "sysctl.DoIntVecMsJiffies", "sysctl.DoIntVecUserHZJiffies",

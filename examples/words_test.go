@@ -38,7 +38,7 @@ var habits = [...]habit{
 var limits = map[string][len(habits)]float64{
 	//               who, what, those of, long
 	"waitqueue":      {4.6, 5.1, 0.92, 0.60},
-	"kthread":        {2.4, 5.8, 3.3, 0.55},
+	"kthread":        {0.2, 0.7, 0.2, 0.2},
 	"rwevent":        {7.3, 8.7, 2.3, 3.3},
 	"usermodehelper": {0.3, 2, 0.3, 2.2},
 	"sysctl":         {2.9, 13.5, 2.3, 2.3},

@@ -129,6 +129,11 @@ func namedQueue() paired.Contest {
 	return paired.Contest{Name: "NamedQueue", Ways: []paired.Way{
 		{Name: "unnamed", Run: func(n int) { turns(n, "") }},
 		{Name: "named", Run: func(n int) { turns(n, "turn") }},
+		{Name: "labelled", Run: func(n int) {
+			kthread.SetProfile(true)
+			defer kthread.SetProfile(false)
+			turns(n, "turn")
+		}},
 	}}
 }
 

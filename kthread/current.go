@@ -3,7 +3,6 @@ package kthread
 import (
 	"context"
 	"runtime/pprof"
-	"syscall"
 	"time"
 
 	"github.com/kprim/kprim/waitqueue"
@@ -16,9 +15,7 @@ import (
 type Current struct {
 	t *Thread
 
-	// The labels of the goroutine while it sleeps on this queue.
-	queue    *waitqueue.Queue
-	sleeping context.Context
+	shown *label // of the last queue, with the thread's; or nil
 }
 
 // Thread returns the handle of the thread.
@@ -26,14 +23,16 @@ type Current struct {
 // Kernel: current
 func (cur *Current) Thread() *Thread { return cur.t }
 
-// Ready tells [Start] that the thread is set up. Later calls do nothing, and
-// so does the call in a thread that nobody waits for.
+// Ready tells [Start] that the thread is set up. Later calls do nothing. If no
+// Start waits, the call does nothing.
 //
 // Kernel: init_kthread of the drivers that came before kthread_run
+//
+// Differs: tells that all is set up, and sets up nothing.
 func (cur *Current) Ready() {
-	cur.t.readied.Store(true)
-	if cur.t.awaited {
-		cur.t.ready.open()
+	if t := cur.t; t.awaited && !t.readied.Load() {
+		t.readied.Store(true)
+		t.ready.open()
 	}
 }
 
@@ -44,11 +43,11 @@ func (cur *Current) Ready() {
 func (cur *Current) ShouldStop() bool { return cur.t.stop.Load() }
 
 // Wait blocks until cond returns true. It ends with [ErrStopped] when the
-// thread is asked to stop, and with an error that matches [syscall.EINTR]
-// while a signal is pending. A true condition beats both. See
-// [waitqueue.Queue.Wait] for what cond may do: if a mutex guards what it reads, it
-// locks that mutex itself. Wait allocates nothing, but for a queue with a name,
-// which becomes the goroutine's profiler label wchan.
+// thread is asked to stop. It ends with an error that matches [syscall.EINTR]
+// while a signal is pending. A true condition beats both.
+//
+// [waitqueue.Queue.Wait] says which things cond may do. If a mutex guards the
+// state that cond reads, cond locks this mutex itself. Wait allocates nothing.
 //
 // Kernel: wait_event_interruptible
 //
@@ -57,10 +56,12 @@ func (cur *Current) Wait(q *waitqueue.Queue, cond func() bool) error {
 	return cur.wait(q, false, cond)
 }
 
-// WaitExclusive is Wait for one who takes something: see
+// WaitExclusive is Wait for a waiter that takes something: see
 // [waitqueue.Queue.WaitExclusive].
 //
 // Kernel: wait_event_interruptible_exclusive
+//
+// Differs: as Wait.
 func (cur *Current) WaitExclusive(q *waitqueue.Queue, cond func() bool) error {
 	return cur.wait(q, true, cond)
 }
@@ -70,7 +71,7 @@ func (cur *Current) WaitExclusive(q *waitqueue.Queue, cond func() bool) error {
 //
 // Kernel: wait_event_interruptible_timeout
 //
-// Differs: does not return what is left.
+// Differs: does not return the time that is left.
 func (cur *Current) WaitTimeout(q *waitqueue.Queue, d time.Duration, cond func() bool) error {
 	deadline := time.Now().Add(d)
 	timer := time.AfterFunc(d, func() { cur.t.task.WakeUp(waitqueue.Normal) })
@@ -84,25 +85,19 @@ func (cur *Current) WaitTimeout(q *waitqueue.Queue, d time.Duration, cond func()
 		return over
 	})
 	if err == nil && over {
-		return timedOut{}
+		return errTimedOut
 	}
 	return err
 }
 
 func (cur *Current) wait(q *waitqueue.Queue, exclusive bool, cond func() bool) (err error) {
-	if cond() {
-		return nil // without a sleep that the labels would have to show
-	}
-	if q.Name != "" {
-		pprof.SetGoroutineLabels(cur.labels(q))
-	}
-	if exclusive {
+	switch {
+	case q.Name != "" && profiling.Load():
+		err = cur.waitLabelled(q, exclusive, cond)
+	case exclusive:
 		err = cur.t.task.WaitExclusive(q, cond)
-	} else {
+	default:
 		err = cur.t.task.Wait(q, cond)
-	}
-	if q.Name != "" {
-		pprof.SetGoroutineLabels(cur.t.label)
 	}
 	if err != nil {
 		return cur.reason()
@@ -110,31 +105,52 @@ func (cur *Current) wait(q *waitqueue.Queue, exclusive bool, cond func() bool) (
 	return nil
 }
 
-// labels returns the labels for a sleep on q, which is mostly the queue of the
-// last sleep.
-func (cur *Current) labels(q *waitqueue.Queue) context.Context {
-	if cur.queue != q {
-		cur.queue, cur.sleeping = q, pprof.WithLabels(cur.t.label, pprof.Labels("wchan", q.Name))
+// waitLabelled is wait with the label wchan. The labels before it are lost: Go
+// does not tell them.
+func (cur *Current) waitLabelled(q *waitqueue.Queue, exclusive bool, cond func() bool) error {
+	if cond() {
+		return nil // without a sleep, and with the labels as they are
 	}
-	return cur.sleeping
+	pprof.SetGoroutineLabels(cur.labels(q.Name))
+	defer pprof.SetGoroutineLabels(cur.t.label.ctx) // also when cond panics
+	if exclusive {
+		return cur.t.task.WaitExclusive(q, cond)
+	}
+	return cur.t.task.Wait(q, cond)
 }
 
-// Sleep returns nil when d has passed. It ends earlier as Wait does, and with an
-// error that matches [syscall.EINTR] when the thread is asked to park. A stray
-// wake-up does not shorten it. If d is 0 or less, it returns nil at once, also
-// when a stop has been asked: a loop around it must ask for that itself.
+// labels returns the labels for a sleep on a queue with this name.
+//
+// Optimization: it keeps the last ones. It keeps the name and not the queue,
+// which may be a part of something large.
+func (cur *Current) labels(wchan string) context.Context {
+	if cur.shown == nil || cur.shown.name != wchan {
+		cur.shown = &label{wchan, pprof.WithLabels(cur.t.label.ctx, pprof.Labels("wchan", wchan))}
+	}
+	return cur.shown.ctx
+}
+
+// Sleep returns nil when d has passed. It ends earlier as Wait does. It also ends
+// when the thread is asked to park, with an error that matches [syscall.EINTR]. A
+// stray wake-up does not shorten it.
+//
+// If d is 0 or less, Sleep returns nil at once, also when a stop has been asked.
+// A loop around such a Sleep must ask for the stop itself.
 //
 // Kernel: schedule_timeout_interruptible, msleep_interruptible
 //
-// Differs: sleeps on after a wake-up that is not a signal; does not return what is left.
+// Differs: sleeps on after a wake-up that is not a signal; does not return the time that is left.
 func (cur *Current) Sleep(d time.Duration) error {
 	task := &cur.t.task
 	for d > 0 {
+		// Set the state, then look: a Park after the look finds the state and
+		// undoes it.
 		task.SetState(waitqueue.Interruptible)
 		if cur.ShouldPark() && !cur.Pending() {
 			task.SetState(waitqueue.Running)
 			return errParkAsked
 		}
+		at("looked for a park")
 		d = task.ScheduleTimeout(d)
 		if d > 0 && task.Interrupted() {
 			return cur.reason()
@@ -143,18 +159,18 @@ func (cur *Current) Sleep(d time.Duration) error {
 	return nil
 }
 
-// Context returns a context for calls that take one, such as those of net,
+// Context returns a context for calls that take one, for example in net,
 // database/sql and os/exec. It ends with the cause [ErrStopped] when the
 // thread is asked to stop, or else when the thread has ended. It does not end
-// on signals, because a context cannot be un-cancelled. It carries no values of
-// the creator's, and the thread's name as a profiler label.
+// on signals, because a context cannot be un-cancelled. It has no values of the
+// creator, and the thread's name as a profiler label.
 func (cur *Current) Context() context.Context {
 	t := cur.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.ctx == nil {
-		t.ctx, t.cancel = context.WithCancelCause(t.label)
-		if t.stop.Load() { // before its askStop could find the cancel
+		t.ctx, t.cancel = context.WithCancelCause(t.label.ctx)
+		if t.stop.Load() { // its askStop may have looked for the cancel already
 			t.cancel(ErrStopped)
 		}
 	}
@@ -162,11 +178,14 @@ func (cur *Current) Context() context.Context {
 }
 
 // Task returns the thread as the wait queues see it, to write out a wait loop
-// step by step. Its interrupt says that a signal is pending or a stop asked: to
-// call Interrupt or ClearInterrupt would falsify that.
+// step by step. Its interrupt says that a signal is pending or a stop asked. Do
+// not call Interrupt or ClearInterrupt, which would falsify that.
 //
 // Kernel: current
-func (cur *Current) Task() *waitqueue.Task { return &cur.t.task }
+func (cur *Current) Task() *waitqueue.Task {
+	cur.t.stepwise.Store(true)
+	return &cur.t.task
+}
 
 // reason returns the error of a sleep that was ended.
 func (cur *Current) reason() error {
@@ -175,11 +194,3 @@ func (cur *Current) reason() error {
 	}
 	return errSignal
 }
-
-// timedOut ends a wait whose time has passed. The errno has a text that is about
-// connections.
-type timedOut struct{}
-
-func (timedOut) Error() string { return "kthread: wait timed out" }
-func (timedOut) Unwrap() error { return syscall.ETIMEDOUT }
-func (timedOut) Timeout() bool { return true }

@@ -14,11 +14,11 @@ import (
 //
 // Differs: as a Work.
 type DelayedWork struct {
-	Func func() // as in Work; set it before the first use
+	Func func() // as in [Work]; set it before the first use
 
 	work  Work
 	timer *time.Timer // armed, or nil; guarded by the worker's mu
-	armed int         // which timer counts: one that is stopped may fire yet; guarded likewise
+	armed int         // the number of that timer, see fire; guarded likewise
 }
 
 // QueueDelayed is [Worker.Queue] after a delay; at once if that is 0 or less.
@@ -34,10 +34,10 @@ func (w *Worker) QueueDelayed(d *DelayedWork, delay time.Duration) bool {
 	return true
 }
 
-// ModDelayed is QueueDelayed that takes back what was asked before: d is run
-// after this delay, and not after the former. It reports whether d was pending.
-// If a [DelayedWork.CancelSync] waits for d to end, that wins: ModDelayed queues
-// nothing and returns true.
+// ModDelayed is QueueDelayed that replaces an earlier request: d is run after
+// this delay, and not after the former. It reports whether d was pending. While a
+// [DelayedWork.CancelSync] waits for the end of d, ModDelayed queues nothing and
+// returns true.
 //
 // Kernel: kthread_mod_delayed_work
 func (w *Worker) ModDelayed(d *DelayedWork, delay time.Duration) (wasPending bool) {
@@ -54,7 +54,7 @@ func (w *Worker) ModDelayed(d *DelayedWork, delay time.Duration) (wasPending boo
 }
 
 // Flush is [Work.Flush]. If the time has not come yet, d is queued at once, also
-// if the error is that of a wait for itself.
+// if the error matches EDEADLK.
 //
 // Kernel: flush_delayed_work
 //
@@ -128,18 +128,18 @@ func (w *Worker) disarm(d *DelayedWork) bool {
 	return true
 }
 
-// takeBack makes d one that is not pending, and reports whether it was. The
-// caller holds w.mu.
+// takeBack makes d not pending, and reports whether it was. The caller holds
+// w.mu.
 func (w *Worker) takeBack(d *DelayedWork) bool {
 	if d.work.pending != nil {
-		w.remove(&d.work)
+		w.drop(&d.work)
 		return true
 	}
 	return w.disarm(d)
 }
 
-// fire is the timer. It may come when it has been stopped, and even when another
-// has been armed in its place.
+// fire is the timer's function. A timer that is stopped may fire yet, even when
+// another one has been armed in its place.
 func (w *Worker) fire(d *DelayedWork, armed int) {
 	w.mu.Lock()
 	due := d.timer != nil && d.armed == armed

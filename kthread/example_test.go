@@ -111,7 +111,7 @@ func ExampleThread_Stop_parent() {
 
 	cancel()
 	fmt.Println(thread.Wait(context.Background()))
-	// Output: kthread: asked to stop: interrupted system call
+	// Output: kthread: asked to stop
 }
 
 // In an errgroup, a thread that fails ends the others, and is ended by them.

@@ -11,3 +11,10 @@ func (k *Work) Idle() bool {
 	defer w.mu.Unlock()
 	return k.pending == nil && w.current != k
 }
+
+// Length returns the number of works and barriers that wait for their turn.
+func (w *Worker) Length() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.works.Len()
+}

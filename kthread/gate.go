@@ -1,26 +1,29 @@
 package kthread
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
-
-	"github.com/kprim/kprim/waitqueue"
 )
 
-// A gate is a handshake: closed when made, opened once, open for ever. It is
-// a semaphore that is created locked, as init_MUTEX_LOCKED made them, waited
-// for by down and opened by up.
+// A gate is a handshake: it starts closed, opens once, and stays open. It is a
+// semaphore that is created locked, as init_MUTEX_LOCKED made them. A waiter
+// does down, and the opener does up.
 //
-// Opening gives out more tokens than there can be waiters, as complete_all
-// does. A single token that each waiter takes and puts back would be missing
-// in between: a waiter whose context has ended, and who looks just then, would
-// take an open gate for a closed one.
+// Opening releases more tokens than there can be waiters, as complete_all does.
+// With a single token, each waiter would take it and put it back. Then this
+// could happen:
+//
+//	A: take the token
+//	B: its context has ended; look for a token, find none, give up
+//	A: put the token back
+//
+// B would report an open gate as closed.
 type gate struct {
-	sem  semaphore.Weighted
-	once sync.Once
+	sem semaphore.Weighted
 }
 
 const tokens = math.MaxInt64
@@ -31,24 +34,39 @@ func newGate() *gate {
 	return g
 }
 
-// shut makes a zero gate one that is closed.
+// shut closes a gate that is the zero value.
 func (g *gate) shut() {
 	g.sem = *semaphore.NewWeighted(tokens)
 	g.sem.TryAcquire(tokens)
 }
 
-// open lets everybody pass, now and later. Opening an open gate does nothing.
-func (g *gate) open() {
-	g.once.Do(func() { g.sem.Release(tokens) })
-}
+// open lets every waiter pass, present and later ones. It is called once.
+func (g *gate) open() { g.sem.Release(tokens) }
 
 // wait blocks until the gate is open or ctx has ended. An open gate beats an
-// ended ctx. Acquire has it the other way round, so the last word is a try.
+// ended ctx. Acquire prefers the ended ctx, so TryAcquire has the last word.
+//
+// If the Done channel of ctx is closed while its Err is nil, Acquire returns nil
+// without a token. Package context does not allow that, but any
+// package can define a context.
 func (g *gate) wait(ctx context.Context) error {
-	if g.sem.Acquire(ctx, 1) == nil || g.sem.TryAcquire(1) {
+	err := g.sem.Acquire(ctx, 1)
+	if err == nil && isDone(ctx) && ctx.Err() == nil {
+		err = errNoErr
+	}
+	if err == nil || g.sem.TryAcquire(1) {
 		return nil
 	}
-	return waitqueue.ContextErr(ctx)
+	return cmp.Or(contextErr(ctx), err)
+}
+
+func isDone(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // A reply is a gate with an answer. Only the first answer counts.
@@ -67,7 +85,8 @@ func (r *reply) answer(err error) {
 	})
 }
 
-// wait blocks until there is an answer, and returns it, or until ctx has ended.
+// wait blocks until there is an answer, and returns it. If ctx ends first, it
+// returns the error of contextErr.
 func (r *reply) wait(ctx context.Context) error {
 	if err := r.done.wait(ctx); err != nil {
 		return err

@@ -31,7 +31,6 @@ func TestOpenGateLetsEverybodyPassForEver(t *testing.T) {
 		}
 		synctest.Wait()
 		g.open()
-		g.open() // does nothing
 		early.Wait()
 		for range 10 {
 			require.NoError(t, g.wait(t.Context()))
@@ -88,4 +87,33 @@ func TestHammerOpenGateIsNeverSeenClosed(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// A brokenContext is done and has no Err, which package context does not allow.
+type brokenContext struct {
+	context.Context
+	done chan struct{}
+}
+
+func (c brokenContext) Done() <-chan struct{} { return c.done }
+func (c brokenContext) Err() error            { return nil }
+
+func TestContextWithoutAnErrDoesNotOpenAGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := brokenContext{context.Background(), make(chan struct{})}
+		g := newGate()
+		passed := make(chan error, 1)
+		go func() { passed <- g.wait(ctx) }()
+		synctest.Wait()
+		close(ctx.done)
+		require.EqualError(t, <-passed, "kthread: the context's Done channel is closed, but its Err is nil")
+		require.Error(t, g.wait(ctx))
+
+		thread, err := Start(ctx, "t", func(cur *Current) error { return cur.Sleep(1) })
+		require.Error(t, err)
+		require.ErrorIs(t, thread.Wait(context.Background()), syscall.EINTR, "it was asked to stop")
+		g.open()
+		require.NoError(t, g.wait(ctx), "an open gate beats it")
+		require.ErrorIs(t, thread.Wait(ctx), syscall.EINTR)
+	})
 }

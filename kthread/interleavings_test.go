@@ -3,11 +3,14 @@ package kthread_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"runtime"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/kprim/kprim/internal/explore"
 	"github.com/kprim/kprim/kthread"
@@ -15,6 +18,20 @@ import (
 )
 
 var explorer = explore.Explorer{SetYield: kthread.SetYield}
+
+// exploreAll is Explore for a model that is known to have so many schedules. A
+// mutant may have more or fewer.
+func exploreAll(t *testing.T, schedules int, points string, model func(*testing.T, *explore.Schedule)) {
+	t.Helper()
+	if flag.Lookup("firstbad").Value.String() == "true" {
+		explorer.Explore(t, points, model)
+		return
+	}
+	explored, bad, first := explorer.Search(t, points, model)
+	t.Logf("%d schedules, %d bad", explored, bad)
+	require.Zero(t, bad, "bad schedules; the first is\n%s", first)
+	require.Equal(t, schedules, explored, "the model has another number of schedules")
+}
 
 // every is all points of the package.
 const every = "begin, looked, answered, park is asked, park is taken back, stop flag is set, unparked for the stop, exited"
@@ -106,6 +123,32 @@ func TestInterleavingsStopAndParkFirst(t *testing.T) {
 			return ""
 		}
 		s.Release = thread.Unpark
+	})
+}
+
+// A sleep ends when a park is asked, also if it is only about to begin.
+func TestInterleavingsSleepAndPark(t *testing.T) {
+	exploreAll(t, 11, "begin, looked, answered, park is asked, looked for a park", func(t *testing.T, s *explore.Schedule) {
+		s.Adopt = adoptThread
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			for !cur.ShouldStop() {
+				_ = cur.Sleep(time.Hour)
+				cur.ParkMe()
+			}
+			return nil
+		})
+		parked := errors.New("no answer")
+		s.Thread("parker", func(th *explore.Thread) {
+			th.At("park")
+			parked = thread.Park(context.Background())
+		})
+		s.Wrong = func() string {
+			if parked != nil {
+				return "park: " + parked.Error()
+			}
+			return ""
+		}
+		s.Release = func() { _ = thread.Stop() }
 	})
 }
 
@@ -314,6 +357,150 @@ func TestInterleavingsCancelOfAWorkThatQueuesItself(t *testing.T) {
 		s.Wrong = func() string {
 			if !idle {
 				return "cancelled, but not idle"
+			}
+			return ""
+		}
+		s.Release = func() { _ = worker.Thread().Stop() }
+	})
+}
+
+// When Stop has returned, Done is closed. A goroutine that has seen Done closed
+// gets the thread's answer from Wait, also with a context that has ended.
+func TestInterleavingsDoneAndStopAgree(t *testing.T) {
+	exploreAll(t, 61, "begin, exited, done is closed", func(t *testing.T, s *explore.Schedule) {
+		s.Adopt = adoptThread
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			s.At("return")
+			return errMine
+		})
+		wrong := ""
+		s.Thread("stopper", func(th *explore.Thread) {
+			th.At("stop")
+			_ = thread.Stop()
+			select {
+			case <-thread.Done():
+			default:
+				wrong = "Stop has returned, and Done is open"
+			}
+		})
+		s.Thread("watcher", func(th *explore.Thread) {
+			th.At("ask for Done")
+			<-thread.Done()
+			th.At("wait")
+			if err := thread.Wait(endedContext(t)); errors.Is(err, context.Canceled) {
+				wrong = "Done is closed, and Wait says " + err.Error()
+			}
+		})
+		s.Wrong = func() string {
+			if len(s.Asleep()) > 1 { // besides the thread, which is gone
+				return "no answer"
+			}
+			return wrong
+		}
+	})
+}
+
+// The context of a thread ends by a stop, whenever it is made, and the cause is
+// the stop, also if the thread ends first.
+func TestInterleavingsStopAndContext(t *testing.T) {
+	for name, run := range map[string]struct {
+		wait      func(*kthread.Current, context.Context)
+		schedules int
+	}{
+		"sleeps": {func(_ *kthread.Current, ctx context.Context) { <-ctx.Done() }, 23},
+		"looks": {func(cur *kthread.Current, _ context.Context) {
+			var q waitqueue.Queue
+			_ = cur.Wait(&q, cur.ShouldStop)
+		}, 24},
+	} {
+		t.Run(name, func(t *testing.T) {
+			exploreAll(t, run.schedules, "begin, stop flag is set, unparked for the stop, exited", func(t *testing.T, s *explore.Schedule) {
+				s.Adopt = adoptThread
+				var ctx context.Context
+				thread := kthread.Run("t", func(cur *kthread.Current) error {
+					s.At("context")
+					ctx = cur.Context()
+					s.At("wait")
+					run.wait(cur, ctx)
+					return nil
+				})
+				s.Thread("stopper", func(th *explore.Thread) {
+					th.At("stop")
+					_ = thread.Stop()
+				})
+				s.Wrong = func() string {
+					if len(s.Asleep()) > 1 || ctx != nil && context.Cause(ctx) != kthread.ErrStopped {
+						return "the context does not end with its cause"
+					}
+					return ""
+				}
+			})
+		})
+	}
+}
+
+// The end of a run is told, also if the worker parks or stops after it.
+func TestInterleavingsWaitForARunAndPark(t *testing.T) {
+	type waitFor func(*kthread.Worker, *kthread.Work, context.Context) error
+	waits := map[string]waitFor{
+		"CancelSync": func(_ *kthread.Worker, k *kthread.Work, ctx context.Context) error {
+			_, err := k.CancelSync(ctx)
+			return err
+		},
+		"Work.Flush":   func(_ *kthread.Worker, k *kthread.Work, ctx context.Context) error { return k.Flush(ctx) },
+		"Worker.Flush": func(w *kthread.Worker, _ *kthread.Work, ctx context.Context) error { return w.Flush(ctx) },
+	}
+	schedules := map[string]int{"CancelSync": 84, "Work.Flush": 92, "Worker.Flush": 92}
+	for name, wait := range waits {
+		t.Run(name, func(t *testing.T) {
+			exploreAll(t, schedules[name], every, func(t *testing.T, s *explore.Schedule) {
+				s.Adopt = adoptThread
+				worker := kthread.RunWorker("w")
+				work := kthread.Work{Func: func() { s.At("end of the run") }}
+				worker.Queue(&work)
+				waited, parked := errors.New("no answer"), errors.New("no answer")
+				s.Thread("waiter", func(th *explore.Thread) {
+					th.At("wait")
+					waited = wait(worker, &work, context.Background())
+				})
+				s.Thread("parker", func(th *explore.Thread) {
+					th.At("park")
+					parked = worker.Thread().Park(context.Background())
+				})
+				s.Wrong = func() string {
+					// A work that did not begin waits for the Unpark.
+					if parked != nil || waited != nil && work.Idle() {
+						return fmt.Sprint("wait: ", waited, "; park: ", parked)
+					}
+					return ""
+				}
+				s.Release = func() { _ = worker.Thread().Stop() }
+			})
+		})
+	}
+}
+
+// A flush waits for a work that the parked worker holds back. It returns when the
+// work is cancelled.
+func TestInterleavingsFlushAndCancelInAParkedWorker(t *testing.T) {
+	exploreAll(t, 2, every, func(t *testing.T, s *explore.Schedule) {
+		worker := kthread.RunWorker("w")
+		var work kthread.Work
+		s.Before(func() { _ = worker.Thread().Park(context.Background()) })
+		work.Func = func() {}
+		worker.Queue(&work)
+		flushed := errors.New("no answer")
+		s.Thread("flusher", func(th *explore.Thread) {
+			th.At("flush")
+			flushed = work.Flush(context.Background())
+		})
+		s.Thread("canceller", func(th *explore.Thread) {
+			th.At("cancel")
+			_, _ = work.CancelSync(context.Background())
+		})
+		s.Wrong = func() string {
+			if flushed != nil {
+				return "flush: " + flushed.Error()
 			}
 			return ""
 		}

@@ -105,11 +105,11 @@ func TestKernel21Signals(t *testing.T) {
 	})
 }
 
-// lacking is what a signal is where the system has none of its name.
-const lacking = syscall.Signal(-1012)
+// lacking is the value of a signal where the system has none of its name.
+const lacking = syscall.Signal(202)
 
 // All of them or none.
-func TestAllowAndDisallowRefuseWhatIsNoSignal(t *testing.T) {
+func TestAllowAndDisallowRefuseNumbersWithoutASignal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
 			require.ErrorIs(t, cur.Allow(1, 65), syscall.EINVAL)

@@ -1,9 +1,9 @@
 // Package kthread runs goroutines that have a name, a handshake at their start
 // and at their stop, and signals.
 //
-// It is the kernel's kthread: a named goroutine with a handle. The handle is
-// how others speak to the thread, and [Current] is how the thread speaks of
-// itself:
+// It is the kernel's kthread: a named goroutine with a handle. Other goroutines
+// speak to the thread through the handle, a [Thread]. The thread itself uses its
+// [Current]:
 //
 //	t := kthread.Run("flusher", func(cur *kthread.Current) error {
 //		for !cur.ShouldStop() {
@@ -15,32 +15,31 @@
 //	...
 //	err := t.Stop() // asks, waits until the thread is gone, returns its error
 //
-// A thread must come to its end by itself once it has been asked to stop. All
-// its interruptible sleeps end then, so that asking [Current.ShouldStop]
-// after each of them is enough.
+// A thread must end by itself when it is asked to stop. All its interruptible
+// sleeps end then, so it is enough to ask [Current.ShouldStop] after each sleep.
 //
-// A thread inherits nothing from its creator: it has a context of its own and
-// no profiler labels but its name. A panic in a thread ends the program, as it
-// does in any goroutine. [runtime.Goexit] ends the thread only.
+// A thread inherits nothing from its creator. It has a context of its own, and
+// its name is its only profiler label. A panic in a thread ends the program, as
+// in any goroutine. [runtime.Goexit] ends the thread only.
 //
 // # Which tool
 //
 //   - Use a go statement for work that ends by itself and has no answer.
 //   - Use golang.org/x/sync/errgroup for a few tasks that end together.
 //   - Use a context for a tree of calls that is given up as a whole.
-//   - Use a Thread for a goroutine that lives as long as a component does:
-//     set up before it counts as started, asked to stop, gone when Stop returns.
+//   - Use a Thread for a goroutine that lives as long as a component does. It
+//     is set up before it counts as started, and gone when Stop returns.
 //
 // # Signals
 //
 // A signal is a request to a thread, by number. It is not the process's
-// signal of that number, it never kills, and it is lost unless the thread has
-// allowed it. While one is pending, interruptible sleeps end at once with an
-// error that matches EINTR, until it is taken by [Current.Dequeue], or all are
-// dropped by [Current.Flush].
+// signal of that number. It never kills, and it is lost unless the thread has
+// allowed it. While a signal is pending, interruptible sleeps end at once with
+// an error that matches EINTR. [Current.Dequeue] takes one signal, and
+// [Current.Flush] drops all.
 //
 // A stop ends sleeps too, and cannot be flushed. Its error is [ErrStopped],
-// which matches EINTR as well: so ask for the stop first.
+// which matches EINTR as well, so ask for the stop first:
 //
 //	err := cur.Wait(&queue, ready)
 //	switch {
@@ -55,8 +54,8 @@
 //
 // # Parking
 //
-// A parked thread sleeps at a place of its choice until it is unparked. It is
-// asked by [Thread.Park], and has to look, as for a stop:
+// A parked thread sleeps at a place of its choice until it is unparked. Another
+// goroutine asks for it by [Thread.Park]. The thread has to look, as for a stop:
 //
 //	for !cur.ShouldStop() {
 //		cur.ParkMe() // returns at once if it is not asked
@@ -67,101 +66,115 @@
 // # Works
 //
 // A [Worker] is a thread that runs functions, one after the other. They can be
-// waited for, cancelled, and delayed.
+// waited for, cancelled, and delayed. A work sees a stop of its worker through
+// [Worker.Current].
 //
 // # Watching
 //
-// [Tasks] lists the threads, and what each does. In goroutine profiles a thread
-// has the label kthread, its name, and while it sleeps on a queue with a name,
-// the label wchan. After [SetProfile] the profile "kthread" of runtime/pprof
-// shows who created the threads that are not gone.
+// [Tasks] lists the threads, and shows the state of each. In goroutine profiles
+// a thread has the label kthread, its name. [SetProfile] makes profiles show
+// more, at a price.
+//
+// # Errors
+//
+// The text of an error says in words which thing went wrong. The errno is for
+// [errors.Is], and is not in the text.
+//
+// # Memory model
+//
+// In the words of the Go memory model, of two things on one line the first
+// happens before the second:
+//
+//   - Run, Start, or the first WakeUp is called; the function of the thread begins.
+//   - The thread calls Ready; Start returns.
+//   - The function returns; Stop or Wait returns its error, or Done is closed.
+//   - Stop is called; the thread's ShouldStop returns true, a sleep ends with
+//     [ErrStopped], or its context ends.
+//   - Signal is called; the Dequeue returns that takes this signal.
+//   - The thread calls ParkMe; Park returns nil.
+//   - Unpark is called; the ParkMe returns that it ends.
+//   - Queue, QueueDelayed or ModDelayed is called; the run begins that it
+//     asks for. If Queue returns false for a pending work, it is the next run.
+//   - A run ends; the Flush, CancelSync or Destroy returns that waited for it, and
+//     the next run of the worker begins.
+//
+// A wait on a queue orders as in package waitqueue.
 //
 // # Bubbles of testing/synctest
 //
-// A thread belongs to the bubble in which it was created, and only goroutines
-// of that bubble may stop, signal, wake or wait for it.
+// A thread belongs to the bubble in which it was created. Only goroutines of that
+// bubble may stop, signal, wake or wait for it. A thread that was created outside
+// of all bubbles is for goroutines outside only. A wait from elsewhere ends the
+// program when the thread ends.
 //
 // # What is defined here, and not in the kernel
 //
-//   - A second stop returns what the first one did; the kernel hangs.
-//   - A thread that would wait for itself, or a work for its own worker, is told
-//     so by EDEADLK; the kernel hangs.
-//   - Park of a thread that ends without having parked returns ENOSYS, and one
-//     that is unparked or stopped before EINTR; the kernel hangs.
-//   - Flush of a delayed work whose time has not come runs it; the kernel hangs.
-//   - A work that is used with a second worker panics; the kernel warns.
+//   - A second stop returns the same error as the first. The kernel hangs.
+//   - A thread that would wait for itself gets EDEADLK, and so does a work that
+//     would wait for its own worker. The kernel hangs. See [Thread.Stop] for the
+//     two places where this package hangs too.
+//   - Park returns ENOSYS if the thread ends without having parked, and EINTR
+//     if it is unparked or stopped before. The kernel hangs.
+//   - Flush of a delayed work whose time has not come runs it. The kernel hangs.
+//   - A work that is used with a second worker panics. The kernel warns.
+//   - A worker can be parked. The kernel's never looks whether it should.
 //
 // # What cannot be as in the kernel
 //
-//   - Creation cannot be interrupted: it waits for nobody. (Start can.)
+//   - Creation cannot be interrupted, because it waits for nothing. Start can.
 //   - No signal kills a thread, and there is no killable sleep.
-//   - Nobody can be parked or stopped who does not look: Go does not preempt.
 //
 // Kernel: include/linux/kthread.h, kernel/kthread.c
 package kthread
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"runtime"
 	"runtime/pprof"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// ErrStopped is what ends the sleeps of a thread that was asked to stop, and
-// the cause that ends its context. It matches [syscall.EINTR] with
-// [errors.Is].
-var ErrStopped = fmt.Errorf("kthread: asked to stop: %w", syscall.EINTR)
-
-// The results of a thread whose function did not return one.
-var (
-	errNeverRan = fmt.Errorf("kthread: stopped before its first run: %w", syscall.EINTR)
-	errGoexit   = errors.New("kthread: the function called runtime.Goexit")
-	errNotReady = errors.New("kthread: the function returned before it was ready")
-)
-
-// A Thread is the handle of a thread. Its methods may be called from any
-// goroutine. Stop and Wait, called by the thread itself, return an error that
-// matches [syscall.EDEADLK]; not in the condition of a wait, which must not
-// block.
+// A Thread is the handle of a thread. Any goroutine may call its methods. Make it
+// with [Run], [Start] or [Create].
 //
 // Kernel: struct task_struct of a kthread, struct kthread
 type Thread struct {
+	// Written before the thread is shared.
 	pid      int
-	name     string
+	label    *label // the name
 	born     time.Time
-	fn       func(*Current) error
-	task     waitqueue.Task
-	begun    atomic.Bool
-	place    *place // in the list; written before the thread is shared, as is the next
+	place    *place // in the list
+	atExit   func() // if not nil, called at the end, whether fn ran or not
 	profiled bool
-	label    context.Context // of the goroutine, as package pprof wants it
-	ended    func()          // if not nil, called at the end, whether fn ran or not
+	awaited  bool // a Start waits for ready
 
-	stop    atomic.Bool           // set once, and never cleared
-	parking atomic.Pointer[reply] // the request to park, or nil
+	begun    atomic.Bool           // the goroutine is started
+	readied  atomic.Bool           // the function called Ready; written before ready opens
+	stop     atomic.Bool           // set once, and never cleared
+	stepwise atomic.Bool           // the thread has its Task, so it may announce sleeps itself
+	parking  atomic.Pointer[reply] // the request to park, or nil
 
 	mu      sync.Mutex
+	exited  bool                    // requests are refused; guarded by mu
+	over    bool                    // Done is closed; guarded by mu
+	done    chan struct{}           // of Done; made when asked for; guarded by mu
 	allowed uint64                  // signals, a bit each; guarded by mu
 	pending uint64                  // likewise; guarded by mu
 	ctx     context.Context         // made when asked for; guarded by mu
 	cancel  context.CancelCauseFunc // of ctx; guarded by mu
-	exited  bool                    // guarded by mu
 	// Lock order: mu before the task's.
 
-	readied atomic.Bool   // the function called Ready; written before ready opens
-	ready   gate          // if awaited
-	awaited bool          // written before the thread is shared
-	done    chan struct{} // the handshake of the end; select needs it, so it is not a gate
-	err     error         // written once before done is closed
+	task  waitqueue.Task
+	ready gate  // the handshake of the start, if awaited
+	gone  gate  // the handshake of the end
+	err   error // written once before gone opens
 
-	cur Current // for fn
+	fn  func(*Current) error // nil when the thread is gone, as its captures may be large
+	cur Current              // for fn
 }
 
 // Create makes a thread that does not run yet. The first WakeUp starts it.
@@ -183,19 +196,18 @@ func newThread(name string, fn func(*Current) error) *Thread {
 		panic("kthread: a thread needs a function")
 	}
 	t := &Thread{
-		name:  name,
+		label: labelOf(name),
 		born:  time.Now(),
 		fn:    fn,
-		label: labelOf(name),
-		done:  make(chan struct{}),
 	}
+	t.gone.shut()
 	t.cur.t = t
 	t.task.SetState(waitqueue.Uninterruptible)
 	threads.add(t)
 	return t
 }
 
-// A label is the profiler label of the threads of a name.
+// A label is a name, and the profiler labels of a goroutine that has it.
 type label struct {
 	name string
 	ctx  context.Context
@@ -203,15 +215,17 @@ type label struct {
 
 var lastLabel atomic.Pointer[label]
 
-// labelOf returns the label of that name. Threads of one name are often created
-// in a row.
-func labelOf(name string) context.Context {
+// labelOf returns the label for the name of a thread.
+//
+// Optimization: it keeps the last label, because threads with one name are often
+// created in a row.
+func labelOf(name string) *label {
 	l := lastLabel.Load()
 	if l == nil || l.name != name {
 		l = &label{name, pprof.WithLabels(context.Background(), pprof.Labels("kthread", name))}
 		lastLabel.Store(l)
 	}
-	return l.ctx
+	return l
 }
 
 // Run makes a thread and lets it run. It does not wait for anything: if a Stop
@@ -228,13 +242,15 @@ func Run(name string, fn func(*Current) error) *Thread {
 
 // Start makes a thread, lets it run, and blocks until fn has called
 // [Current.Ready]. If fn ends before that, Start returns a nil Thread and the
-// error of fn, or an error that says so if fn had none.
+// error of fn. If fn had no error, the error says that fn was not ready.
 //
-// ctx bounds only the handshake. If it ends before the thread is ready, the
-// thread has been asked to stop, and Start returns it along with the error of
-// [waitqueue.ContextErr], so that the caller can Wait for its end.
+// ctx bounds only the handshake. If it ends before the thread is ready, Start
+// asks the thread to stop, and returns it along with an error as from
+// [Thread.Wait]. The caller can Wait for the end of the thread.
 //
 // Kernel: start_kthread of the drivers that came before kthread_run
+//
+// Differs: a context ends the wait, and so does an error of the thread.
 func Start(ctx context.Context, name string, fn func(*Current) error) (*Thread, error) {
 	t := newThread(name, fn)
 	t.ready.shut()
@@ -247,17 +263,17 @@ func Start(ctx context.Context, name string, fn func(*Current) error) (*Thread, 
 	if t.readied.Load() {
 		return t, nil
 	}
-	if err := t.Wait(context.Background()); err != nil { // it is on its way out
+	if err := t.wait(context.Background()); err != nil { // it is on its way out
 		return nil, err
 	}
 	return nil, errNotReady
 }
 
-// Name returns the name that the thread was created with. Where it is listed,
-// it is cut to 15 bytes: see [Info.Comm].
+// Name returns the name that the thread was created with. Lists cut it to 15
+// bytes: see [Info.Comm].
 //
 // Kernel: get_kthread_comm
-func (t *Thread) Name() string { return t.name }
+func (t *Thread) Name() string { return t.label.name }
 
 // WakeUp starts a thread that has not run yet, or wakes it from its sleep. It
 // reports whether it did either. The sleeps of [Current] test their condition
@@ -267,7 +283,7 @@ func (t *Thread) Name() string { return t.name }
 func (t *Thread) WakeUp() bool {
 	woken := t.task.WakeUp(waitqueue.Normal)
 	if !t.begun.Load() && t.begun.CompareAndSwap(false, true) {
-		go t.main()
+		go main(mark{t, t})
 	}
 	return woken
 }
@@ -276,11 +292,17 @@ func (t *Thread) WakeUp() bool {
 // of its function. It may be called any number of times, from any number of
 // goroutines, also when the thread has ended: each call returns that error.
 //
-// If the thread has not run yet, its function is never called, and the error
-// matches [syscall.EINTR]. A parked thread is unparked; one that parked before
-// its first run calls its function, which finds that it should stop. If the
-// function called [runtime.Goexit], the error says so. Called by the thread
-// itself, Stop asks, and returns an error that matches [syscall.EDEADLK].
+//   - If the thread has not run yet, its function is never called, and the error
+//     matches [syscall.EINTR].
+//   - A parked thread is unparked. One that parked before its first run calls its
+//     function, which finds that it should stop.
+//   - If the function called [runtime.Goexit], the error says so.
+//   - If the thread itself calls Stop, it is asked, and the error matches
+//     [syscall.EDEADLK].
+//
+// Two calls of the thread itself are not noticed, and wait for ever. One is made
+// in the condition of a wait, which must not block. The other is made in an
+// iterator that the thread drives by [iter.Pull], which runs on another goroutine.
 //
 // Kernel: kthread_stop
 //
@@ -288,14 +310,13 @@ func (t *Thread) WakeUp() bool {
 func (t *Thread) Stop() error { return t.StopContext(context.Background()) }
 
 // StopContext is Stop that waits no longer than ctx lives. If ctx ends first,
-// the thread remains asked to stop, and the error is that of
-// [waitqueue.ContextErr].
+// the thread remains asked to stop, and the error is as from [Thread.Wait].
 //
 // Kernel: kthread_stop
 //
 // Differs: the kernel's wait cannot be ended.
 func (t *Thread) StopContext(ctx context.Context) error {
-	self := t.isCaller() // before it is woken: one that sleeps is not the caller
+	self := t.isCaller() // before the wake-up: a sleeping thread is not the caller
 	t.askStop()
 	if self {
 		return errDeadlock
@@ -304,10 +325,14 @@ func (t *Thread) StopContext(ctx context.Context) error {
 }
 
 // Wait waits until the thread is gone, without asking it to stop, and returns
-// the error of its function. If ctx ends first, the error is that of
-// [waitqueue.ContextErr]; a thread that is gone beats a ctx that has ended.
-// Called by the thread itself, it returns an error that matches
-// [syscall.EDEADLK].
+// the error of its function.
+//
+// If ctx ends first, the error matches [syscall.EINTR], or [syscall.ETIMEDOUT] if
+// a deadline ended it. It also matches ctx.Err() and [context.Cause], as an error of
+// [waitqueue.ContextErr] does. A thread that is gone beats a ctx that has ended.
+//
+// If the thread itself calls Wait, the error matches [syscall.EDEADLK], except in
+// the two places that [Thread.Stop] names.
 //
 // Kernel: wait_for_completion on the thread's exit
 func (t *Thread) Wait(ctx context.Context) error {
@@ -318,26 +343,48 @@ func (t *Thread) Wait(ctx context.Context) error {
 }
 
 func (t *Thread) wait(ctx context.Context) error {
-	select {
-	case <-t.done:
-		return t.err
-	case <-ctx.Done():
+	err := t.gone.wait(ctx)
+	if err != nil && t.isOver() {
+		// The end is past its last obstacle:
+		//	thread: close Done
+		//	waiter: see that, wait with an ended ctx, and give up
+		//	thread: open gone
+		err = t.gone.wait(context.Background())
 	}
-	select { // of two that have come, always the end
-	case <-t.done:
-		return t.err
-	default:
-		return waitqueue.ContextErr(ctx)
+	if err != nil {
+		return err
 	}
+	return t.err
 }
 
 // Done returns a channel that is closed when the thread is gone, for select
-// statements. It is the same channel at every call.
-func (t *Thread) Done() <-chan struct{} { return t.done }
+// statements. It is the same channel at every call. The first call makes it, so
+// it belongs to the bubble of its caller. This must be the thread's own bubble,
+// because the thread closes it.
+func (t *Thread) Done() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.done == nil {
+		t.done = make(chan struct{})
+		if t.over {
+			close(t.done)
+		}
+	}
+	return t.done
+}
 
-// askStop makes the thread's sleeps end and its ShouldStop true. The flag is
-// set before the thread is woken: a thread that was woken first could test it,
-// find it clear, and go back to sleep for ever.
+func (t *Thread) isOver() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.over
+}
+
+// askStop makes the thread's sleeps end and its ShouldStop true. It sets the
+// flag before it wakes the thread. The other order loses the stop:
+//
+//	stopper: wake the thread
+//	thread: no stop is asked, so sleep
+//	stopper: set the flag
 func (t *Thread) askStop() {
 	t.stop.Store(true)
 	at("stop flag is set")
@@ -353,14 +400,15 @@ func (t *Thread) askStop() {
 	t.WakeUp()
 }
 
-// main is the thread's goroutine.
-func (t *Thread) main() {
+// main is the goroutine of the thread that the mark names.
+func main(m mark) {
+	t := m[0]
 	at("begin")
 	returned := false
 	defer func() {
 		if !returned {
-			// Nobody may hear of an end that is the end of the program: a
-			// waiter that ran on could even exit before the panic is printed.
+			// No waiter may hear of an end that is the end of the program. It
+			// would run on, and could exit before the panic is printed.
 			if r := recover(); r != nil {
 				panic(r)
 			}
@@ -373,7 +421,7 @@ func (t *Thread) main() {
 }
 
 func (t *Thread) run() error {
-	pprof.SetGoroutineLabels(t.label)
+	pprof.SetGoroutineLabels(t.label.ctx)
 	if t.stop.Load() {
 		return errNeverRan
 	}
@@ -381,10 +429,10 @@ func (t *Thread) run() error {
 	return t.fn(&t.cur)
 }
 
-// exit completes every handshake. Who asks for something from now on is told
-// that the thread is gone, and who asked before gets the answer here.
+// exit completes every handshake. First it sets exited, so that later requests
+// are refused. Then it answers the earlier ones.
 func (t *Thread) exit() {
-	t.task.SetState(waitqueue.Dead) // it never sleeps again, whatever it had announced
+	t.task.SetState(waitqueue.Dead) // it never sleeps again, though a sleep may be announced
 	t.mu.Lock()
 	t.exited = true
 	cancel := t.cancel
@@ -400,12 +448,32 @@ func (t *Thread) exit() {
 		}
 		cancel(cause)
 	}
-	if t.ended != nil {
-		t.ended()
+	if t.atExit != nil {
+		t.atExit()
 	}
+	t.letGo()
 	threads.remove(t)
-	if t.awaited {
+	if t.awaited && !t.readied.Load() {
 		t.ready.open()
 	}
-	close(t.done)
+	t.finish()
+}
+
+// letGo drops the function and the queues of a thread that is gone. A handle that
+// is kept would keep them alive.
+func (t *Thread) letGo() {
+	t.fn, t.atExit, t.cur.shown = nil, nil, nil
+}
+
+// finish tells the waiters that the thread is gone. Done is closed first: a
+// caller whose Stop has returned must find it closed.
+func (t *Thread) finish() {
+	t.mu.Lock()
+	t.over = true
+	if t.done != nil {
+		close(t.done)
+	}
+	t.mu.Unlock()
+	at("done is closed")
+	t.gone.open()
 }

@@ -450,3 +450,23 @@ func TestTaskOfAThread(t *testing.T) {
 		_ = thread.Stop()
 	})
 }
+
+// Done is one channel, at every call, before and after the end.
+func TestDoneIsOneChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		thread := kthread.Run("t", untilStopped)
+		early := thread.Done()
+		synctest.Wait()
+		require.Equal(t, early, thread.Done())
+		require.Equal(t, errMine, thread.Stop())
+		<-early
+		require.Equal(t, early, thread.Done())
+
+		gone := kthread.Run("t", untilStopped)
+		synctest.Wait()
+		require.Equal(t, errMine, gone.Stop())
+		late := gone.Done()
+		<-late
+		require.Equal(t, late, gone.Done())
+	})
+}

@@ -2,37 +2,41 @@ package kthread
 
 import (
 	"context"
-	"fmt"
 	"syscall"
 
 	"github.com/kprim/kprim/waitqueue"
 )
 
 var (
-	errParkExited = fmt.Errorf("kthread: park: the thread is gone: %w", syscall.ENOSYS)
-	errParkTwice  = fmt.Errorf("kthread: park: asked for already: %w", syscall.EBUSY)
-	errUnparked   = fmt.Errorf("kthread: unparked or stopped before it parked: %w", syscall.EINTR)
-	errParkAsked  = fmt.Errorf("kthread: asked to park: %w", syscall.EINTR)
+	errParkExited = &failure{"park: the thread is gone", syscall.ENOSYS}
+	errParkTwice  = &failure{"park: asked for already", syscall.EBUSY}
+	errUnparked   = &failure{"unparked or stopped before it parked", syscall.EINTR}
+	errParkAsked  = &failure{"asked to park", syscall.EINTR}
 )
 
 // Park asks the thread to park, and waits until it sleeps in
 // [Current.ParkMe] or ctx ends. Nothing but Unpark, or a stop, lets it go on.
-// If the thread has not run yet, it parks before its function is called. The
-// request wakes a sleeping thread as a [Thread.WakeUp] does, and makes
-// [Current.Sleep] end, so a condition that is waited for must ask for
-// [Current.ShouldPark] too.
+// If the thread has not run yet, it parks before its function is called.
 //
-// The error matches [syscall.ENOSYS] if the thread is gone, or ends without
-// having parked; [syscall.EBUSY] if it is asked to park already; and EINTR if it
-// is unparked or asked to stop before it parks. If ctx ends, the error is that of
-// [waitqueue.ContextErr], and the request stands. Called by the thread itself,
-// Park returns nil at once: it parks at its next ParkMe.
+// The request wakes a sleeping thread as a [Thread.WakeUp] does, and makes
+// [Current.Sleep] end. A condition of a wait must ask for [Current.ShouldPark]
+// itself.
+//
+// The error matches:
+//
+//   - [syscall.ENOSYS] if the thread is gone, or ends without having parked;
+//   - [syscall.EBUSY] if it is asked to park already;
+//   - EINTR if it is unparked or asked to stop before it parks.
+//
+// If ctx ends, the error is as from [Thread.Wait], and the request stands. If
+// the thread itself calls Park, it returns nil at once, and the thread parks at
+// its next ParkMe.
 //
 // Kernel: kthread_park
 //
 // Differs: the kernel's wait cannot be ended, and lasts for ever if the thread does not park.
 func (t *Thread) Park(ctx context.Context) error {
-	p := newReply() // a request of its own: it must not get what was meant for another
+	p := newReply() // for this request only: it must not get the answer to another
 	if err := t.askPark(p); err != nil {
 		return err
 	}
@@ -44,17 +48,17 @@ func (t *Thread) Park(ctx context.Context) error {
 	return p.wait(ctx)
 }
 
-// askPark makes ShouldPark true. A thread that exits answers what it finds, so
-// it must not be gone already. Nor may a stop have been asked: what takes back a
-// request for the stop's sake has run or will not find this one, and a thread
-// that looks for a park first would park on its way out.
+// askPark makes ShouldPark true. It refuses if the thread has exited: its exit
+// may have answered the requests already. It also refuses if a stop is asked:
+// the stop's Unpark may have run already, so nothing would ever unpark a thread
+// that parks on its way out.
 func (t *Thread) askPark(p *reply) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case t.exited:
 		return errParkExited
-	case t.stop.Load(): // set later, its Unpark comes after this section
+	case t.stop.Load(): // a stop that sets it later finds this request
 		return errUnparked
 	case t.parking.Load() != nil:
 		return errParkTwice
@@ -68,7 +72,8 @@ func (t *Thread) askPark(p *reply) error {
 //
 // Kernel: kthread_unpark
 func (t *Thread) Unpark() {
-	// Taken back before the thread is woken, or it would park again.
+	// Take the request back before the wake-up. A thread that is woken first
+	// finds the request and parks again.
 	if p := t.parking.Swap(nil); p != nil {
 		p.answer(errUnparked)
 		at("park is taken back")
@@ -90,9 +95,9 @@ func (cur *Current) ParkMe() { cur.t.parkMe() }
 
 func (t *Thread) parkMe() {
 	for {
-		// The state first, then the look: an Unpark that comes after the look
-		// finds the state and undoes it. And the answer last, so that whoever
-		// gets it finds the thread parked.
+		// Set the state, then look: an Unpark after the look finds the state
+		// and undoes it. Answer last: a caller of Park must find the thread
+		// parked.
 		t.task.SetState(waitqueue.Parked)
 		p := t.parking.Load()
 		at("looked")

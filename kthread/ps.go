@@ -15,20 +15,26 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// threads lists the threads that are not gone. It holds them weakly: one that
-// is stuck for ever must look to a leak detector as if there were no list.
+// threads lists the threads that are not gone. It holds them weakly: a thread
+// that is stuck for ever must look to a leak detector as if there were no list.
 var threads registry
 
-// profile has the stacks that created them, by pid.
+// profile has the stacks that created the threads, by pid.
 var (
 	profile   = pprof.NewProfile("kthread")
 	profiling atomic.Bool
 )
 
-// SetProfile says whether the stacks of those who create threads from now on are
-// kept, for as long as the threads are not gone, in the profile "kthread" of
-// package runtime/pprof. At first they are not: a stack takes about as long as
-// starting a goroutine.
+// SetProfile says whether profiles show more of the threads. At first they do
+// not. After SetProfile(true):
+//
+//   - The profile "kthread" of package runtime/pprof has the stack that created
+//     each thread, for threads that are created from then on, until they are gone.
+//     A stack takes about as long as starting a goroutine.
+//   - While a thread waits through its [Current] on a queue with a name, it has
+//     the profiler label wchan, the name. The wait replaces all labels that the
+//     thread's function has set, as with pprof.Do, and they are gone after it:
+//     Go does not let a package read them.
 func SetProfile(on bool) { profiling.Store(on) }
 
 type registry struct {
@@ -38,8 +44,10 @@ type registry struct {
 }
 
 // A place stands for a thread in the list. The thread holds it, and gives it
-// back at its end: to make a weak pointer takes longer than all else here, so
-// there is one for all the threads that have the place in turn.
+// back at its end.
+//
+// Optimization: making a weak pointer takes longer than all else in a start, so
+// places are used again.
 type place struct {
 	thread *Thread // or nil; guarded by the list's mu
 }
@@ -57,7 +65,7 @@ func (r *registry) newPlace() *place {
 	return p
 }
 
-// prune drops the places that were collected: free ones, and those of threads
+// prune drops the places that were collected. They were free, or had a thread
 // that never ran. The caller holds mu.
 func (r *registry) prune() {
 	r.all = slices.DeleteFunc(r.all, func(p weak.Pointer[place]) bool { return p.Value() == nil })
@@ -84,7 +92,7 @@ func (r *registry) remove(t *Thread) {
 		profile.Remove(t.pid)
 	}
 	p := t.place
-	t.place = nil // or the handle would keep alive who has the place next
+	t.place = nil // or the handle would keep the next thread there alive
 	r.mu.Lock()
 	p.thread = nil
 	r.mu.Unlock()
@@ -104,14 +112,14 @@ func (r *registry) live() (live []*Thread) {
 	return live
 }
 
-// Info says what a thread does at one moment.
+// Info is the state of a thread at one moment.
 //
 // Kernel: /proc/PID/stat, /proc/PID/wchan
 type Info struct {
 	Pid     int             // counts from 1 in the order of creation; no process has it
-	State   waitqueue.State // D before the first run
+	State   waitqueue.State // D before the first run; R also in other sleeps, see [Thread.Info]
 	Wchan   string          // the name of the queue that it sleeps on, or ""
-	Age     time.Duration   // since it was created
+	Age     time.Duration   // since it was created, see [Thread.Info]
 	WakeUps uint32          // how often it was woken; the first run counts
 	Name    string          // in full, see Comm
 }
@@ -132,8 +140,16 @@ func (i Info) Comm() string {
 	return i.Name[:n]
 }
 
-// Info returns what the thread does now. Like all that is seen from outside, it
-// is stale when it is returned, unless something keeps the thread asleep.
+// Info returns the state of the thread. It is stale when it is returned, unless
+// something keeps the thread asleep.
+//
+// State shows the sleeps that the thread makes through its [Current] or its Task.
+// A thread that sleeps in another way, on a channel, in a mutex or in a system
+// call, is shown as running, R.
+//
+// Age is by the clock of the caller. A bubble of testing/synctest has a clock of
+// its own, so Age is 0 if one of the caller and the thread is in a bubble and the
+// other is not. Between two bubbles Age means nothing.
 //
 // Kernel: task_state_to_char, get_wchan
 func (t *Thread) Info() Info {
@@ -141,17 +157,31 @@ func (t *Thread) Info() Info {
 		Pid:     t.pid,
 		State:   t.task.State(),
 		Wchan:   t.task.Wchan(),
-		Age:     max(0, time.Since(t.born)),
+		Age:     t.age(),
 		WakeUps: t.task.WakeUps(),
-		Name:    t.name,
+		Name:    t.label.name,
 	}
 }
 
-// Infos is a list of threads. Printed, it is a table like that of ps(1).
+// age returns the time since the thread was created, or 0 if the clock of that
+// moment was another one.
+func (t *Thread) age() time.Duration {
+	now := time.Now()
+	if inBubble(now) != inBubble(t.born) {
+		return 0
+	}
+	return max(0, now.Sub(t.born))
+}
+
+// inBubble reports whether t, as time.Now returned it, is by the clock of a
+// bubble. Such a time has no monotonic part.
+func inBubble(t time.Time) bool { return t == t.Round(0) }
+
+// Infos is a list of threads. Printed, it is a table as from ps(1).
 type Infos []Info
 
-// Tasks returns the threads that are not gone, by pid: those that run, sleep,
-// and have not run yet. It does not keep them alive.
+// Tasks returns the threads that are not gone, in the order of their pids. They
+// run, sleep, or have not run yet. Tasks does not keep them alive.
 //
 // Kernel: for_each_process, ps(1)
 func Tasks() Infos {
@@ -163,9 +193,9 @@ func Tasks() Infos {
 	return infos
 }
 
-// String returns a line for each thread, below a line of headings. The names
-// are in brackets, as ps(1) shows kernel threads, and cut to 15 bytes; those of
-// queues are whole.
+// String returns a line for each thread, below a line of headings. The names of
+// threads are in brackets, as ps(1) shows kernel threads, and cut to 15 bytes.
+// The names of queues are whole.
 func (infos Infos) String() string {
 	wide := 15
 	for _, i := range infos {

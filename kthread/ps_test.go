@@ -8,10 +8,12 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 
@@ -111,8 +113,11 @@ func TestListIsWeak(t *testing.T) {
 	require.Empty(t, listed(name))
 }
 
-// Goroutine dumps show the name, and the queue while the thread sleeps there.
+// Goroutine dumps show the name, and after SetProfile(true) the queue while the
+// thread sleeps there.
 func TestLabelsShowNameAndQueue(t *testing.T) {
+	kthread.SetProfile(true)
+	defer kthread.SetProfile(false)
 	q := waitqueue.Queue{Name: "the mail"}
 	var nameless waitqueue.Queue
 	turn := make(chan bool)
@@ -197,4 +202,220 @@ func ignoreEINTR(err error) error {
 		return nil
 	}
 	return err
+}
+
+// collected waits until what ptr points to is collected, and fails if something
+// keeps it alive.
+func collected[T any](t *testing.T, ptr weak.Pointer[T], what string) {
+	for range 100 {
+		runtime.GC()
+		if ptr.Value() == nil {
+			return
+		}
+	}
+	t.Errorf("%s is kept alive", what)
+}
+
+// large is what a closure or a struct may keep alive.
+type large struct {
+	queue waitqueue.Queue
+	data  [1 << 20]byte
+}
+
+// A handle that is kept when its thread is gone keeps nothing of it alive: not
+// what the function has captured, not its queues, not the worker.
+func TestHandleOfAThreadThatIsGoneKeepsItsFunctionNotAlive(t *testing.T) {
+	run := func() (*kthread.Thread, weak.Pointer[large]) {
+		captured := &large{queue: waitqueue.Queue{Name: "captured"}}
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			_ = cur.Wait(new(waitqueue.Queue), func() bool { return true })
+			captured.data[0] = 1
+			return nil
+		})
+		require.NoError(t, thread.Wait(context.Background()))
+		return thread, weak.Make(captured)
+	}
+	thread, captured := run()
+	collected(t, captured, "the captured value")
+	runtime.KeepAlive(thread)
+
+	neverRan := func() (*kthread.Thread, weak.Pointer[large]) {
+		captured := new(large)
+		thread := kthread.Create("t", func(*kthread.Current) error { captured.data[0] = 1; return nil })
+		require.Error(t, thread.Stop())
+		return thread, weak.Make(captured)
+	}
+	thread, captured = neverRan()
+	collected(t, captured, "the captured value of a thread that never ran")
+	runtime.KeepAlive(thread)
+
+	work := func() (*kthread.Thread, weak.Pointer[kthread.Worker]) {
+		w := kthread.CreateWorker("w")
+		require.NoError(t, ignoreEINTR(w.Thread().Stop()))
+		return w.Thread(), weak.Make(w)
+	}
+	thread, worker := work()
+	collected(t, worker, "the worker")
+	runtime.KeepAlive(thread)
+}
+
+// A thread that lives keeps no queue alive on which it has slept, with or
+// without labels.
+func TestThreadKeepsTheQueueOfItsLastSleepNotAlive(t *testing.T) {
+	for _, labels := range []bool{false, true} {
+		kthread.SetProfile(labels)
+		queues := make(chan weak.Pointer[large])
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			queues <- sleepOn(cur)
+			return untilStopped(cur)
+		})
+		queue := <-queues
+		for thread.Info().State != waitqueue.Interruptible {
+			runtime.Gosched()
+		}
+		collected(t, queue, "the queue")
+		require.Equal(t, errMine, thread.Stop())
+	}
+	kthread.SetProfile(false)
+}
+
+// sleepOn sleeps on a queue with a name that is a part of something large.
+func sleepOn(cur *kthread.Current) weak.Pointer[large] {
+	l := &large{queue: waitqueue.Queue{Name: "large"}}
+	_ = cur.WaitTimeout(&l.queue, time.Millisecond, func() bool { return false })
+	return weak.Make(l)
+}
+
+// labelsOf returns the profiler labels of the goroutine that has a label kthread
+// of that value.
+func labelsOf(t *testing.T, name string) string {
+	var text strings.Builder
+	require.NoError(t, pprof.Lookup("goroutine").WriteTo(&text, 1))
+	return regexp.MustCompile(`labels: {.*"kthread":"` + name + `".*`).FindString(text.String())
+}
+
+// A wait on a queue with a name leaves the labels of the function as they are.
+func TestWaitLeavesTheLabelsOfTheFunction(t *testing.T) {
+	q := waitqueue.Queue{Name: "mail"}
+	labels := make(chan string, 2)
+	thread := kthread.Run("labelled by itself", func(cur *kthread.Current) error {
+		pprof.Do(cur.Context(), pprof.Labels("request", "7"), func(context.Context) {
+			_ = cur.WaitTimeout(&q, time.Millisecond, func() bool { return false })
+			labels <- labelsOf(t, "labelled by itself")
+			time.AfterFunc(time.Millisecond, func() { labels <- labelsOf(t, "labelled by itself"); _ = cur.Thread().Signal(usr1) })
+			_ = cur.Allow(usr1)
+			_ = cur.Wait(&q, func() bool { return false })
+		})
+		return nil
+	})
+	for range 2 {
+		require.Equal(t, `labels: {"kthread":"labelled by itself", "request":"7"}`, <-labels)
+	}
+	require.NoError(t, thread.Wait(t.Context()))
+}
+
+// After a condition that panics, the thread is not shown as if it slept on the
+// queue.
+func TestConditionThatPanicsLeavesNoQueueShown(t *testing.T) {
+	for _, labels := range []bool{false, true} {
+		kthread.SetProfile(labels)
+		q := waitqueue.Queue{Name: "mail"}
+		turn := make(chan bool)
+		thread := kthread.Run("panicked", func(cur *kthread.Current) error {
+			calls := 0
+			func() {
+				defer func() { _ = recover() }()
+				_ = cur.Wait(&q, func() bool {
+					if calls++; calls > 1 {
+						panic("the condition")
+					}
+					return false
+				})
+			}()
+			turn <- true
+			<-turn
+			return cur.Sleep(time.Hour)
+		})
+		<-turn
+		require.Equal(t, `labels: {"kthread":"panicked"}`, labelsOf(t, "panicked"))
+		require.Empty(t, thread.Info().Wchan)
+		turn <- true
+		for thread.Info().State != waitqueue.Interruptible {
+			runtime.Gosched()
+		}
+		require.Empty(t, thread.Info().Wchan, "it sleeps elsewhere")
+		require.Equal(t, kthread.ErrStopped, thread.Stop())
+	}
+	kthread.SetProfile(false)
+}
+
+// A bubble has a clock of its own, so a reader outside of it cannot tell the age.
+func TestAgeIsByTheClockOfTheThread(t *testing.T) {
+	outside := kthread.Run("outside", untilStopped)
+	inside := make(chan *kthread.Thread, 1)
+	read := make(chan bool)
+	go func() {
+		defer close(read)
+		thread := <-inside
+		require.Zero(t, thread.Info().Age)
+		require.Zero(t, listed("inside")[0].Age)
+		require.Contains(t, fmt.Sprint(listed("inside")), " 0s ")
+	}()
+	synctest.Test(t, func(t *testing.T) {
+		thread := kthread.Run("inside", untilStopped)
+		time.Sleep(time.Hour)
+		require.Equal(t, time.Hour, thread.Info().Age)
+		require.Zero(t, outside.Info().Age)
+		inside <- thread
+		<-read
+		require.Equal(t, errMine, thread.Stop())
+	})
+	require.Less(t, outside.Info().Age, time.Hour)
+	require.Positive(t, outside.Info().Age)
+	require.Equal(t, errMine, outside.Stop())
+}
+
+// With SetProfile the label names the queue of this sleep, not of an earlier one.
+// A wait that does not sleep leaves the labels of the function as they are.
+func TestLabelNamesTheQueueOfThisSleep(t *testing.T) {
+	kthread.SetProfile(true)
+	defer kthread.SetProfile(false)
+	turn := make(chan string)
+	thread := kthread.Run("sleeper", func(cur *kthread.Current) error {
+		for _, name := range []string{"mail", "news", "mail"} {
+			q := waitqueue.Queue{Name: name}
+			var seen atomic.Bool
+			time.AfterFunc(time.Millisecond, func() {
+				for cur.Thread().Info().State != waitqueue.Interruptible {
+					runtime.Gosched()
+				}
+				turn <- labelsOf(t, "sleeper")
+				seen.Store(true)
+				q.WakeUp()
+			})
+			_ = cur.Wait(&q, seen.Load)
+		}
+		pprof.Do(cur.Context(), pprof.Labels("request", "7"), func(context.Context) {
+			_ = cur.Wait(&waitqueue.Queue{Name: "mail"}, func() bool { return true })
+			turn <- labelsOf(t, "sleeper")
+		})
+		return nil
+	})
+	for _, name := range []string{"mail", "news", "mail"} {
+		require.Equal(t, `labels: {"kthread":"sleeper", "wchan":"`+name+`"}`, <-turn)
+	}
+	require.Equal(t, `labels: {"kthread":"sleeper", "request":"7"}`, <-turn)
+	require.NoError(t, thread.Wait(t.Context()))
+}
+
+// The profile forgets a thread that never ran when nothing refers to it.
+func TestProfileForgetsAThreadThatIsCollected(t *testing.T) {
+	kthread.SetProfile(true)
+	defer kthread.SetProfile(false)
+	before := pprof.Lookup("kthread").Count()
+	kthread.Create("t", untilStopped)
+	require.Equal(t, before+1, pprof.Lookup("kthread").Count())
+	for pprof.Lookup("kthread").Count() > before {
+		runtime.GC()
+	}
 }

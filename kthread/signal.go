@@ -8,28 +8,32 @@ import (
 )
 
 // errSignal ends a sleep while a signal is pending.
-var errSignal = fmt.Errorf("kthread: interrupted by a signal: %w", syscall.EINTR)
+var errSignal = &failure{"interrupted by a signal", syscall.EINTR}
+
+var errNoSuchSignal = &failure{"this system has no such signal", errors.Join(syscall.EINVAL, errors.ErrUnsupported)}
 
 // maxSignal is the highest signal number, _NSIG of Linux.
 const maxSignal = 64
 
 // Signal sends sig to the thread. If the thread has allowed it, it becomes
-// pending and ends the thread's interruptible sleeps; otherwise it is dropped,
-// and the result is nil all the same. A signal that is pending already is not
-// counted twice. Signal 0 only asks whether the thread is there.
+// pending and ends the thread's interruptible sleeps. Otherwise it is dropped,
+// and the result is nil too. A signal that is pending already is not counted
+// twice. Signal 0 only asks whether the thread is there.
 //
-// The error matches [syscall.EINVAL] if the number is not one of a signal,
-// [errors.ErrUnsupported] if this system has no signal of that name, and
-// [syscall.ESRCH] if the thread is gone.
+// The error matches:
+//
+//   - [syscall.EINVAL] if no signal has this number;
+//   - [errors.ErrUnsupported] too, if this system has no signal with this name;
+//   - [syscall.ESRCH] if the thread is gone.
 //
 // Kernel: send_sig, kill_proc
 //
-// Differs: kill_proc names the thread by its pid. What was sent before Allow is lost, as for kthreads; threads made by daemonize had it blocked, and got it later.
+// Differs: kill_proc names the thread by its pid. A signal that is sent before Allow is lost, as for kthreads; threads made by daemonize had it blocked, and got it later.
 func (t *Thread) Signal(sig syscall.Signal) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.exited {
-		return fmt.Errorf("kthread: signal %d: the thread is gone: %w", int(sig), syscall.ESRCH)
+		return &failure{fmt.Sprintf("signal %d: the thread is gone", int(sig)), syscall.ESRCH}
 	}
 	if sig == 0 {
 		return nil
@@ -45,13 +49,14 @@ func (t *Thread) Signal(sig syscall.Signal) error {
 	return nil
 }
 
-// Allow lets the thread receive these signals. One that was sent before is lost.
-// SIGKILL is a signal like the others: the thread has to end by itself. If there
-// is an error, which is as that of [Thread.Signal], none is allowed.
+// Allow lets the thread receive these signals. A signal that was sent before is
+// lost. SIGKILL is a signal like the others: the thread has to end by itself. The
+// errors are EINVAL and ErrUnsupported, as for [Thread.Signal]. If there is an
+// error, none of the signals is allowed.
 //
 // Kernel: allow_signal
 //
-// Differs: an error for what is no signal.
+// Differs: returns an error for a number that no signal has.
 func (cur *Current) Allow(sigs ...syscall.Signal) error {
 	mask, err := sigmask(sigs...)
 	if err != nil {
@@ -64,12 +69,12 @@ func (cur *Current) Allow(sigs ...syscall.Signal) error {
 	return nil
 }
 
-// Disallow undoes Allow, and drops those of the signals that are pending. If
-// there is an error, none is dropped or disallowed.
+// Disallow undoes Allow, and drops the signals that are pending. The errors are
+// those that Allow has. If there is an error, no signal is dropped or disallowed.
 //
 // Kernel: disallow_signal
 //
-// Differs: an error for what is no signal.
+// Differs: returns an error for a number that no signal has.
 func (cur *Current) Disallow(sigs ...syscall.Signal) error {
 	mask, err := sigmask(sigs...)
 	if err != nil {
@@ -83,8 +88,8 @@ func (cur *Current) Disallow(sigs ...syscall.Signal) error {
 	return nil
 }
 
-// Pending reports whether a signal is pending, or a stop has been asked:
-// interruptible sleeps end at once then.
+// Pending reports whether a signal is pending, or a stop has been asked. If so,
+// interruptible sleeps end at once.
 //
 // Kernel: signal_pending
 func (cur *Current) Pending() bool { return cur.t.task.Interrupted() }
@@ -117,9 +122,12 @@ func (cur *Current) Flush() {
 	t.drop(t.pending)
 }
 
-// drop clears signals, and the interrupt if no reason for it is left. That is
-// done under the lock that guards the reasons: without it, a stop or a signal
-// that comes between the two would be wiped out. The caller holds t.mu.
+// drop clears signals, and the interrupt if no reason for it is left. The caller
+// holds t.mu, which guards the reasons. Without it a new reason would be lost:
+//
+//	thread: no reason is left
+//	stopper: set the flag, interrupt
+//	thread: clear the interrupt, and sleep
 func (t *Thread) drop(bits uint64) {
 	t.pending &^= bits
 	if t.pending == 0 && !t.stop.Load() {
@@ -127,17 +135,18 @@ func (t *Thread) drop(bits uint64) {
 	}
 }
 
-// missing is above the numbers of signals that the system lacks.
-const missing = -1000
+// missing is below the numbers of the signals that the system lacks. They fit in
+// a byte, which a signal is on some systems.
+const missing = 190
 
 // sigmask returns the bits of the signals.
 func sigmask(sigs ...syscall.Signal) (mask uint64, err error) {
 	for _, sig := range sigs {
 		switch {
-		case sig <= missing:
-			return 0, fmt.Errorf("kthread: this system has no such signal: %w, %w", syscall.EINVAL, errors.ErrUnsupported)
+		case sig > missing && sig <= missing+maxSignal:
+			return 0, errNoSuchSignal
 		case sig < 1 || sig > maxSignal:
-			return 0, fmt.Errorf("kthread: no signal has the number %d: %w", int(sig), syscall.EINVAL)
+			return 0, &failure{fmt.Sprintf("no signal has the number %d", int(sig)), syscall.EINVAL}
 		}
 		mask |= 1 << (uint(sig) - 1)
 	}

@@ -1,12 +1,12 @@
-//go:build unix
+//go:build unix || wasip1
 
 package kthread
 
 import "syscall"
 
-// The signals that package syscall does not have on every system. Where the
-// system has none of that name, the methods that take one answer with an error
-// that matches [errors.ErrUnsupported].
+// The signals that package syscall does not have on every system. If a system
+// lacks one, the methods that take it return an error that matches
+// [errors.ErrUnsupported].
 const (
 	SIGHUP  = syscall.SIGHUP
 	SIGUSR1 = syscall.SIGUSR1

@@ -2,12 +2,12 @@ package kthread
 
 import "syscall"
 
-// The signals that package syscall does not have on every system. Where the
-// system has none of that name, the methods that take one answer with an error
-// that matches [errors.ErrUnsupported].
+// The signals that package syscall does not have on every system. If a system
+// lacks one, the methods that take it return an error that matches
+// [errors.ErrUnsupported].
 const (
 	SIGHUP  = syscall.SIGHUP
-	SIGUSR1 = syscall.Signal(missing - 10)
-	SIGUSR2 = syscall.Signal(missing - 12)
-	SIGCHLD = syscall.Signal(missing - 17)
+	SIGUSR1 = syscall.Signal(missing + 10)
+	SIGUSR2 = syscall.Signal(missing + 12)
+	SIGCHLD = syscall.Signal(missing + 17)
 )

@@ -5,7 +5,6 @@ import (
 	"container/list"
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -13,7 +12,7 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-var errWorkerGone = fmt.Errorf("kthread: the worker is gone: %w", syscall.ESRCH)
+var errWorkerGone = &failure{"the worker is gone", syscall.ESRCH}
 
 // A Worker is a thread that runs works, one at a time, in the order in which
 // they were queued. Make it with [CreateWorker] or [RunWorker].
@@ -23,22 +22,29 @@ var errWorkerGone = fmt.Errorf("kthread: the worker is gone: %w", syscall.ESRCH)
 // worker is gone are refused.
 //
 // Kernel: struct kthread_worker
+//
+// Differs: its thread can be parked; kthread_worker_fn never looks for a park.
 type Worker struct {
 	thread *Thread
 	queue  waitqueue.Queue
 
 	mu      sync.Mutex
-	works   list.List // of *Work, those that are pending; guarded by mu
+	works   list.List // of *Work, the pending works and the barriers; guarded by mu
 	current *Work     // whose function runs; guarded by mu
 	gone    bool      // guarded by mu
 	// Lock order: mu before the queue's and the thread's.
+
+	// Invariant: while no work runs, the first of works is not a barrier.
+	// A barrier there waits for nothing, and a worker that parks would keep it.
 }
 
 // A Work is a function that a [Worker] runs once each time it is queued. It is
-// pending from then until its run begins, and can be queued anew while it runs.
-// It never runs twice at once. A Work belongs to the worker that it was first
-// queued on; using it with another one panics. Set Func and leave the rest
-// zero. It must not be copied after first use.
+// pending from then until its run begins, and can be queued again while it runs.
+// It never runs twice at once. Set Func and leave the rest zero. A Work must not
+// be copied after first use.
+//
+// A Work belongs to the worker that it was first queued on. Using it with
+// another one panics.
 //
 // Kernel: struct kthread_work, DEFINE_KTHREAD_WORK, kthread_init_work
 //
@@ -46,20 +52,23 @@ type Worker struct {
 type Work struct {
 	_ sync.Mutex // has vet report copies
 
-	// Func is what the worker runs. It may queue works, its own too. If it
-	// panics, the program ends, as with any goroutine.
+	// Func is the function that the worker runs. It may queue works, its own
+	// too. [Worker.Current] is its view of the worker's thread: with it the
+	// work sees that a stop is asked. If Func panics, the program ends, as with
+	// any goroutine.
 	//
 	// Kernel: kthread_work_func_t
+	//
+	// Differs: gets no argument, as a closure has its data.
 	Func func()
 
 	worker  atomic.Pointer[Worker] // set once
 	pending *list.Element          // in worker.works, or nil; guarded by worker.mu
 	cancels int                    // how many CancelSync wait for its end; guarded by worker.mu
 
-	// Of a barrier, which is a work that only marks a place: who waits until
-	// its turn comes.
-	barrier *reply
-	unblock func() // if not nil, called with worker.mu held when nobody waits any more
+	// Of a barrier, which is a work that only marks a place.
+	barrier *reply // the answer for the goroutine that waits until its turn comes
+	unblock func() // if not nil, called with worker.mu held when the wait is over
 }
 
 // CreateWorker makes a worker whose thread does not run yet. The first work
@@ -69,7 +78,7 @@ type Work struct {
 func CreateWorker(name string) *Worker {
 	w := &Worker{queue: waitqueue.Queue{Name: "worker"}}
 	w.thread = Create(name, w.main)
-	w.thread.ended = w.exit
+	w.thread.atExit = w.exit
 	return w
 }
 
@@ -86,6 +95,17 @@ func RunWorker(name string) *Worker {
 //
 // Kernel: kthread_worker.task
 func (w *Worker) Thread() *Thread { return w.thread }
+
+// Current returns the worker's thread as its works see it. A work can so ask
+// [Current.ShouldStop], sleep until a stop is asked, or pass on a context that
+// ends then:
+//
+//	work.Func = func() { fetch(worker.Current().Context()) }
+//
+// Only a work of this worker may use it, and only while it runs.
+//
+// Kernel: current, in a work
+func (w *Worker) Current() *Current { return &w.thread.cur }
 
 // main runs works until the thread is asked to stop.
 //
@@ -131,31 +151,51 @@ func (w *Worker) finished() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.current = nil
+	w.settle()
 }
 
-// exit drops what is pending, so that nobody waits for it. A barrier that has no
-// work before it is one whose turn has come.
+// settle answers the barriers that have no work before them. The caller holds
+// w.mu.
+func (w *Worker) settle() {
+	for e := w.works.Front(); e != nil && w.current == nil; e = w.works.Front() {
+		b := e.Value.(*Work)
+		if b.barrier == nil {
+			return
+		}
+		w.remove(b)
+		b.barrier.answer(nil)
+	}
+}
+
+// exit drops the pending works, so that no caller waits for them. A barrier at
+// the front waits for nothing: its answer is nil. A barrier behind a dropped work
+// gets an error. A work that called Goexit leaves barriers at the front.
 func (w *Worker) exit() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gone = true
 	w.current = nil
-	var err error
+	w.settle()
 	for e := w.works.Front(); e != nil; e = w.works.Front() {
 		k := e.Value.(*Work)
 		w.remove(k)
 		if k.barrier != nil {
-			k.barrier.answer(err)
-		} else {
-			err = errWorkerGone
+			k.barrier.answer(errWorkerGone)
 		}
 	}
 }
 
-// remove makes a pending work one that is not. The caller holds w.mu.
+// remove takes a pending work or a barrier off. The caller holds w.mu.
 func (w *Worker) remove(k *Work) {
 	w.works.Remove(k.pending)
 	k.pending = nil
+}
+
+// drop takes a pending work off, and leaves no barrier at the front. The caller
+// holds w.mu.
+func (w *Worker) drop(k *Work) {
+	w.remove(k)
+	w.settle()
 }
 
 // own binds the work to the worker, unless that is gone. The caller holds w.mu.
@@ -172,10 +212,11 @@ func (w *Worker) own(k *Work) bool {
 	return true
 }
 
-// Queue has the worker run k, behind what is pending already. It reports
-// whether it did: false if k is pending, if a [Work.CancelSync] waits for it to
-// end, or if the worker is gone. It does not block. The work sees what happened
-// before the call.
+// Queue has the worker run k, behind the works that are pending already. It
+// reports whether it did. It returns false if k is pending, if a
+// [Work.CancelSync] waits for its end, or if the worker is gone. It does not
+// block. The work sees everything that happened before the call, also if the
+// call returns false because k is pending.
 //
 // Kernel: kthread_queue_work
 func (w *Worker) Queue(k *Work) bool {
@@ -200,12 +241,17 @@ func (w *Worker) wakeUp() {
 // free reports whether k can be queued. The caller holds w.mu.
 func (w *Worker) free(k *Work) bool { return !w.gone && k.pending == nil && k.cancels == 0 }
 
-// Flush waits until everything has run that is pending or running now. What is
-// queued later is not waited for. Called from a work of this worker it would
-// wait for itself: the error matches [syscall.EDEADLK] then, if there is
-// anything to wait for, and nothing is waited for. If the worker is stopped
-// before all has run, the error matches [syscall.ESRCH]. If ctx ends, it is that
-// of [waitqueue.ContextErr].
+// Flush waits until all works have run that are pending or running now. It does
+// not wait for works that are queued later. A worker that is asked to park ends
+// its run first. If no work is pending then, Flush returns. Otherwise it waits for
+// the Unpark.
+//
+// The error matches:
+//
+//   - [syscall.EDEADLK] if a work of this worker calls, and there is anything to
+//     wait for: it would wait for itself, so Flush returns at once;
+//   - [syscall.ESRCH] if the worker is stopped before all works have run;
+//   - the errors of [Thread.Wait] if ctx ends.
 //
 // Kernel: kthread_flush_worker
 //
@@ -219,9 +265,9 @@ func (w *Worker) Flush(ctx context.Context) error {
 	})
 }
 
-// Flush waits until k has run, if it is pending, or until its run is over. One
-// that is neither is not waited for. Later works are not waited for, nor later
-// runs of a work that queues itself. The errors are those of [Worker.Flush].
+// Flush waits until k has run, if it is pending, or until its run is over. If k
+// is neither, it returns at once. It does not wait for later works, nor for later
+// runs of a work that queues itself. The errors are as for [Worker.Flush].
 //
 // Kernel: kthread_flush_work
 //
@@ -248,11 +294,11 @@ func (w *Worker) behind(k, b *Work) *list.Element {
 // CancelSync sees to it that k is neither pending nor running. It takes k off
 // the works that are pending, and reports whether it was one, and waits for the
 // end of a run. Until then k cannot be queued, so a work that queues itself
-// comes to its end. Afterwards it can be queued anew.
+// comes to its end. Afterwards it can be queued again.
 //
-// Called by the work itself it takes the work off, and returns an error that
-// matches [syscall.EDEADLK]. If ctx ends before the run does, the error is that
-// of [waitqueue.ContextErr], and k can be queued again.
+// If the work itself calls, it is taken off, and the error matches
+// [syscall.EDEADLK]. If ctx ends before the run does, the error is as for
+// [Thread.Wait], and k can be queued again.
 //
 // Kernel: kthread_cancel_work_sync
 //
@@ -264,15 +310,16 @@ func (k *Work) CancelSync(ctx context.Context) (wasPending bool, err error) {
 	}
 	err = w.wait(ctx, func(b *Work) *list.Element {
 		if wasPending = k.pending != nil; wasPending {
-			w.remove(k)
+			w.drop(k)
 		}
 		return w.block(k, b)
 	})
 	return wasPending, err
 }
 
-// block has b wait for the end of k's run, if it runs, and keeps k from being
-// queued until b has an answer or is given up. The caller holds w.mu.
+// block has b wait for the end of k's run, if it runs. Until b has an answer or
+// is given up, k cannot be queued: a work that queues itself would never end. The
+// caller holds w.mu.
 func (w *Worker) block(k, b *Work) *list.Element {
 	if w.current != k {
 		return nil
@@ -282,12 +329,12 @@ func (w *Worker) block(k, b *Work) *list.Element {
 	return w.works.PushFront(b)
 }
 
-// wait has place put a work where its turn comes when the wait is over, or
-// return nil if there is nothing to wait for, and waits for that. place is
+// wait has place put a barrier where its turn comes when the wait is over, and
+// waits for the answer. place returns nil if there is nothing to wait for. It is
 // called with w.mu held.
 func (w *Worker) wait(ctx context.Context, place func(barrier *Work) *list.Element) error {
 	r := newReply()
-	b := &Work{barrier: r, Func: func() { r.answer(nil) }}
+	b := &Work{barrier: r}
 	inside := w.isCaller()
 	w.mu.Lock()
 	b.pending = place(b)
@@ -305,7 +352,7 @@ func (w *Worker) wait(ctx context.Context, place func(barrier *Work) *list.Eleme
 	err := r.wait(ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if b.pending != nil { // given up: nobody has to wait behind it
+	if b.pending != nil { // given up
 		w.remove(b)
 	}
 	w.unblock(b)
@@ -326,12 +373,14 @@ func (w *Worker) isCaller() bool {
 	return running && w.thread.isCaller()
 }
 
-// Destroy waits until everything has run that is pending or running now, and
-// stops the thread. What is queued meanwhile may be dropped, as are delayed
-// works whose time has not come: cancel these before. A parked worker runs
-// nothing, so if works are pending, Destroy waits for an Unpark. The errors are
-// those of [Worker.Flush] and [Thread.StopContext]. If ctx ends before all works
-// have run, or a work of this worker calls, the thread is not asked to stop.
+// Destroy waits until all works have run that are pending or running now, and
+// then stops the thread. Works that are queued meanwhile may be dropped. Delayed
+// works whose time has not come are dropped: cancel these before. A parked worker
+// runs nothing, so if works are pending, Destroy waits for an Unpark.
+//
+// The errors are as from [Worker.Flush] and [Thread.StopContext]. If ctx ends
+// before all works have run, or a work of this worker calls, the thread is not
+// asked to stop.
 //
 // Kernel: kthread_destroy_worker
 //

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kprim/kprim/kthread"
+	"github.com/kprim/kprim/waitqueue"
 )
 
 // newWorker returns a worker that is stopped when the test ends.
@@ -1322,6 +1323,7 @@ func TestFlushThatWasGivenUpLeavesNothingBehind(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, worker.Flush(ctx), syscall.ETIMEDOUT)
+		require.Equal(t, 1, worker.Length(), "the work, and no barrier")
 		wasPending, err := work.CancelSync(t.Context())
 		require.True(t, wasPending)
 		require.NoError(t, err)
@@ -1343,4 +1345,195 @@ func TestWorkRefusedByAWorkerThatIsGoneIsFree(t *testing.T) {
 		require.NoError(t, next.Destroy(t.Context()))
 		require.True(t, ran)
 	})
+}
+
+// waitsForRuns are the calls that wait for the end of a run.
+var waitsForRuns = map[string]func(w *kthread.Worker, k *kthread.Work, ctx context.Context) error{
+	"CancelSync": func(_ *kthread.Worker, k *kthread.Work, ctx context.Context) error {
+		_, err := k.CancelSync(ctx)
+		return err
+	},
+	"Work.Flush":   func(_ *kthread.Worker, k *kthread.Work, ctx context.Context) error { return k.Flush(ctx) },
+	"Worker.Flush": func(w *kthread.Worker, _ *kthread.Work, ctx context.Context) error { return w.Flush(ctx) },
+}
+
+// A worker that is asked to park or to stop while a work runs tells the end of
+// that run before it parks or stops.
+func TestEndOfARunIsToldThoughTheWorkerParksOrStops(t *testing.T) {
+	asks := map[string]func(*kthread.Thread) error{
+		"parks": func(t *kthread.Thread) error { return t.Park(context.Background()) },
+		"stops": func(t *kthread.Thread) error { return t.Stop() },
+	}
+	for end, ask := range asks {
+		for name, wait := range waitsForRuns {
+			t.Run(end+" "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorker(t)
+					k := runHeld(t, w)
+					waited := answerOf(func(ctx context.Context) error { return wait(w, &k.Work, ctx) })
+					synctest.Wait()
+					asked := answerOf(func(context.Context) error { return ask(w.Thread()) })
+					synctest.Wait()
+					k.end()
+					require.NoError(t, <-asked)
+					require.NoError(t, <-waited)
+					require.Equal(t, end == "parks", w.Queue(&k.Work), "it can be queued again")
+					require.Equal(t, 1, k.begun)
+					_, err := k.CancelSync(t.Context())
+					require.NoError(t, err)
+				})
+			})
+		}
+	}
+}
+
+// The same for a delayed work.
+func TestEndOfADelayedRunIsToldThoughTheWorkerParks(t *testing.T) {
+	for name, wait := range map[string]func(*kthread.DelayedWork, context.Context) error{
+		"CancelSync": func(d *kthread.DelayedWork, ctx context.Context) error { _, err := d.CancelSync(ctx); return err },
+		"Flush":      func(d *kthread.DelayedWork, ctx context.Context) error { return d.Flush(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorker(t)
+				d, held := heldDelayed(t, w)
+				waited := answerOf(func(ctx context.Context) error { return wait(d, ctx) })
+				parked := answerOf(w.Thread().Park)
+				synctest.Wait()
+				held.end()
+				require.NoError(t, <-parked)
+				require.NoError(t, <-waited)
+				require.True(t, w.QueueDelayed(d, time.Hour), "it can be queued again")
+			})
+		})
+	}
+}
+
+// A work that a parked worker holds back is waited for. The wait ends when the
+// work is taken off.
+func TestFlushInAParkedWorkerEndsWhenTheWorkIsTakenOff(t *testing.T) {
+	for name, takeOff := range map[string]func(w *kthread.Worker, d *kthread.DelayedWork) error{
+		"CancelSync": func(_ *kthread.Worker, d *kthread.DelayedWork) error {
+			_, err := d.CancelSync(context.Background())
+			return err
+		},
+		"ModDelayed": func(w *kthread.Worker, d *kthread.DelayedWork) error {
+			w.ModDelayed(d, time.Hour)
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorker(t)
+				require.NoError(t, w.Thread().Park(t.Context()))
+				d := kthread.DelayedWork{Func: func() {}}
+				require.True(t, w.QueueDelayed(&d, 0))
+				flushes := []<-chan error{answerOf(d.Flush), answerOf(w.Flush), answerOf(d.Flush)}
+				for _, flush := range flushes {
+					synctest.Wait()
+					require.Empty(t, flush)
+				}
+				require.NoError(t, takeOff(w, &d))
+				for _, flush := range flushes {
+					require.NoError(t, <-flush)
+				}
+			})
+		})
+	}
+}
+
+// A work sees that its worker is asked to stop, and only then.
+func TestWorkSeesTheStopOfItsWorker(t *testing.T) {
+	var q waitqueue.Queue
+	never := func() bool { return false }
+	sleeps := map[string]func(*kthread.Current) error{
+		"Wait":  func(cur *kthread.Current) error { return cur.Wait(&q, never) },
+		"Sleep": func(cur *kthread.Current) error { return cur.Sleep(time.Hour) },
+		"Context": func(cur *kthread.Current) error {
+			<-cur.Context().Done()
+			return context.Cause(cur.Context())
+		},
+	}
+	for name, sleep := range sleeps {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, other := newWorker(t), newWorker(t)
+				var ended, endedLate error
+				k := kthread.Work{Func: func() {
+					require.False(t, w.Current().ShouldStop())
+					ended = sleep(w.Current())
+					require.True(t, w.Current().ShouldStop())
+				}}
+				d := kthread.DelayedWork{Func: func() { endedLate = sleep(other.Current()) }}
+				w.Queue(&k)
+				other.QueueDelayed(&d, time.Minute)
+				pass(2 * time.Minute)
+				require.NoError(t, w.Thread().Stop())
+				require.Equal(t, kthread.ErrStopped, ended)
+				synctest.Wait()
+				require.NoError(t, endedLate, "the other worker is not asked to stop")
+				require.False(t, isDone(other.Thread()))
+				require.NoError(t, other.Thread().Stop())
+				require.Equal(t, kthread.ErrStopped, endedLate)
+			})
+		})
+	}
+}
+
+// The Current of a worker is the one of its thread, as in any thread.
+func TestCurrentOfAWorkerIsItsThread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorker(t)
+		var stopped error
+		k := kthread.Work{Func: func() {
+			require.Same(t, w.Thread(), w.Current().Thread())
+			stopped = w.Current().Thread().Stop()
+		}}
+		w.Queue(&k)
+		require.NoError(t, w.Thread().Wait(t.Context()))
+		require.ErrorIs(t, stopped, syscall.EDEADLK)
+	})
+}
+
+// A work that takes long ends when its worker is asked to stop.
+func ExampleWorker_Current() {
+	worker := kthread.RunWorker("crawler")
+	begun := make(chan bool)
+	crawl := kthread.Work{Func: func() {
+		close(begun)
+		pages := 0
+		for worker.Current().Sleep(time.Hour) == nil { // between two pages
+			pages++
+		}
+		fmt.Println("pages:", pages, "stopped:", worker.Current().ShouldStop())
+	}}
+	worker.Queue(&crawl)
+	<-begun
+	fmt.Println(worker.Thread().Stop())
+	// Output:
+	// pages: 0 stopped: true
+	// <nil>
+}
+
+// A barrier waits for the end of a run, also if a work behind it is cancelled
+// meanwhile.
+func TestFlushOfARunningWorkOutlastsTheCancelOfAnother(t *testing.T) {
+	for name, wait := range waitsForRuns {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorker(t)
+				k, other := runHeld(t, w), kthread.Work{Func: func() {}}
+				waited := answerOf(func(ctx context.Context) error { return wait(w, &k.Work, ctx) })
+				synctest.Wait()
+				require.True(t, w.Queue(&other))
+				wasPending, err := other.CancelSync(t.Context())
+				require.NoError(t, err)
+				require.True(t, wasPending)
+				synctest.Wait()
+				require.Empty(t, waited, "the run is not over")
+				k.end()
+				require.NoError(t, <-waited)
+			})
+		})
+	}
 }

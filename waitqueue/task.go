@@ -37,6 +37,10 @@ func (s State) String() string {
 	return "D"
 }
 
+// MarshalText returns the text of [State.String], for log/slog and
+// encoding/json.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // A Task represents a goroutine that sleeps and is woken. Its own
 // goroutine calls SetState, Schedule, ScheduleTimeout, Wait and WaitExclusive;
 // anybody may call the other methods. A Task sleeps at one place, which both

@@ -15,11 +15,15 @@ func main() {
 	var greeted atomic.Bool
 	thread := kthread.Run("hello", func(cur *kthread.Current) error {
 		fmt.Println("hello: I run")
-		greeted.Store(true) // first the state,
-		queue.WakeUp()      // then the wake-up
-		return cur.Wait(&queue, func() bool { return false })
+		greeted.Store(true)                     // first the state,
+		queue.WakeUp()                          // then the wake-up
+		return cur.Wait(&queue, cur.ShouldStop) // true when a stop is asked
 	})
 	_ = queue.Wait(context.Background(), greeted.Load)
 	fmt.Println("main: it greeted, now stop it")
-	fmt.Println("main: it said:", thread.Stop())
+	if err := thread.Stop(); err != nil {
+		fmt.Println("main: it failed:", err)
+		return
+	}
+	fmt.Println("main: it has stopped, without an error")
 }

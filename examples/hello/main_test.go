@@ -13,5 +13,5 @@ func Example() {
 	// Output:
 	// hello: I run
 	// main: it greeted, now stop it
-	// main: it said: kthread: asked to stop: interrupted system call
+	// main: it has stopped, without an error
 }
