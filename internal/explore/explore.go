@@ -13,8 +13,12 @@
 // wherever another thread could do harm, and none where a lock is held that is
 // not a [Lock]: whoever wanted it would not be asleep in the eyes of synctest.
 // A woken thread runs on beside its waker, each up to its next point, and a
-// select that has two ways open takes either: neither may make a difference.
-// If it does, a repeated schedule takes another course, and the explorer panics.
+// select that has two ways open takes either. Neither may make a difference. If
+// one does, a repeated schedule takes another course, and the search ends there.
+//
+// The search checks itself. A point that no thread comes to fails the test: its
+// name is wrong, or the model does not do what it says. So does a model that has
+// another number of schedules than its test is known to have.
 package explore
 
 import (
@@ -37,10 +41,11 @@ type Schedule struct {
 	mu      sync.Mutex
 	threads []*Thread   // guarded by mu while goroutines run
 	byID    sync.Map    // of threads, by goroutine
-	free    atomic.Bool // nobody stops
+	free    atomic.Bool // no thread stops
+	reached sync.Map    // the points of the package at which a thread has stopped
 
-	// To be set by a model. Wrong is called when nobody has a step left, and
-	// says what is wrong, or "". Release then wakes those who rightly sleep.
+	// To be set by a model. Wrong is called when no thread has a step left, and
+	// returns the fault, or "". Release then wakes the threads that rightly sleep.
 	Wrong   func() string
 	Release func()
 
@@ -62,64 +67,107 @@ type Thread struct {
 // tooLong is a number of steps that no good schedule comes near. A model that has
 // such a schedule has no end of them, so the search ends there.
 const (
-	tooLong = 500
-	noEnd   = "there is no end to it"
+	tooLong       = 500
+	noEnd         = "there is no end to it"
+	anotherCourse = "a schedule that is repeated takes another course"
 )
 
 // A choice is one step of a schedule: which of how many alternatives.
 type choice struct{ taken, of int }
 
-// An Explorer explores models of the package whose hook it is given: SetYield
-// has the package call a function at its points, and nil ends that.
+// An Explorer explores models of one package.
 type Explorer struct {
+	// SetYield has the package call f at its points. A nil f ends that.
 	SetYield func(f func(point string))
+
+	// Schedules returns how many schedules the model of a test has, by the
+	// test's name. It is 0 if the test is unknown.
+	Schedules func(test string) int
 }
 
 var (
-	firstBad   = flag.Bool("firstbad", false, "go no further than the first bad schedule of a model")
-	morePoints = flag.String("morepoints", "", "points of the package at which threads stop in every model, besides its own")
+	firstBad   = flag.Bool("firstbad", false, "end the search at the first bad schedule of a model, and check nothing else")
+	morePoints = flag.String("morepoints", "", "points of the package, with commas, at which threads stop in every model; checks nothing else")
 )
 
 // Explore goes through all schedules of a model and fails if one of them is
-// bad: it prints the first one. points names the points of the package at
-// which threads stop, besides those of the model: the fewer, the faster.
+// bad: it prints the first one. points lists, with commas, the points of the
+// package at which threads stop, besides the points of the model. The search is the
+// faster the fewer they are. Explore also fails if a point is never reached, and if
+// the number of schedules is another one than the Explorer knows for the test.
 func (e Explorer) Explore(t *testing.T, points string, model func(*testing.T, *Schedule)) {
 	t.Helper()
 	start := time.Now()
-	explored, bad, first := e.search(t, points+" "+*morePoints, *firstBad, model)
-	t.Logf("%d schedules, %d bad, %v", explored, bad, time.Since(start).Round(time.Millisecond))
-	require.Zero(t, bad, "bad schedules of %d; the first is\n%s", explored, first)
+	found := e.search(t, points+","+*morePoints, *firstBad, model)
+	t.Logf("%d schedules, %d bad, %v", found.explored, found.bad, time.Since(start).Round(time.Millisecond))
+	require.Zero(t, found.bad, "bad schedules of %d; the first is\n%s", found.explored, found.first)
+	if *firstBad || *morePoints != "" {
+		return // a mutant may take another course
+	}
+	require.Empty(t, found.missed, "no thread comes to these points")
+	require.Equal(t, e.Schedules(t.Name()), found.explored, "schedules that this test is known to have")
 }
 
-// Search returns how many schedules a model has, how many are bad, and what
-// happens in the first of these.
+// Search returns how many schedules a model has, how many are bad, and the course of
+// the first of these. A point that is never reached fails the test.
 func (e Explorer) Search(t *testing.T, points string, model func(*testing.T, *Schedule)) (explored, bad int, first string) {
-	return e.search(t, points, false, model)
+	t.Helper()
+	found := e.search(t, points, false, model)
+	require.Empty(t, found.missed, "no thread comes to these points")
+	return found.explored, found.bad, found.first
 }
 
-func (e Explorer) search(t *testing.T, points string, firstBad bool, model func(*testing.T, *Schedule)) (explored, bad int, first string) {
+// A result is the outcome of a search.
+type result struct {
+	explored, bad int
+	first         string   // the course of the first bad schedule
+	missed        []string // the points that no thread came to
+}
+
+func (e Explorer) search(t *testing.T, list string, firstBad bool, model func(*testing.T, *Schedule)) (found result) {
 	defer e.SetYield(nil)
+	points := parse(list)
 	var path []choice
-	for explored == 0 || len(path) > 0 {
+	for found.explored == 0 || len(path) > 0 {
 		var trace []string
 		var wrong string
 		path, trace, wrong = e.replay(t, path, points, model)
 		path = following(path)
-		explored++
+		found.explored++
 		if wrong == "" {
 			continue
 		}
-		if bad++; bad == 1 {
-			for i, step := range trace {
-				first += fmt.Sprintf("%2d %s\n", i+1, step)
-			}
-			first += wrong
+		if found.bad++; found.bad == 1 {
+			found.first = listing(trace) + wrong
 		}
-		if firstBad || wrong == noEnd {
+		if firstBad || wrong == noEnd || wrong == anotherCourse {
 			break
 		}
 	}
-	return explored, bad, first
+	for point, reached := range points {
+		if !reached {
+			found.missed = append(found.missed, point)
+		}
+	}
+	return found
+}
+
+// parse returns the points of the list. The value tells whether one was reached.
+func parse(list string) map[string]bool {
+	points := map[string]bool{}
+	for point := range strings.SplitSeq(list, ",") {
+		if point = strings.TrimSpace(point); point != "" {
+			points[point] = false
+		}
+	}
+	return points
+}
+
+func listing(trace []string) (text string) {
+	for i, step := range trace {
+		text += fmt.Sprintf("%2d %s\n", i+1, step)
+	}
+	return text
 }
 
 // following returns the choices of the next schedule, or none after the last.
@@ -135,10 +183,10 @@ func following(path []choice) []choice {
 }
 
 // replay runs one schedule: the choices of path, and then always the first
-// alternative. It returns the choices and steps made, and what is wrong.
-func (e Explorer) replay(t *testing.T, path []choice, points string, model func(*testing.T, *Schedule)) (course []choice, trace []string, wrong string) {
+// alternative. It returns the choices and steps made, and the fault, or "".
+func (e Explorer) replay(t *testing.T, path []choice, points map[string]bool, model func(*testing.T, *Schedule)) (course []choice, trace []string, wrong string) {
 	course = path
-	// A bubble that is left with sleepers panics. What is wrong is known then.
+	// A bubble that is left with sleepers panics. The fault is known then.
 	defer func() {
 		if p := recover(); p != nil && wrong == "" {
 			wrong = fmt.Sprint(p)
@@ -147,35 +195,50 @@ func (e Explorer) replay(t *testing.T, path []choice, points string, model func(
 	synctest.Test(t, func(t *testing.T) {
 		s := new(Schedule)
 		e.SetYield(func(point string) {
-			if strings.Contains(points, point) {
-				s.At(point)
+			if _, ok := points[point]; ok && s.stop(point) {
+				s.reached.Store(point, true)
 			}
 		})
 		model(t, s)
-		for ready := s.stopped(); len(ready) > 0; ready = s.stopped() {
-			step := len(trace)
-			if step == tooLong {
-				wrong = noEnd
-				return
-			}
-			if step == len(course) {
-				course = append(course, choice{0, len(ready)})
-			}
-			if course[step].of != len(ready) {
-				panic("a schedule that is repeated takes another course")
-			}
-			chosen := ready[course[step].taken]
-			trace = append(trace, chosen.name+": "+*chosen.point.Load())
-			chosen.step()
-		}
-		if wrong = s.Wrong(); wrong != "" {
-			wrong = fmt.Sprintf("asleep: %q; %s", s.Asleep(), wrong)
-		}
+		course, trace, wrong = s.run(course)
+		s.reached.Range(func(point, _ any) bool { points[point.(string)] = true; return true })
 		s.free.Store(true)
 		if s.Release != nil {
 			s.Release()
 		}
+		if wrong == anotherCourse {
+			for _, th := range s.stopped() {
+				th.step()
+			}
+		}
 	})
+	return course, trace, wrong
+}
+
+// run lets the threads take their steps.
+func (s *Schedule) run(path []choice) (course []choice, trace []string, wrong string) {
+	course = path
+	for ready := s.stopped(); len(ready) > 0; ready = s.stopped() {
+		step := len(trace)
+		if step == tooLong {
+			return course, trace, noEnd
+		}
+		if step == len(course) {
+			course = append(course, choice{0, len(ready)})
+		}
+		if course[step].of != len(ready) {
+			return course, trace, anotherCourse
+		}
+		chosen := ready[course[step].taken]
+		trace = append(trace, chosen.name+": "+*chosen.point.Load())
+		chosen.step()
+	}
+	if len(trace) < len(course) {
+		return course, trace, anotherCourse
+	}
+	if wrong = s.Wrong(); wrong != "" {
+		wrong = fmt.Sprintf("asleep: %q; %s", s.Asleep(), wrong)
+	}
 	return course, trace, wrong
 }
 
@@ -207,17 +270,18 @@ func (s *Schedule) Event(name string, happen func()) {
 	s.threads = append(s.threads, th)
 }
 
-// At is a point for those who do not know on which thread they are. A goroutine
+// At is a point for code that does not know on which thread it runs. A goroutine
 // that no thread of the model is, a timer's or one that the package started,
 // passes, unless the model adopts it.
-func (s *Schedule) At(point string) {
+func (s *Schedule) At(point string) { s.stop(point) }
+
+// stop is At, and reports whether a thread has stopped.
+func (s *Schedule) stop(point string) bool {
 	th, ok := s.byID.Load(goroutine())
 	if !ok && s.Adopt != nil {
 		th, ok = s.adopt(s.Adopt(point))
 	}
-	if ok {
-		th.(*Thread).At(point)
-	}
+	return ok && th.(*Thread).stop(point)
 }
 
 // adopt makes the calling goroutine a thread of the model.
@@ -234,13 +298,17 @@ func (s *Schedule) adopt(name string) (any, bool) {
 }
 
 // At is a point: the thread that calls it stops until it is chosen. It may
-// come from a sync.Cond, which gives the race detector no edge: hence all
-// that is read here is atomic.
-func (th *Thread) At(point string) {
-	if !th.of.free.Load() {
-		th.point.Store(&point)
-		<-th.goOn
+// come from a sync.Cond, which gives the race detector no edge. So all that is
+// read here is atomic.
+func (th *Thread) At(point string) { th.stop(point) }
+
+func (th *Thread) stop(point string) bool {
+	if th.of.free.Load() {
+		return false
 	}
+	th.point.Store(&point)
+	<-th.goOn
+	return true
 }
 
 // Test makes a condition a point.
@@ -261,8 +329,8 @@ func (th *Thread) step() {
 	th.done = true
 }
 
-// stopped returns those who can go on, in the order in which they were made,
-// when nobody runs.
+// stopped waits until no thread runs. It returns the threads that can go on, in
+// the order in which they were made.
 func (s *Schedule) stopped() (ready []*Thread) {
 	synctest.Wait()
 	for _, th := range s.threads {
@@ -273,7 +341,7 @@ func (s *Schedule) stopped() (ready []*Thread) {
 	return ready
 }
 
-// Asleep returns the names of those who are neither stopped nor at their end.
+// Asleep returns the names of the threads that are neither stopped nor at their end.
 func (s *Schedule) Asleep() (names []string) {
 	for _, th := range s.threads {
 		if th.point.Load() == nil && !th.done {
