@@ -3,38 +3,18 @@ package kthread_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"runtime"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/kprim/kprim/internal/explore"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )
 
-var explorer = explore.Explorer{SetYield: kthread.SetYield}
-
-// exploreAll is Explore for a model that is known to have so many schedules. A
-// mutant may have more or fewer.
-func exploreAll(t *testing.T, schedules int, points string, model func(*testing.T, *explore.Schedule)) {
-	t.Helper()
-	if flag.Lookup("firstbad").Value.String() == "true" {
-		explorer.Explore(t, points, model)
-		return
-	}
-	explored, bad, first := explorer.Search(t, points, model)
-	t.Logf("%d schedules, %d bad", explored, bad)
-	require.Zero(t, bad, "bad schedules; the first is\n%s", first)
-	require.Equal(t, schedules, explored, "the model has another number of schedules")
-}
-
-// every is all points of the package.
-const every = "begin, looked, answered, park is asked, park is taken back, stop flag is set, unparked for the stop, exited"
+var explorer = explore.Explorer{SetYield: kthread.SetYield, Schedules: schedules}
 
 // adoptThread makes the goroutine of a kthread a thread of the model.
 func adoptThread(point string) string {
@@ -66,7 +46,7 @@ func obedient(s *explore.Schedule) func(*kthread.Current) error {
 // Whoever asks gets an answer, whatever the order: a stop the thread's own, a
 // park that it parked, or that it did not come to that.
 func TestInterleavingsStopAndPark(t *testing.T) {
-	explorer.Explore(t, every, func(t *testing.T, s *explore.Schedule) {
+	explorer.Explore(t, explore.Every, func(t *testing.T, s *explore.Schedule) {
 		s.Adopt = adoptThread
 		thread := kthread.Run("t", obedient(s))
 		stopped, parked := errors.New("no answer"), errors.New("no answer")
@@ -94,7 +74,7 @@ func TestInterleavingsStopAndPark(t *testing.T) {
 // The same with a thread that looks for a park first: it must not park on its way
 // out, where the stop that would unpark it has been already.
 func TestInterleavingsStopAndParkFirst(t *testing.T) {
-	explorer.Explore(t, every, func(t *testing.T, s *explore.Schedule) {
+	explorer.Explore(t, explore.Every, func(t *testing.T, s *explore.Schedule) {
 		s.Adopt = adoptThread
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
 			for !cur.ShouldStop() {
@@ -128,7 +108,7 @@ func TestInterleavingsStopAndParkFirst(t *testing.T) {
 
 // A sleep ends when a park is asked, also if it is only about to begin.
 func TestInterleavingsSleepAndPark(t *testing.T) {
-	exploreAll(t, 11, "begin, looked, answered, park is asked, looked for a park", func(t *testing.T, s *explore.Schedule) {
+	explorer.Explore(t, "begin, looked, answered, park is asked, looked for a park", func(t *testing.T, s *explore.Schedule) {
 		s.Adopt = adoptThread
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
 			for !cur.ShouldStop() {
@@ -155,7 +135,7 @@ func TestInterleavingsSleepAndPark(t *testing.T) {
 // When Park returns nil the thread is parked, and wake-ups and signals leave it
 // there.
 func TestInterleavingsParkIsAcknowledgedByWhoIsParked(t *testing.T) {
-	explorer.Explore(t, every, func(t *testing.T, s *explore.Schedule) {
+	explorer.Explore(t, explore.Every, func(t *testing.T, s *explore.Schedule) {
 		s.Adopt = adoptThread
 		thread := kthread.Run("t", obedient(s))
 		var parked error
@@ -181,7 +161,7 @@ func TestInterleavingsParkIsAcknowledgedByWhoIsParked(t *testing.T) {
 
 // An Unpark that comes early, in time or late leaves nobody waiting.
 func TestInterleavingsParkAndUnpark(t *testing.T) {
-	explorer.Explore(t, every, func(t *testing.T, s *explore.Schedule) {
+	explorer.Explore(t, explore.Every, func(t *testing.T, s *explore.Schedule) {
 		s.Adopt = adoptThread
 		thread := kthread.Run("t", obedient(s))
 		parked := errors.New("no answer")
@@ -206,7 +186,7 @@ func TestInterleavingsParkAndUnpark(t *testing.T) {
 
 // A thread that ends by itself answers who asks it to park meanwhile.
 func TestInterleavingsParkAndExit(t *testing.T) {
-	explorer.Explore(t, every, func(t *testing.T, s *explore.Schedule) {
+	explorer.Explore(t, explore.Every, func(t *testing.T, s *explore.Schedule) {
 		s.Adopt = adoptThread
 		thread := kthread.Create("t", func(*kthread.Current) error {
 			s.At("return")
@@ -234,7 +214,7 @@ func TestInterleavingsParkAndExit(t *testing.T) {
 // A thread that takes what ends its sleep for a signal unless it is asked to
 // stop, and flushes it: a stop must not get lost so.
 func TestInterleavingsStopAndSignal(t *testing.T) {
-	explorer.Explore(t, every, func(t *testing.T, s *explore.Schedule) {
+	explorer.Explore(t, explore.Every, func(t *testing.T, s *explore.Schedule) {
 		s.Adopt = adoptThread
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
 			var q waitqueue.Queue
@@ -306,8 +286,8 @@ func TestInterleavingsStart(t *testing.T) {
 				s.Release = cancel
 			}
 		}
-		t.Run(name, func(t *testing.T) { explorer.Explore(t, every, start(true)) })
-		t.Run(name+" and cancel", func(t *testing.T) { explorer.Explore(t, every, start(false)) })
+		t.Run(name, func(t *testing.T) { explorer.Explore(t, explore.Every, start(true)) })
+		t.Run(name+" and cancel", func(t *testing.T) { explorer.Explore(t, explore.Every, start(false)) })
 	}
 }
 
@@ -367,7 +347,7 @@ func TestInterleavingsCancelOfAWorkThatQueuesItself(t *testing.T) {
 // When Stop has returned, Done is closed. A goroutine that has seen Done closed
 // gets the thread's answer from Wait, also with a context that has ended.
 func TestInterleavingsDoneAndStopAgree(t *testing.T) {
-	exploreAll(t, 61, "begin, exited, done is closed", func(t *testing.T, s *explore.Schedule) {
+	explorer.Explore(t, "begin, exited, done is closed", func(t *testing.T, s *explore.Schedule) {
 		s.Adopt = adoptThread
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
 			s.At("return")
@@ -403,25 +383,22 @@ func TestInterleavingsDoneAndStopAgree(t *testing.T) {
 // The context of a thread ends by a stop, whenever it is made, and the cause is
 // the stop, also if the thread ends first.
 func TestInterleavingsStopAndContext(t *testing.T) {
-	for name, run := range map[string]struct {
-		wait      func(*kthread.Current, context.Context)
-		schedules int
-	}{
-		"sleeps": {func(_ *kthread.Current, ctx context.Context) { <-ctx.Done() }, 23},
-		"looks": {func(cur *kthread.Current, _ context.Context) {
+	for name, wait := range map[string]func(*kthread.Current, context.Context){
+		"sleeps": func(_ *kthread.Current, ctx context.Context) { <-ctx.Done() },
+		"looks": func(cur *kthread.Current, _ context.Context) {
 			var q waitqueue.Queue
 			_ = cur.Wait(&q, cur.ShouldStop)
-		}, 24},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			exploreAll(t, run.schedules, "begin, stop flag is set, unparked for the stop, exited", func(t *testing.T, s *explore.Schedule) {
+			explorer.Explore(t, "begin, stop flag is set, unparked for the stop, exited", func(t *testing.T, s *explore.Schedule) {
 				s.Adopt = adoptThread
 				var ctx context.Context
 				thread := kthread.Run("t", func(cur *kthread.Current) error {
 					s.At("context")
 					ctx = cur.Context()
 					s.At("wait")
-					run.wait(cur, ctx)
+					wait(cur, ctx)
 					return nil
 				})
 				s.Thread("stopper", func(th *explore.Thread) {
@@ -450,10 +427,9 @@ func TestInterleavingsWaitForARunAndPark(t *testing.T) {
 		"Work.Flush":   func(_ *kthread.Worker, k *kthread.Work, ctx context.Context) error { return k.Flush(ctx) },
 		"Worker.Flush": func(w *kthread.Worker, _ *kthread.Work, ctx context.Context) error { return w.Flush(ctx) },
 	}
-	schedules := map[string]int{"CancelSync": 84, "Work.Flush": 92, "Worker.Flush": 92}
 	for name, wait := range waits {
 		t.Run(name, func(t *testing.T) {
-			exploreAll(t, schedules[name], every, func(t *testing.T, s *explore.Schedule) {
+			explorer.Explore(t, explore.Every, func(t *testing.T, s *explore.Schedule) {
 				s.Adopt = adoptThread
 				worker := kthread.RunWorker("w")
 				work := kthread.Work{Func: func() { s.At("end of the run") }}
@@ -483,7 +459,7 @@ func TestInterleavingsWaitForARunAndPark(t *testing.T) {
 // A flush waits for a work that the parked worker holds back. It returns when the
 // work is cancelled.
 func TestInterleavingsFlushAndCancelInAParkedWorker(t *testing.T) {
-	exploreAll(t, 2, every, func(t *testing.T, s *explore.Schedule) {
+	explorer.Explore(t, "", func(t *testing.T, s *explore.Schedule) {
 		worker := kthread.RunWorker("w")
 		var work kthread.Work
 		s.Before(func() { _ = worker.Thread().Park(context.Background()) })

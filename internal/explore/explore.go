@@ -80,10 +80,13 @@ type Explorer struct {
 	// SetYield has the package call f at its points. A nil f ends that.
 	SetYield func(f func(point string))
 
-	// Schedules returns how many schedules the model of a test has, by the
-	// test's name. It is 0 if the test is unknown.
-	Schedules func(test string) int
+	// Schedules is how many schedules the model of a test has, by the test's
+	// name.
+	Schedules map[string]int
 }
+
+// Every, in place of a list, means all points of the package.
+const Every = "*"
 
 var (
 	firstBad   = flag.Bool("firstbad", false, "end the search at the first bad schedule of a model, and check nothing else")
@@ -105,7 +108,7 @@ func (e Explorer) Explore(t *testing.T, points string, model func(*testing.T, *S
 		return // a mutant may take another course
 	}
 	require.Empty(t, found.missed, "no thread comes to these points")
-	require.Equal(t, e.Schedules(t.Name()), found.explored, "schedules that this test is known to have")
+	require.Equal(t, e.Schedules[t.Name()], found.explored, "schedules that this test is known to have")
 }
 
 // Search returns how many schedules a model has, how many are bad, and the course of
@@ -197,6 +200,8 @@ func (e Explorer) replay(t *testing.T, path []choice, points map[string]bool, mo
 		e.SetYield(func(point string) {
 			if _, ok := points[point]; ok && s.stop(point) {
 				s.reached.Store(point, true)
+			} else if _, every := points[Every]; every && s.stop(point) {
+				s.reached.Store(Every, true)
 			}
 		})
 		model(t, s)

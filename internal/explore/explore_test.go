@@ -111,6 +111,7 @@ func TestPointsAreExactAndReached(t *testing.T) {
 		"":                           {2, nil},
 		"commit":                     {6, nil},
 		" commit , two words":        {20, nil},
+		Every:                        {20, nil},
 		"comit":                      {2, []string{"comit"}}, // no substring either
 		"commit,commit two words":    {6, []string{"commit two words"}},
 		"commit, after all, unknown": {6, []string{"after all", "unknown"}},
