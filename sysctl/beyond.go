@@ -33,7 +33,7 @@ type doDuration struct {
 func (h *doDuration) check() error { return checkData(h.data == nil, 1) }
 
 func (h *doDuration) Read(r *Request, p []byte) (int, error) {
-	return readText(r, p, []byte(h.data.Load().String()+"\n"))
+	return readText(r, p, func() []byte { return []byte(h.data.Load().String() + "\n") })
 }
 
 func (h *doDuration) Write(r *Request, p []byte) (int, error) {

@@ -131,7 +131,11 @@ func (h *largeBitmap) Read(r *Request, p []byte) (int, error) {
 	if h.data.bits == 0 {
 		return 0, nil
 	}
-	var text []byte
+	return readText(r, p, h.text)
+}
+
+// text returns the list, with a newline.
+func (h *largeBitmap) text() (text []byte) {
 	words := *h.data.p.Load() // once: all of the text is from one write
 	for n := 0; n < h.data.bits; n++ {
 		if !isSet(words, n) {
@@ -149,7 +153,7 @@ func (h *largeBitmap) Read(r *Request, p []byte) (int, error) {
 			text = strconv.AppendInt(append(text, '-'), int64(n), 10)
 		}
 	}
-	return readText(r, p, append(text, '\n'))
+	return append(text, '\n')
 }
 
 func (h *largeBitmap) Write(r *Request, p []byte) (int, error) {

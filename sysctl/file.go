@@ -154,61 +154,6 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 	return pos, nil
 }
 
-// ReadFile returns the whole text of the entry at path, as sysctl(8) does: if what
-// the first call of the handler gives fills the buffer, it is dropped, and the
-// text is read from its beginning again, with a larger one, for there are handlers
-// that give nothing but once. If the handler fails half-way, what it gave until then
-// is returned too. The error is an [*fs.PathError]. It matches [syscall.ENOENT] if
-// there is no such entry, [syscall.ENOTDIR] if a part of path is a file,
-// [syscall.EISDIR] if it is a directory, and [syscall.EACCES] if cred may not read
-// it.
-//
-// Kernel: proc_sys_open, proc_sys_read
-func (t *Tree) ReadFile(cred Cred, path string) ([]byte, error) {
-	f, err := t.open(cred, path, os.O_RDONLY)
-	if err != nil {
-		return nil, err
-	}
-	defer f.header.unuse()
-	text, err := f.text(&Request{Cred: cred, Path: f.path, tree: t})
-	if err != nil {
-		return text, &fs.PathError{Op: "read", Path: path, Err: err}
-	}
-	return text, nil
-}
-
-// A stock handler, one of this package's, gives all of its text in one go if the
-// buffer has more room than that.
-type stock interface{ check() error }
-
-// text reads until the end. Most handlers give what fits into the buffer, and
-// nothing after it: so if the first read fills it, start over with a larger one.
-// What a stock handler gave is not gone on with: there may be another value by
-// now, and a part of it behind what is there.
-func (f *file) text(r *Request) ([]byte, error) {
-	_, whole := f.Handler.(stock)
-	size := 4096
-	if whole {
-		size = 64 // most texts are short, and what does not fit is read again
-	}
-	buf := make([]byte, size)
-	n, err := f.read(r, buf)
-	for n == len(buf) && err == nil {
-		buf, r.Pos = make([]byte, 4*len(buf)), 0
-		n, err = f.read(r, buf)
-	}
-	text := buf[:n]
-	if whole {
-		return text, err
-	}
-	for n > 0 && err == nil {
-		more := make([]byte, 4096)
-		n, err = f.read(r, more)
-		text = append(text, more[:n]...)
-	}
-	return text, err
-}
-
 // WriteFile writes text to the entry at path, as echo does: what a call of the
 // handler has not used is written by another one, until all is used. Errors are
 // as for ReadFile, or the handler's; a text of 4 MiB or more is refused, with
@@ -298,7 +243,7 @@ func (f *File) read(p []byte, pos int64) (n int, after int64, err error) {
 	defer f.file.header.unuse()
 	n, err = f.file.read(&r, p)
 	switch {
-	case err != nil:
+	case err != nil && err != io.EOF:
 		return n, pos, f.failed("read", err)
 	case n == 0 && len(p) > 0:
 		return 0, r.Pos, io.EOF
@@ -326,10 +271,12 @@ func (f *File) write(p []byte, pos int64) (n int, after int64, err error) {
 func (f *File) use(op string, want fs.FileMode, p []byte, pos int64) (Request, error) {
 	cred := Cred(f.cred.Load())
 	switch {
+	case pos < 0: // before the direction is looked at, as pread64 does
+		return Request{}, f.failed(op, outside(len(p), pos))
 	case f.want&want == 0:
 		return Request{}, f.failed(op, fmt.Errorf("it is not open to %s: %w", op, syscall.EBADF))
-	case pos < 0 || pos > math.MaxInt64-int64(len(p)):
-		return Request{}, f.failed(op, invalid("%d bytes at %d are not within a file", len(p), pos))
+	case pos > math.MaxInt64-int64(len(p)):
+		return Request{}, f.failed(op, outside(len(p), pos))
 	case !f.file.header.use():
 		return Request{}, f.failed(op, syscall.ENOENT)
 	case !cred.may(want, f.file.Mode):
@@ -340,6 +287,10 @@ func (f *File) use(op string, want fs.FileMode, p []byte, pos int64) (Request, e
 		return Request{}, f.failed(op, tooMany(len(p)))
 	}
 	return Request{Pos: pos, Cred: cred, Path: f.file.path, tree: f.tree}, nil
+}
+
+func outside(n int, pos int64) error {
+	return invalid("%d bytes at %d are not within a file", n, pos)
 }
 
 func tooMany(n int) error {
@@ -353,28 +304,30 @@ func (f *File) failed(op string, err error) error {
 // read has the handler read.
 func (f *file) read(r *Request, p []byte) (int, error) {
 	n, err := f.Handler.Read(r, p)
-	return counted(n, len(p), err)
+	return checked(r, n, len(p), err)
 }
 
-// write has the handler write, and tells those who wait for a change: also if it
-// failed, for a part of it may have been stored.
+// write has the handler write. It tells the waiters of a change afterwards, even
+// if the handler fails or panics, because the handler may have stored a part.
 func (f *file) write(r *Request, p []byte) (int, error) {
+	defer f.changed()
 	n, err := f.Handler.Write(r, p)
-	f.changed()
-	return counted(n, len(p), err)
+	return checked(r, n, len(p), err)
 }
 
-// counted does not believe a handler that has read or written less than nothing,
-// or more than there was. Together with an error the count is brought into the
-// bounds, for the error is what matters.
-func counted(n, most int, err error) (int, error) {
+// checked does not believe a handler that reports fewer bytes than none, more
+// bytes than there are, or a position before the file. An error of the handler
+// goes first: the count is then only brought into its bounds.
+func checked(r *Request, n, most int, err error) (int, error) {
 	switch {
-	case n >= 0 && n <= most:
-		return n, err
 	case err != nil:
 		return min(max(n, 0), most), err
+	case n < 0 || n > most:
+		return 0, fmt.Errorf("the handler says that it has done %d bytes of %d: %w", n, most, syscall.EIO)
+	case r.Pos < 0:
+		return 0, fmt.Errorf("the handler moved the position to %d: %w", r.Pos, syscall.EIO)
 	}
-	return 0, fmt.Errorf("the handler says that it has done %d bytes of %d: %w", n, most, syscall.EIO)
+	return n, nil
 }
 
 func (f *file) changed() {

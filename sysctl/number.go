@@ -107,12 +107,13 @@ func (f figure) append(text []byte) []byte {
 	return strconv.AppendUint(text, f.magnitude, 10)
 }
 
-// readText is the Read of a handler whose text can only be read in one go.
-func readText(r *Request, p, text []byte) (int, error) {
+// readText is the Read of a handler whose text can only be read in one go. text
+// is not called where there is nothing to read.
+func readText(r *Request, p []byte, text func() []byte) (int, error) {
 	if r.Pos != 0 {
 		return 0, nil
 	}
-	n := copy(p, text)
+	n := copy(p, text())
 	r.Pos += int64(n)
 	return n, nil
 }
@@ -128,17 +129,18 @@ type vector[T any] interface {
 
 // readVector shows all values, with tabs between them.
 func readVector[T any](r *Request, p []byte, data vector[T], show func(T) figure) (int, error) {
-	var text []byte
-	for i, v := range data.values() {
-		if i > 0 {
-			text = append(text, '\t')
+	return readText(r, p, func() (text []byte) {
+		for i, v := range data.values() {
+			if i > 0 {
+				text = append(text, '\t')
+			}
+			text = show(v).append(text)
 		}
-		text = show(v).append(text)
-	}
-	if text != nil {
-		text = append(text, '\n')
-	}
-	return readText(r, p, text)
+		if text != nil {
+			text = append(text, '\n')
+		}
+		return text
+	})
 }
 
 // writeVector sets as many values as text has numbers, and no more than there

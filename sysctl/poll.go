@@ -118,7 +118,7 @@ func (t *Tree) Changes(ctx context.Context, path string) iter.Seq[string] {
 				return
 			}
 			seen = now
-			text, err := f.text(&Request{Cred: Root, Path: f.path, tree: t})
+			text, err := f.text(ctx, Root)
 			f.header.unuse()
 			if err == nil && !yield(string(text)) {
 				return

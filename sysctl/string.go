@@ -77,14 +77,28 @@ func (d *doString) check() error {
 }
 
 func (d *doString) Read(r *Request, p []byte) (int, error) {
-	text := d.data.Load()
-	text = text[:min(len(text), d.maxlen)] + "\n"
+	text := d.text(r)
 	if r.Pos >= int64(len(text)) {
 		return 0, nil
 	}
 	n := copy(p, text[r.Pos:])
 	r.Pos += int64(n)
 	return n, nil
+}
+
+// text returns the text that r reads. If r has begun to read a text of d, it goes
+// on with that one. The present text may be another one, and a part of it behind
+// a part of the old one would be a text that nobody has written.
+func (d *doString) text(r *Request) string {
+	if r.Pos > 0 && r.seen != nil && r.seen.of == d {
+		return r.seen.text
+	}
+	text := d.data.Load()
+	text = text[:min(len(text), d.maxlen)] + "\n"
+	if r.seen != nil {
+		*r.seen = snapshot{of: d, text: text}
+	}
+	return text
 }
 
 // Write swaps in a new text. Two writers at once leave the text of one of

@@ -97,7 +97,8 @@ type Request struct {
 	Cred Cred   // who reads or writes
 	Path string // of the entry, as in [Tree.Walk]
 
-	tree *Tree // nil in a call that comes from no tree
+	tree *Tree     // nil in a call that comes from no tree
+	seen *snapshot // nil unless the text is read from its beginning to its end
 }
 
 // hz returns how many jiffies a second has.

@@ -275,9 +275,10 @@ type greedy struct {
 	err   error
 }
 
-func (g *greedy) Read(_ *sysctl.Request, p []byte) (int, error) {
-	n := copy(p, strings.Repeat("x", 3)) * min(1, g.most)
+func (g *greedy) Read(r *sysctl.Request, p []byte) (int, error) {
+	n := copy(p, strings.Repeat("x", 3)) * max(0, min(1, g.most))
 	g.most--
+	r.Pos += int64(n)
 	return n, g.err
 }
 
