@@ -320,20 +320,51 @@ func TestClassesHaveTheirMembers(t *testing.T) {
 	for _, class := range strings.Fields(modelNames) {
 		in := regexp.MustCompile("[[:" + class + ":]]")
 		var b book
+		var want []string
 		for c := byte(1); c < 0x80; c++ {
-			if c != '/' {
-				b.add(t, "k/x"+string(c), 0o644, nil)
+			if c == '/' || c == '=' || c == '\n' {
+				continue // which no name has
+			}
+			b.add(t, "k/x"+string(c)+"y", 0o644, nil)
+			if in.MatchString(string(c)) {
+				want = append(want, "k/x"+string(c)+"y=1\n")
 			}
 		}
-		require.NoError(t, b.Load(sysctl.Root, fstest.MapFS{"f": file("k/x[[:" + class + ":]]=1")}, "f"))
-		n := 0
-		for c := byte(1); c < 0x80; c++ {
-			if c != '/' && in.MatchString(string(c)) {
-				require.Contains(t, b.written, "k/x"+string(c)+"=1\n", class)
-				n++
+		require.NoError(t, b.Load(sysctl.Root, fstest.MapFS{"f": file("k/x[[:" + class + ":]]y=1")}, "f"))
+		require.ElementsMatch(t, want, b.written, class)
+	}
+}
+
+// Each name that Register takes can be set by a line of a file, and be read in a
+// file system. The others are refused.
+func TestEveryNameCanBeSetByAFileAndReadInAnFS(t *testing.T) {
+	for c := range rune(0x180) {
+		if c == '/' {
+			continue // which parts a path
+		}
+		for _, name := range []string{string(c), "x" + string(c), string(c) + "x", "x" + string(c) + "x"} {
+			for _, path := range []string{name, "d/" + name, name + "/f"} {
+				b := new(book)
+				dir, last := "", path
+				if i := strings.IndexByte(path, '/'); i >= 0 {
+					dir, last = path[:i], path[i+1:]
+				}
+				_, err := b.Register(dir, sysctl.Entry{Name: last, Mode: 0o644, Handler: &note{b, path, nil}})
+				if err != nil {
+					require.ErrorIs(t, err, sysctl.ErrName)
+					require.True(t, strings.ContainsRune("\x00=.\n\t\v\f\r ", c), "%q is refused: %v", path, err)
+					continue
+				}
+				key := "/" + strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
+				if !strings.ContainsAny(path, "*?[") {
+					key = "/" + path // no pattern, so nothing is escaped
+				}
+				require.NoError(t, b.Load(sysctl.Root, fstest.MapFS{"f": file(key + "=1\n")}, "f"), "%q", path)
+				require.Equal(t, []string{path + "=1\n"}, b.written)
+				_, err = fs.ReadFile(b.FS(sysctl.Nobody), path)
+				require.NoError(t, err, "%q", path)
 			}
 		}
-		require.Len(t, b.written, n, class)
 	}
 }
 

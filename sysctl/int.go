@@ -38,7 +38,18 @@ func (i *Int) check() error { return checkData(i == nil, 1) }
 // copied after first use.
 //
 // Kernel: an int array that is the data of a ctl_table
-type Ints struct{ list[int32] }
+type Ints struct{ list list[int32] }
+
+// Load returns a copy of the values.
+func (i *Ints) Load() []int32 { return slices.Clone(i.values()) }
+
+// Store replaces the values with a copy of the arguments. It is for the program
+// itself: the bounds of a handler do not apply.
+func (i *Ints) Store(values ...int32) { i.list.store(slices.Clone(values)) }
+
+func (i *Ints) values() []int32 { return i.list.values() }
+
+func (i *Ints) change(f func([]int32) int) { i.list.change(f) }
 
 func (i *Ints) check() error {
 	if i == nil {
@@ -48,26 +59,22 @@ func (i *Ints) check() error {
 }
 
 // An IntData is an [*Int], an [*Ints] or a [*Bool].
-type IntData interface {
-	vector[int32]
+type IntData interface { // a vector[int32], written out for go doc
+	values() []int32
+	change(f func(values []int32) (n int))
 	check() error
 }
 
 // A list is a vector whose values are replaced all at once.
 type list[T any] struct {
-	mu sync.Mutex // held by those who change it
+	mu sync.Mutex // held over each change
 	p  atomic.Pointer[[]T]
 }
 
-// Load returns a copy of the values.
-func (l *list[T]) Load() []T { return slices.Clone(l.values()) }
-
-// Store replaces the values. It is for the program itself: the bounds of a
-// handler do not apply.
-func (l *list[T]) Store(values ...T) {
+// store replaces the values, without losing the change that is under way.
+func (l *list[T]) store(values []T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	values = slices.Clone(values)
 	l.p.Store(&values)
 }
 

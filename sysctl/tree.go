@@ -1,6 +1,7 @@
 package sysctl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/kprim/kprim/waitqueue"
 )
@@ -157,18 +159,32 @@ func newHeader(t *Tree, dir string, entries []Entry) *Header {
 // Kernel: sysctl(8) -a
 func (t *Tree) Walk(fn func(path string, e Entry) error) error {
 	t.mu.RLock()
-	files := maps.Clone(t.files)
+	files := slices.AppendSeq(make([]*file, 0, len(t.files)), maps.Values(t.files))
 	t.mu.RUnlock()
-	// As a walk through the directories would have it: a slash before all else.
-	paths := slices.SortedFunc(maps.Keys(files), func(a, b string) int {
-		return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/"))
-	})
-	for _, path := range paths {
-		if err := fn(path, files[path].Entry); err != nil {
+	slices.SortFunc(files, func(a, b *file) int { return comparePaths(a.path, b.path) })
+	for _, f := range files {
+		if err := fn(f.path, f.Entry); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// comparePaths orders paths as a walk through the directories meets them: a slash
+// is before all other characters, so a/x is before a.b/x.
+func comparePaths(a, b string) int {
+	for i := range min(len(a), len(b)) {
+		switch {
+		case a[i] == b[i]:
+			continue
+		case a[i] == '/':
+			return -1
+		case b[i] == '/':
+			return 1
+		}
+		return cmp.Compare(a[i], b[i])
+	}
+	return cmp.Compare(len(a), len(b))
 }
 
 // Unregister removes the entries of h, and their directories if nothing else
@@ -231,8 +247,8 @@ func (h *Header) unuse() {
 // below.
 func (t *Tree) checkDir(dir string, empty bool) error {
 	for part := range strings.SplitSeq(dir, "/") {
-		if part != "" && !isName(part) {
-			return fmt.Errorf("%q: %w", part, ErrName)
+		if err := checkName(part); err != nil && part != "" {
+			return err
 		}
 	}
 	if d := t.dirs[""]; d != nil && d.empty {
@@ -266,9 +282,11 @@ func (t *Tree) checkFiles(h *Header) error {
 
 // faults returns all that is wrong with an entry, whose name must not be in seen.
 func (t *Tree) faults(f *file, seen map[string]bool) (errs []error) {
-	switch {
-	case !isName(f.Name):
-		errs = append(errs, fmt.Errorf("the name %q: %w", f.Name, ErrName))
+	switch err := checkName(f.Name); {
+	case err != nil:
+		errs = append(errs, fmt.Errorf("the name %w", err))
+	case strings.TrimRight(f.Name, blanks) != f.Name:
+		errs = append(errs, fmt.Errorf("the name %q has a blank at its end, which a file of settings drops: %w", f.Name, ErrName))
 	case seen[f.Name] || t.files[f.path] != nil || t.dirs[f.path] != nil:
 		errs = append(errs, fmt.Errorf("duplicate entry: %w", syscall.EEXIST))
 	}
@@ -312,8 +330,22 @@ func (t *Tree) release(path string) {
 	}
 }
 
-func isName(s string) bool {
-	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\x00")
+// checkName refuses a part of a path that is no name, that no line of a file of
+// settings has in a key, or that an [fs.FS] cannot have.
+func checkName(s string) error {
+	why := ""
+	switch {
+	case s == "" || s == "." || s == ".." || strings.ContainsAny(s, "/\x00"):
+	case strings.Contains(s, "="):
+		why = " has an equals sign, at which a file of settings ends the key"
+	case strings.Contains(s, "\n"):
+		why = " has a newline"
+	case !utf8.ValidString(s):
+		why = " is not UTF-8, so an fs.FS cannot have it"
+	default:
+		return nil
+	}
+	return fmt.Errorf("%q%s: %w", s, why, ErrName)
 }
 
 // clean drops empty parts, so that "/kernel//x/" is "kernel/x".
