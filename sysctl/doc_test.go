@@ -30,6 +30,8 @@ func TestDocumentationNamesNoTypeThatCannotBeLookedUp(t *testing.T) {
 		ast.Inspect(file, func(n ast.Node) bool {
 			if spec, ok := n.(*ast.TypeSpec); ok && !spec.Name.IsExported() {
 				hidden[spec.Name.Name] = true
+			} else if ok {
+				requireNamed(t, fset, spec)
 			}
 			return true
 		})
@@ -45,10 +47,6 @@ func TestDocumentationNamesNoTypeThatCannotBeLookedUp(t *testing.T) {
 				return n.Recv == nil || !hidden[receiver(n)] // a method of such a type is not printed
 			case *ast.ValueSpec:
 				n.Values = nil
-			case *ast.StructType:
-				requireNamed(t, fset, n.Fields)
-			case *ast.InterfaceType:
-				requireNamed(t, fset, n.Methods)
 			case *ast.Ident:
 				require.False(t, hidden[n.Name], "%s: %s", fset.Position(n.Pos()), n.Name)
 			}
@@ -57,7 +55,15 @@ func TestDocumentationNamesNoTypeThatCannotBeLookedUp(t *testing.T) {
 	}
 }
 
-func requireNamed(t *testing.T, fset *token.FileSet, list *ast.FieldList) {
+// requireNamed requires that a type embeds nothing.
+func requireNamed(t *testing.T, fset *token.FileSet, spec *ast.TypeSpec) {
+	list := new(ast.FieldList)
+	switch typ := spec.Type.(type) {
+	case *ast.StructType:
+		list = typ.Fields
+	case *ast.InterfaceType:
+		list = typ.Methods
+	}
 	for _, f := range list.List {
 		require.NotEmpty(t, f.Names, "%s embeds", fset.Position(f.Pos()))
 	}
