@@ -67,14 +67,22 @@ func ExampleTree_Changes() {
 	// Output: now verbose
 }
 
-// An upper is a handler of its own kind: a word, in capitals.
+// An upper is a handler around another one: it takes a word, and stores it in
+// capitals.
 type upper struct{ sysctl.Handler }
 
+// Write counts in bytes of p. The text in capitals may have another length than p:
+// so what the other handler has used of it is not what was used of p.
 func (u upper) Write(r *sysctl.Request, p []byte) (int, error) {
 	if bytes.ContainsAny(bytes.TrimSpace(p), " \t\n") {
 		return 0, syscall.EINVAL
 	}
-	return u.Handler.Write(r, bytes.ToUpper(p))
+	pos := r.Pos
+	if _, err := u.Handler.Write(r, bytes.ToUpper(p)); err != nil {
+		return 0, err
+	}
+	r.Pos = pos + int64(len(p))
+	return len(p), nil
 }
 
 // A trigger is a handler that does something when it is written to.
@@ -103,12 +111,14 @@ func ExampleHandler() {
 	defer header.Unregister()
 
 	fmt.Println(tree.WriteFile(sysctl.Root, "net/name", []byte("eth0\n")), name.Load())
+	fmt.Println(tree.WriteFile(sysctl.Root, "net/name", []byte("ıı\n")), name.Load())
 	fmt.Println(tree.WriteFile(sysctl.Root, "net/name", []byte("two words\n")))
 	fmt.Println(tree.WriteFile(sysctl.Root, "net/flush", []byte("1\n")))
 	_, err = tree.ReadFile(sysctl.Root, "net/flush")
 	fmt.Println(err)
 	// Output:
 	// <nil> ETH0
+	// <nil> II
 	// write net/name: invalid argument
 	// flushed
 	// <nil>
