@@ -1063,3 +1063,33 @@ func TestReadFileOfAnEntryThatHasToBeReadAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, strings.Join(want, ",")+"\n", string(text))
 }
+
+// As pread64, which looks at the position before it looks at the file. A position
+// whose end is beyond the type is looked at after the direction.
+func TestNegativePositionIsWrongBeforeTheDirection(t *testing.T) {
+	tree, _, _ := demo(t, 0o644)
+	header, err := tree.Register("kernel", entry("gone"))
+	require.NoError(t, err)
+	for _, path := range []string{"kernel/limit", "kernel/gone"} {
+		r, err := tree.OpenFile(sysctl.Root, path, os.O_RDONLY)
+		require.NoError(t, err)
+		w, err := tree.OpenFile(sysctl.Root, path, os.O_WRONLY)
+		require.NoError(t, err)
+		none, err := tree.OpenFile(sysctl.Root, path, os.O_WRONLY|os.O_RDWR)
+		require.NoError(t, err)
+		if path == "kernel/gone" {
+			header.Unregister()
+		}
+		for _, pos := range []int64{-1, math.MinInt64} {
+			for _, err := range []error{
+				second(w.ReadAt(make([]byte, 1), pos)), second(r.WriteAt(make([]byte, 1), pos)),
+				second(none.ReadAt(nil, pos)), second(none.WriteAt(nil, pos)), second(r.ReadAt(nil, pos)), second(w.WriteAt(nil, pos)),
+			} {
+				require.ErrorIs(t, err, syscall.EINVAL, path)
+			}
+		}
+		for _, err := range []error{second(w.ReadAt(make([]byte, 1), math.MaxInt64)), second(r.WriteAt(make([]byte, 1), math.MaxInt64))} {
+			require.ErrorIs(t, err, syscall.EBADF, path)
+		}
+	}
+}
