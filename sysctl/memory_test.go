@@ -3,6 +3,7 @@ package sysctl_test
 import (
 	"context"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -111,7 +112,10 @@ func TestRegisterIsBeforeEachCallOfItsHandlers(t *testing.T) {
 func TestWriteAndNotifyAreBeforeTheReportOfAChange(t *testing.T) {
 	var set int
 	tree, _ := treeWith(t, handmade{write: func(r *sysctl.Request, p []byte) (int, error) {
-		set = 1 // the other goroutine looks only after the report
+		for range 100 {
+			runtime.Gosched() // so that a report that comes too early is seen
+		}
+		set = 1
 		return len(p), nil
 	}})
 	for name, change := range map[string]func() error{
