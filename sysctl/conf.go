@@ -78,9 +78,8 @@ func (e *SettingError) Unwrap() error { return e.Err }
 // [*SettingError]:
 //
 //   - a file that cannot be read
-//   - a line that matches [ErrSyntax]: without an equals sign or a hyphen, without
-//     a key before the equals sign, with a malformed pattern or with a NUL byte, or a
-//     first line that begins with a byte order mark
+//   - a line that matches [ErrSyntax]: it has no equals sign and no hyphen before it,
+//     no key, a malformed pattern, a NUL byte, or a byte order mark at the beginning
 //   - a setting that WriteFile refuses, with the error of WriteFile
 //
 // A refused setting keeps its old value, except for the parts that WriteFile and the
@@ -100,8 +99,7 @@ func (e *SettingError) Unwrap() error { return e.Err }
 //     them. The classes are classes of ASCII; there is no [.x.] and no [=x=].
 //   - A malformed pattern is reported. sysctl(8) takes it for one that matches
 //     nothing.
-//   - A key before the equals sign has to be there. sysctl(8) takes an empty one for
-//     /proc/sys.
+//   - A line without a key is reported. sysctl(8) takes /proc/sys for the key.
 //   - A slash before an excluded key changes nothing. sysctl(8) excludes nothing then.
 //   - A line with a NUL byte is reported. sysctl(8) drops the line from there on.
 //
@@ -292,20 +290,22 @@ func pathOf(key string) string {
 	})
 }
 
-// brackets finds the shell's [ and what is in it, but for the ] at its end: not one
-// that is escaped, nor one within [ ]. For its [! there is [^ in [path.Match], and
-// for its classes there are the members: ranges, of which none can be the end of one.
+// brackets finds the shell's [ and its members, without the ] at the end. It skips a [
+// that is escaped and a [ within [ ]. [path.Match] has [^ for the shell's [!, and the
+// members for the shell's classes. Each list of members begins and ends with a range,
+// so that a list cannot be an end of a range. No member is a slash, because a slash
+// parts a pattern: [:punct:] has the stand-in.
 var (
 	brackets = regexp.MustCompile(`(?s)\\.|\[(?:` + classes.String() + `|\\.|[^\\\]])+`)
 	classes  = regexp.MustCompile(`\[:[a-z]+:\]`)
 	members  = map[string]string{
 		"[:alnum:]": "0-9A-Za-z", "[:alpha:]": "A-Za-z", "[:blank:]": " - \t-\t", "[:cntrl:]": "\x00-\x1f\x7f", "[:digit:]": "0-9",
-		"[:graph:]": "!-~", "[:lower:]": "a-z", "[:print:]": " -~", "[:punct:]": standIn + "!-.:-@[-`{-~", "[:space:]": " - \t-\r",
+		"[:graph:]": "!-~", "[:lower:]": "a-z", "[:print:]": " -~", "[:punct:]": "!-." + standIn + ":-@[-`{-~", "[:space:]": " - \t-\r",
 		"[:upper:]": "A-Z", "[:xdigit:]": "0-9A-Fa-f",
 	}
 )
 
-// ofClass returns the members of a class, or what makes the pattern malformed.
+// ofClass returns the members of a class, or text that makes the pattern malformed.
 func ofClass(class string) string { return cmp.Or(members[class], "--") }
 
 // blanks are the characters for which isspace of the C library is true. Other
@@ -333,8 +333,8 @@ func (c *conf) fail(file string, line int, key string, err error) {
 	c.errs = append(c.errs, &SettingError{file, line, key, err})
 }
 
-// isMissing reports whether err says that there is no such entry. A handler may
-// have the same errno for something else.
+// isMissing reports whether err says that there is no such entry. The errno alone does
+// not: a handler may return it for another reason.
 func isMissing(err error) bool {
 	var p *fs.PathError
 	return errors.As(err, &p) && p.Op == "open" && (p.Err == syscall.ENOENT || p.Err == syscall.ENOTDIR)
@@ -348,8 +348,8 @@ func (c *conf) targets(t *Tree, s setting) []string {
 	return slices.DeleteFunc(t.matching(s.path), c.decided)
 }
 
-// decided reports whether a line says what no pattern may change: the value of
-// the entry at name, or that it is left alone.
+// decided reports whether a line sets or excludes the entry at name, so that no
+// pattern may set it.
 func (c *conf) decided(name string) bool {
 	return c.named[name] || slices.ContainsFunc(c.excluded, func(pattern string) bool {
 		is, _ := path.Match(pattern, strings.ReplaceAll(name, "/", standIn))

@@ -186,7 +186,7 @@ var linesOfAFile = map[string]struct {
 	"a question mark is within a part":     {"kernel?hostname=1\nkernel*hostname=1", nil, nil},
 	"a pattern without directories":        {"kernel.ran*=1", nil, nil},
 	"a pattern that matches nothing":       {"kernel.zz*=1", nil, nil},
-	"a pattern that is malformed":          {"kernel.[=1\nkernel.msg[max=1\na=1\n-kernel.[=1\n-kernel.[a-\nkernel.*.\\=1\nkernel.[[:low:]]*=1\nkernel.[a-[:blank:]]*=1\nkernel.[]=1", []string{"a=1\n"}, []string{"1: syntax", "2: syntax", "4: syntax", "5: syntax", "6: syntax", "7: syntax", "8: syntax", "9: syntax"}},
+	"a pattern that is malformed":          {"kernel.[=1\nkernel.msg[max=1\na=1\n-kernel.[=1\n-kernel.[a-\nkernel.*.\\=1\nkernel.[[:low:]]*=1\nkernel.[a-[:blank:]]*=1\nkernel.[]=1\nkernel.[a-[:punct:]]*=1\nkernel.[[:punct:]-z]*=1", []string{"a=1\n"}, []string{"1: syntax", "2: syntax", "4: syntax", "5: syntax", "6: syntax", "7: syntax", "8: syntax", "9: syntax", "10: syntax", "11: syntax"}},
 	"a backslash without a pattern":        {"kernel.hostname\\=1", nil, []string{"1: open kernel/hostname\\: ENOENT"}},
 	"a class with a name":                  {"kernel.msgm[[:lower:]]x=1\nkernel.msgm[[:digit:][:upper:]m-o]i=2\n-net.ipv4.conf.eth[[:xdigit:]]/*.x\nnet.ipv4.conf.[![:punct:]d]*.x=3", []string{"kernel/msgmax=1\n", "kernel/msgmni=2\n", "net/ipv4/conf/all/x=3\n", "net/ipv4/conf/eth0/x=3\n", "net/ipv4/conf/lo/x=3\n"}, nil},
 	"a class without the brackets around":  {"kernel.msgm[:lower:]x=1\nkernel.ms[:lg:]max=2", []string{"kernel/msgmax=2\n"}, nil},

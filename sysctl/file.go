@@ -19,21 +19,28 @@ import (
 const tooLarge = 4 << 20
 
 // A File is an entry that was opened, with a position. Its methods may be called
-// by several goroutines; those that move the position do it one after the
-// other. There is nothing to close.
+// by several goroutines. Read, Write and Seek run one after the other. There is nothing
+// to close.
 //
-// An Unregister does not wait for files, and they do not keep the entry: from
-// then on what would read or write gives [syscall.ENOENT], and Poll gives PollErr
-// and PollHup, also when the same name is registered again. Seek and SetCred still
-// work, and what is wrong with the call itself is wrong first: [syscall.EBADF] for
-// the wrong direction, [syscall.EINVAL] for the position.
+// Read and Write are one call of the handler each, and return its result, as a system
+// call does. If a handler gives bytes without end, so does Read.
+//
+// An Unregister does not wait for files, and a file does not keep its entry. After it:
+//
+//   - reads and writes give [syscall.ENOENT], even if the name is registered again
+//   - Poll gives PollErr and PollHup
+//   - Seek and SetCred still work
+//
+// Errors of the call itself go before ENOENT: [syscall.EINVAL] for a negative position,
+// then [syscall.EBADF] for the wrong direction, then EINVAL for a position whose end is
+// beyond the largest one.
 //
 // Kernel: struct file, of proc_sys_file_operations
 type File struct {
 	tree *Tree
 	path string
 	file *file
-	want fs.FileMode // what it was opened for
+	want fs.FileMode // the directions that it was opened for
 
 	mu  sync.Mutex // held over a Read, Write or Seek, as the kernel's position lock is
 	pos int64      // guarded by mu
@@ -44,19 +51,21 @@ type File struct {
 
 // OpenFile opens the entry at path to read it, to write it or both:
 // [os.O_RDONLY], [os.O_WRONLY], [os.O_RDWR]. The flags O_APPEND, O_TRUNC and
-// O_CREATE have no effect on an entry that is there, nor can they make one; but
-// O_TRUNC asks for the right to write, also with O_RDONLY. O_WRONLY and O_RDWR
-// together ask for both rights, as in Linux, and open the file for nothing.
+// O_CREATE do not change an entry and do not make one. O_TRUNC asks for the right to
+// write, even with O_RDONLY. O_WRONLY and O_RDWR together ask for both rights, as in
+// Linux, and open the file for nothing.
 //
-// The error is an [*fs.PathError]. It matches [syscall.ENOENT] if there is no such
-// entry, [syscall.ENOTDIR] for a name below a file, and for a file's with a slash
-// after it; [syscall.EEXIST] for O_CREATE with O_EXCL, if the name is there at
-// all; [syscall.EISDIR] if it is a directory's, and [syscall.EACCES] if cred may
-// not.
+// The error is an [*fs.PathError]. It matches:
+//
+//   - [syscall.ENOENT] if there is no such entry
+//   - [syscall.ENOTDIR] if a part of path is a file, or path is a file and a slash
+//   - [syscall.EEXIST] for O_CREATE with O_EXCL, if path exists
+//   - [syscall.EISDIR] if path is a directory
+//   - [syscall.EACCES] if cred does not have the rights
 //
 // Kernel: proc_sys_open, proc_sys_permission
 //
-// Differs: opens no directories; with O_CREATE too a slash at the end changes nothing, where open(2) gives EISDIR.
+// Differs: opens no directories. A slash at the end gives the same error with O_CREATE, where open(2) gives EISDIR.
 func (t *Tree) OpenFile(cred Cred, path string, flag int) (*File, error) {
 	f, err := t.open(cred, path, flag)
 	if err != nil {
@@ -74,7 +83,7 @@ func (t *Tree) OpenFile(cred Cred, path string, flag int) (*File, error) {
 
 const both = os.O_WRONLY | os.O_RDWR
 
-// wanted returns what the rights to open a file with flag are.
+// wanted returns the rights that one needs to open a file with flag.
 func wanted(flag int) fs.FileMode {
 	switch flag & both {
 	case os.O_WRONLY:
@@ -85,15 +94,17 @@ func wanted(flag int) fs.FileMode {
 	return mayRead
 }
 
-// SetCred changes who reads and writes from now on: a process that gives up its
-// rights keeps its open files, but what it does with them is checked again, and
-// refused with [syscall.EPERM].
+// SetCred changes the Cred of the calls after it. A process that gives up its rights
+// keeps its open files. Each read and write of them is checked again, and refused with
+// [syscall.EPERM].
 //
 // Kernel: setuid
+//
+// Differs: changes one file, where the kernel changes a process.
 func (f *File) SetCred(cred Cred) { f.cred.Store(uint32(cred)) }
 
 // Read reads from the position on, and moves it. Most handlers give their text
-// in one go or not at all: see there. At the end it returns [io.EOF].
+// in one go and only at position 0: see the handler. At the end it returns [io.EOF].
 func (f *File) Read(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -102,9 +113,11 @@ func (f *File) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadAt is Read at another position, which moves nothing.
+// ReadAt is Read at another position, and moves nothing.
 //
 // Kernel: pread
+//
+// Differs: returns io.EOF with fewer bytes than p has room for, as an io.ReaderAt does.
 func (f *File) ReadAt(p []byte, pos int64) (int, error) {
 	n, _, err := f.read(p, pos)
 	if err == nil && n < len(p) {
@@ -124,7 +137,7 @@ func (f *File) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteAt is Write at another position, which moves nothing.
+// WriteAt is Write at another position, and moves nothing.
 //
 // Kernel: pwrite
 func (f *File) WriteAt(p []byte, pos int64) (int, error) {
@@ -154,14 +167,21 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 	return pos, nil
 }
 
-// WriteFile writes text to the entry at path, as echo does: what a call of the
-// handler has not used is written by another one, until all is used. Errors are
-// as for ReadFile, or the handler's; a text of 4 MiB or more is refused, with
-// [syscall.ENOMEM]. Writing nothing changes nothing. If not the first call fails
-// but a later one, what those before it have stored stays: see [DoLargeBitmap], and
-// [DoIntVec] for the modes Warn and Legacy.
+// WriteFile writes text to the entry at path, as echo does. If the handler uses only
+// a part of the text, WriteFile calls it again with the rest, until all is used. If a
+// later call fails, the values of the calls before it stay stored: see [DoLargeBitmap],
+// and [DoIntVec] for the modes Warn and Legacy. Writing nothing changes nothing.
+//
+// The error is an [*fs.PathError], with an error of the handler, or one that matches:
+//
+//   - [syscall.ENOENT], [syscall.ENOTDIR], [syscall.EISDIR] or [syscall.EACCES], as for
+//     [Tree.ReadFile]
+//   - [syscall.EIO] if the handler uses nothing, or gives an impossible count
+//   - [syscall.ENOMEM] if text has 4 MiB or more
 //
 // Kernel: proc_sys_open, proc_sys_write
+//
+// Differs: writes all of the text.
 func (t *Tree) WriteFile(cred Cred, path string, text []byte) error {
 	f, err := t.open(cred, path, os.O_WRONLY)
 	if err != nil {
@@ -199,7 +219,7 @@ func (t *Tree) open(cred Cred, path string, flag int) (*file, error) {
 	f, err := t.lookup(path)
 	switch {
 	case flag&create == create && (err == nil || err == syscall.EISDIR):
-		err = syscall.EEXIST // whoever asks
+		err = syscall.EEXIST // for every cred
 	case err == nil && !cred.may(want, f.Mode):
 		err = syscall.EACCES
 	}

@@ -28,8 +28,8 @@ func (s *String) Load() string {
 // grammar of a handler do not apply.
 func (s *String) Store(value string) { s.p.Store(&value) }
 
-// change replaces the value by what f makes of it, unless f does not want to. If
-// somebody else has replaced it meanwhile, f is called again, with that.
+// change replaces the value by the result of f, if ok is true. If another change came
+// between, f is called again with the new value.
 func (s *String) change(f func(old string) (value string, ok bool)) {
 	for {
 		p := s.p.Load()
@@ -47,14 +47,15 @@ func (s *String) change(f func(old string) (value string, ok bool)) {
 // DoString makes a handler for s that keeps at most maxlen-1 bytes: maxlen is
 // the size of the buffer that a C program would have, with the NUL at its end.
 //
-// A write ends at the first newline or NUL byte, which is not kept, nor is
-// what comes after it. What is too long is cut. Both are reported as written
-// in full. A write at a position within the present text replaces the text
-// from there on; one beyond its end is ignored. That is the strict mode; in the
-// others each write replaces all of the text. Writing nothing changes nothing.
+// A write ends at the first newline or NUL byte. That byte and the text after it are
+// dropped. A text that is too long is cut. Both are reported as written in full.
 //
-// A read gives the text and a newline; of one that the program stored, no more
-// than maxlen bytes.
+// In the mode [Strict], a write at a position within the present text replaces the text
+// from there on. A write beyond the end is ignored. In the other modes each write
+// replaces all of the text. Writing nothing changes nothing.
+//
+// A read gives the text and a newline. If the program has stored a longer text, the
+// read gives its first maxlen bytes and a newline.
 //
 // Kernel: proc_dostring
 func DoString(s *String, maxlen int) Handler { return &doString{s, maxlen} }
@@ -102,7 +103,7 @@ func (d *doString) text(r *Request) string {
 }
 
 // Write swaps in a new text. Two writers at once leave the text of one of
-// them, or both in a row; neither is torn.
+// them, or both texts in a row; neither text is torn.
 func (d *doString) Write(r *Request, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil // not even the present text is cut

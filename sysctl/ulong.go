@@ -62,9 +62,11 @@ type UlongData interface { // a vector[uint64], written out for go doc
 }
 
 // DoUlongVecMinMax is [DoIntVecMinMax] for numbers of 64 bits without a sign,
-// not even that of -0.
+// not even in -0.
 //
 // Kernel: proc_doulongvec_minmax
+//
+// Differs: as DoIntVec.
 func DoUlongVecMinMax(data UlongData, min, max uint64) Handler {
 	return &ulongVec{data, false, min, max}
 }
@@ -72,9 +74,11 @@ func DoUlongVecMinMax(data UlongData, min, max uint64) Handler {
 // DoUlongVecMsJiffiesMinMax is [DoUlongVecMinMax] for times that are stored in
 // jiffies and written in milliseconds. It rounds down. The bounds are in
 // jiffies. As in the kernel, a number that overflows when it is multiplied is
-// stored as what is left of it.
+// stored as its low 64 bits.
 //
 // Kernel: proc_doulongvec_ms_jiffies_minmax
+//
+// Differs: as DoIntVec.
 func DoUlongVecMsJiffiesMinMax(data UlongData, min, max uint64) Handler {
 	return &ulongVec{data, true, min, max}
 }
@@ -82,7 +86,7 @@ func DoUlongVecMsJiffiesMinMax(data UlongData, min, max uint64) Handler {
 type ulongVec struct {
 	data     UlongData
 	ms       bool
-	min, max uint64 // of what is stored
+	min, max uint64 // of a stored value
 }
 
 func (h *ulongVec) check() error {
