@@ -1,6 +1,7 @@
 package sysctl
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -41,7 +42,7 @@ func (h *doDuration) Write(r *Request, p []byte) (int, error) {
 		v, err := time.ParseDuration(string(text))
 		switch {
 		case err != nil:
-			return invalid("%v", err)
+			return invalid("%s", strings.TrimPrefix(err.Error(), "time: "))
 		case v < h.min || v > h.max:
 			return invalid("%v is not from %v to %v", v, h.min, h.max)
 		}

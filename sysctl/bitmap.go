@@ -22,8 +22,12 @@ type Bitmap struct {
 	p    atomic.Pointer[[]uint64]
 }
 
-// NewBitmap returns an empty set for the numbers from 0 to bits-1.
+// NewBitmap returns an empty set for the numbers from 0 to bits-1. It panics if bits
+// is less than 0.
 func NewBitmap(bits int) *Bitmap {
+	if bits < 0 {
+		panic(fmt.Sprintf("sysctl: NewBitmap(%d)", bits))
+	}
 	b := &Bitmap{bits: bits}
 	b.p.Store(b.empty())
 	return b

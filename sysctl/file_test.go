@@ -239,7 +239,8 @@ func TestErrorsSayWhatWasWrongWhere(t *testing.T) {
 		{"ulong", "-0", "-0 has a sign"},
 		{"ulong", "10", "10 is not from 0 to 9"},
 		{"whole", "1 2 3", "3 numbers for 2 values"},
-		{"duration", "5", "missing unit"},
+		{"duration", "5", `: missing unit in duration "5"`},
+		{"duration", "x", `: invalid duration "x"`},
 		{"duration", "2s", "2s is not from 0s to 1s"},
 		{"bitmap", "7-5", "7-5 is not a range"},
 		{"bitmap", "64", "64 is not from 0 to 63"},
@@ -250,6 +251,7 @@ func TestErrorsSayWhatWasWrongWhere(t *testing.T) {
 		require.ErrorIs(t, err, syscall.EINVAL)
 		require.ErrorContains(t, err, "write k/"+c.name+": ")
 		require.ErrorContains(t, err, c.what)
+		require.NotContains(t, err.Error(), "time:", "which no caller has called")
 		after, err := tree.ReadFile(sysctl.Root, "k/"+c.name)
 		require.NoError(t, err)
 		require.Equal(t, string(before), string(after))

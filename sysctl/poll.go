@@ -123,13 +123,19 @@ func (t *Tree) Changes(ctx context.Context, path string) iter.Seq[string] {
 				return
 			}
 			seen = now
-			text, err := f.text(ctx, Root)
-			f.header.unuse()
+			text, err := f.used(ctx)
 			if err == nil && !yield(string(text)) {
 				return
 			}
 		}
 	}
+}
+
+// used reads the text of an entry that the caller has kept from going away, and lets it
+// go even if the handler panics.
+func (f *file) used(ctx context.Context) ([]byte, error) {
+	defer f.header.unuse()
+	return f.text(ctx, Root)
 }
 
 func (h *Header) isGone() bool {

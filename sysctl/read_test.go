@@ -335,6 +335,52 @@ func TestHandlerThatPanicsLeavesNothingHeld(t *testing.T) {
 	}
 	_, err := f.Seek(0, io.SeekStart)
 	require.NoError(t, err)
+	changes := tree.Changes(t.Context(), "x")
+	require.NoError(t, tree.Notify("x"))
+	require.Panics(t, func() {
+		for range changes {
+			t.Error("there is no text")
+		}
+	})
+	gone := make(chan struct{})
+	go func() {
+		header.Unregister()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		t.Fatal("a call is still in progress")
+	}
+}
+
+// As a failed require in a handler of a test ends its goroutine.
+func TestHandlerThatEndsItsGoroutineLeavesNothingHeld(t *testing.T) {
+	goexit := func(*sysctl.Request, []byte) (int, error) {
+		runtime.Goexit()
+		return 0, nil
+	}
+	tree, header := treeWith(t, handmade{goexit, goexit})
+	f := open(t, tree, "x")
+	changes := tree.Changes(t.Context(), "x")
+	for _, call := range []func(){
+		func() { _, _ = f.Read(make([]byte, 1)) }, func() { _, _ = f.Write(make([]byte, 1)) },
+		func() { _, _ = tree.ReadFile(sysctl.Root, "x") }, func() { _ = tree.WriteFile(sysctl.Root, "x", make([]byte, 1)) },
+		func() {
+			for range changes {
+				t.Error("there is no text")
+			}
+		},
+	} {
+		var all sync.WaitGroup
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			call()
+			t.Error("it comes back")
+		}()
+		all.Wait()
+	}
 	header.Unregister()
 }
 
