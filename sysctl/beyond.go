@@ -31,7 +31,7 @@ type doDuration struct {
 	min, max time.Duration
 }
 
-func (h *doDuration) check() error { return checkData(h.data == nil, 1) }
+func (h *doDuration) fault() error { return checkData(h.data == nil, 1) }
 
 func (h *doDuration) Read(r *Request, p []byte) (int, error) {
 	return readText(r, p, func() []byte { return []byte(h.data.Load().String() + "\n") })

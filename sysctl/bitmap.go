@@ -129,7 +129,7 @@ func DoLargeBitmap(data *Bitmap) Handler { return &largeBitmap{data} }
 
 type largeBitmap struct{ data *Bitmap }
 
-func (h *largeBitmap) check() error { return checkData(h.data == nil, 1) }
+func (h *largeBitmap) fault() error { return checkData(h.data == nil, 1) }
 
 func (h *largeBitmap) Read(r *Request, p []byte) (int, error) {
 	if h.data.bits == 0 {

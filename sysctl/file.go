@@ -340,14 +340,14 @@ func (f *file) write(r *Request, p []byte) (int, error) {
 // goes first: the count is then only brought into its bounds.
 func checked(r *Request, n, most int, err error) (int, error) {
 	switch {
-	case err != nil:
+	case err != nil && err != io.EOF:
 		return min(max(n, 0), most), err
 	case n < 0 || n > most:
 		return 0, fmt.Errorf("the handler says that it has done %d bytes of %d: %w", n, most, syscall.EIO)
 	case r.Pos < 0:
 		return 0, fmt.Errorf("the handler moved the position to %d: %w", r.Pos, syscall.EIO)
 	}
-	return n, nil
+	return n, err
 }
 
 func (f *file) changed() {

@@ -160,7 +160,7 @@ var plain = intUnit{
 // magnitude returns the absolute value. The smallest int has one too.
 func magnitude(v int32) uint64 { return uint64(max(int64(v), -int64(v))) }
 
-func (h *intVec) check() error {
+func (h *intVec) fault() error {
 	if h.data == nil {
 		return checkData(true, 0)
 	}

@@ -57,6 +57,7 @@ func TestWriteIsBeforeTheLoadThatReturnsItsValue(t *testing.T) {
 				}
 			})
 			for !c.loaded() && !t.Failed() {
+				runtime.Gosched()
 			}
 			require.Equal(t, 1, set)
 			writer.Wait()
@@ -79,6 +80,7 @@ func TestWriteIsBeforeTheReadThatReturnsItsText(t *testing.T) {
 		if string(text) == "7\n" {
 			break
 		}
+		runtime.Gosched()
 	}
 	require.Equal(t, 1, set)
 	writer.Wait()
@@ -94,6 +96,7 @@ func TestRegisterIsBeforeEachCallOfItsHandlers(t *testing.T) {
 			if _, err := tree.ReadFile(sysctl.Root, "x"); err == nil {
 				return
 			}
+			runtime.Gosched()
 		}
 	})
 	set = 1
@@ -137,6 +140,7 @@ func TestWriteAndNotifyAreBeforeTheReportOfAChange(t *testing.T) {
 			})
 			all.Go(func() {
 				for polled.Poll()&sysctl.PollPri == 0 {
+					runtime.Gosched()
 				}
 				if set != 1 {
 					t.Error("Poll reports before the change")

@@ -50,9 +50,12 @@ func (t *Tree) ReadFile(cred Cred, path string) ([]byte, error) {
 	return text, nil
 }
 
-// A stock handler is a handler of this package. It gives all of its text in one
-// part if the buffer has more room than the text.
-type stock interface{ check() error }
+// A stock handler is a handler of this package. It gives all of its text in one part
+// if the buffer has more room than the text. No type that a program can embed has the
+// method, so no handler of a program is taken for one.
+type stock interface {
+	fault() error // why an entry cannot have the handler, or nil
+}
 
 // A snapshot is the text that a [DoString] handler has begun to give. A reading
 // has one place for it, which every Request and copy of a Request points to. So a

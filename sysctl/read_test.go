@@ -86,6 +86,13 @@ var endlessReaders = map[string]struct {
 		},
 		syscall.EIO, "the handler moved the position to -1",
 	},
+	"a reader that goes below 0 and ends": {
+		func(r *sysctl.Request, p []byte) (int, error) {
+			r.Pos = -1
+			return copy(p, "text\n"), io.EOF
+		},
+		syscall.EIO, "the handler moved the position to -1",
+	},
 	"a reader that goes to the end of the type": {
 		func(r *sysctl.Request, p []byte) (int, error) {
 			r.Pos = math.MaxInt64
@@ -615,5 +622,36 @@ func TestWrapperCostsNoMoreThanAnAllocation(t *testing.T) {
 			require.LessOrEqual(t, a, allocs+0.5, name)
 			require.LessOrEqual(t, b, 1.3*bytes+16, name)
 		}
+	}
+}
+
+// A handler of a program may embed a variable, whose methods it then has as well. It
+// is no handler of the package for that.
+type embedsInt struct{ sysctl.Int }
+
+func (h *embedsInt) Read(r *sysctl.Request, p []byte) (int, error) {
+	n := copy(p[:min(len(p), 10)], strings.Repeat("parts of ten bytes\n", 10)[r.Pos:])
+	r.Pos += int64(n)
+	return n, nil
+}
+
+func (h *embedsInt) Write(_ *sysctl.Request, p []byte) (int, error) { return len(p), nil }
+
+type embedsInts struct{ sysctl.Ints } // of no values, which Register refuses in DoIntVec
+
+func (h *embedsInts) Read(r *sysctl.Request, p []byte) (int, error)  { return new(embedsInt).Read(r, p) }
+func (h *embedsInts) Write(r *sysctl.Request, p []byte) (int, error) { return len(p), nil }
+
+type embedsNil struct{ *sysctl.Ulong }
+
+func (h embedsNil) Read(r *sysctl.Request, p []byte) (int, error)  { return new(embedsInt).Read(r, p) }
+func (h embedsNil) Write(r *sysctl.Request, p []byte) (int, error) { return len(p), nil }
+
+func TestHandlerThatEmbedsAVariableIsReadToItsEnd(t *testing.T) {
+	for _, h := range []sysctl.Handler{new(embedsInt), new(embedsInts), embedsNil{}} {
+		tree, _ := treeWith(t, h)
+		text, err := tree.ReadFile(sysctl.Root, "x")
+		require.NoError(t, err)
+		require.Equal(t, strings.Repeat("parts of ten bytes\n", 10), string(text), "%T", h)
 	}
 }

@@ -65,7 +65,7 @@ type doString struct {
 	maxlen int
 }
 
-func (d *doString) check() error {
+func (d *doString) fault() error {
 	switch {
 	case d.data == nil && d.maxlen < 1:
 		return fmt.Errorf("%w, and %w", ErrNoData, ErrNoMaxlen)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -353,6 +354,7 @@ func TestHammerRegisterAndUse(t *testing.T) {
 					_, _ = tree.ReadFile(sysctl.Root, "kernel/deep/"+name)
 					_ = tree.WriteFile(sysctl.Root, "kernel/deep/"+name, []byte("v"))
 				}
+				runtime.Gosched() // js/wasm has one thread, and does not preempt
 			}
 		})
 	}

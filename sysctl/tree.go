@@ -309,7 +309,7 @@ func (t *Tree) faults(f *file, seen map[string]bool) (errs []error) {
 	if f.Handler == nil {
 		errs = append(errs, ErrNoHandler)
 	} else if h, ok := f.Handler.(stock); ok {
-		if err := h.check(); err != nil {
+		if err := h.fault(); err != nil {
 			errs = append(errs, err)
 		}
 	}

@@ -81,7 +81,7 @@ func newScalar[T uint8 | uint32](load func() T, store func(T), min, max T) *scal
 	}
 }
 
-func (h *scalar) check() error { return checkData(h.load == nil, 1) }
+func (h *scalar) fault() error { return checkData(h.load == nil, 1) }
 
 func (h *scalar) Read(r *Request, p []byte) (int, error) {
 	return readText(r, p, func() []byte { return append(figure{magnitude: h.load()}.append(nil), '\n') })

@@ -89,7 +89,7 @@ type ulongVec struct {
 	min, max uint64 // of a stored value
 }
 
-func (h *ulongVec) check() error {
+func (h *ulongVec) fault() error {
 	if h.data == nil {
 		return checkData(true, 0)
 	}
