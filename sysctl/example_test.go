@@ -1,6 +1,7 @@
 //go:build !js
 
 // On js the text of an errno begins with a capital.
+
 package sysctl_test
 
 import (
@@ -13,6 +14,29 @@ import (
 
 	"github.com/kprim/kprim/sysctl"
 )
+
+func ExampleTree() {
+	var helper sysctl.String
+	var tree sysctl.Tree
+	header, err := tree.Register("kernel", sysctl.Entry{
+		Name:    "myevent_handler",
+		Mode:    0o644,
+		Handler: sysctl.DoString(&helper, 256),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer header.Unregister()
+
+	err = tree.WriteFile(sysctl.Root, "kernel/myevent_handler", []byte("/path/to/helper\n"))
+	fmt.Println(helper.Load(), err)
+	err = tree.WriteFile(sysctl.Nobody, "kernel/myevent_handler", []byte("/bin/sh\n"))
+	fmt.Println(helper.Load(), err)
+	// Output:
+	// /path/to/helper <nil>
+	// /path/to/helper open kernel/myevent_handler: permission denied
+}
 
 // A limit that is read in the hot path, and changed while the program runs.
 func ExampleInt() {

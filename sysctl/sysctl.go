@@ -91,8 +91,9 @@ import "io/fs"
 //
 // A handler must not Unregister an entry of its own Register call, because Unregister
 // would wait for the call that it is in. It must not read, write or seek the File
-// through which it is called. It must not keep p after it has returned. A Read that
-// calls Notify for its own entry keeps a loop over Changes busy.
+// through which it is called. It must not keep p after it has returned. A Read should
+// change nothing, because ReadFile may read a text more than once. A Read that calls
+// Notify for its own entry keeps a loop over Changes busy.
 //
 // The caller checks each result. These are [syscall.EIO], unless the method returns
 // an error of its own:
