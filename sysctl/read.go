@@ -19,9 +19,9 @@ import (
 //   - If the first part fills the buffer, ReadFile drops the part and begins again
 //     with a larger buffer, because some handlers give only one part.
 //   - If the text comes in several parts, ReadFile begins again, because the value
-//     may have changed between two of them. It keeps a text that comes in one
-//     part, or in the same parts three times. After ten attempts it takes the
-//     handler for one that always gives parts, and keeps the last text.
+//     may have changed between two of them. It keeps a text that comes in one part.
+//     After sixteen attempts it knows that the handler always gives parts, and keeps
+//     the last text. The next reading of that entry is one attempt.
 //
 // If the handler fails half-way, ReadFile returns the error and the text up to it.
 // The error is an [*fs.PathError]. It matches:
@@ -91,25 +91,33 @@ type reading struct {
 	snapshot snapshot
 }
 
-// whole reads a text that is not a mixture of two values. A text in one part is
-// from one call. If the text comes in several parts, the value may have changed
-// in between. Another attempt then shows it in one part, or shows another text.
+// whole reads a text that is not a mixture of two values. A text in one part is from
+// one call. A text in several parts is one of these:
+//
+//   - The handler gave all of a short text. Then the value became a longer text, and
+//     the handler gave the rest of that one. Another attempt most likely shows it in
+//     one part. With a busy writer, one attempt in ten was seen to fail.
+//   - The handler always gives its text in parts.
 func (f *file) whole(ctx context.Context, r *reading, buf []byte) (text []byte, err error) {
+	const attempts = 16
 	r.seen = &r.snapshot
-	var last []byte
-	for attempt, same := 0, 0; attempt < 10 && same < 3; attempt++ {
+	var first []byte
+	for range attempts {
 		var parts int
 		text, parts, err = f.attempt(ctx, &r.Request, buf)
 		switch {
-		case parts == 0 && err == nil && last != nil:
-			return last, nil // a handler that gives its text only once
+		case parts == 0 && err == nil && first != nil:
+			return first, nil // a handler that gives its text only once
 		case parts <= 1 || err != nil:
+			f.inParts.Store(false)
 			return text, err
-		case !bytes.Equal(text, last):
-			last, same = bytes.Clone(text), 0
+		case f.inParts.Load():
+			return text, nil
+		case first == nil:
+			first = bytes.Clone(text)
 		}
-		same++
 	}
+	f.inParts.Store(true)
 	return text, nil
 }
 

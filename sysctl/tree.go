@@ -85,8 +85,9 @@ type file struct {
 	header *Header
 	path   string // in the tree
 
-	events atomic.Uint64   // how often it was written
-	poll   waitqueue.Queue // the waiters for the next event
+	inParts atomic.Bool     // the last attempts to read a whole text gave it in parts
+	events  atomic.Uint64   // how often it was written
+	poll    waitqueue.Queue // the waiters for the next event
 }
 
 // Register adds entries to the directory dir, all of them or none. dir is a
