@@ -123,7 +123,7 @@ func (t *Tree) Changes(ctx context.Context, path string) iter.Seq[string] {
 				return
 			}
 			seen = now
-			text, err := f.used(ctx)
+			text, err := f.textAndUnuse(ctx)
 			if err == nil && !yield(string(text)) {
 				return
 			}
@@ -131,9 +131,9 @@ func (t *Tree) Changes(ctx context.Context, path string) iter.Seq[string] {
 	}
 }
 
-// used reads the text of an entry that the caller has kept from going away, and lets it
-// go even if the handler panics.
-func (f *file) used(ctx context.Context) ([]byte, error) {
+// textAndUnuse reads the text of an entry that the caller keeps from going away. It lets
+// the entry go even if the handler panics.
+func (f *file) textAndUnuse(ctx context.Context) ([]byte, error) {
 	defer f.header.unuse()
 	return f.text(ctx, Root)
 }
