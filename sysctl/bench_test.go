@@ -2,8 +2,12 @@ package sysctl_test
 
 import (
 	"fmt"
+	"io/fs"
+	"runtime"
 	"sync/atomic"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/kprim/kprim/internal/paired"
 	"github.com/kprim/kprim/sysctl"
@@ -14,12 +18,14 @@ import (
 //
 //	go test ./sysctl -run Paired -paired -v -cpu 1,2
 func TestPairedContests(t *testing.T) {
-	paired.Test(t, load(), readFile(), readAny(), register(inOne), register(inItsOwn))
+	paired.Test(t, load(), readFile(), readWrapped(), readAny(), walk(), register(inOne), register(inItsOwn))
 }
 
 func BenchmarkLoad(b *testing.B)     { load().Bench(b) }
 func BenchmarkReadFile(b *testing.B) { readFile().Bench(b) }
 func BenchmarkReadAny(b *testing.B)  { readAny().Bench(b) }
+func BenchmarkWrapped(b *testing.B)  { readWrapped().Bench(b) }
+func BenchmarkWalk(b *testing.B)     { walk().Bench(b) }
 
 var sink int64
 
@@ -58,6 +64,89 @@ func readFile() paired.Contest {
 	return paired.Contest{Name: "ReadFile", Ways: append([]paired.Way{
 		treeOf(10, tenOf(10)), treeOf(100_000, tenOf(100_000)),
 	}, realWays...)}
+}
+
+// readWrapped is a read of a stock handler, and of the same one in a wrapper and in
+// twenty wrappers.
+func readWrapped() paired.Contest {
+	var s sysctl.String
+	s.Store("Linux")
+	c := paired.Contest{Name: "ReadWrapped"}
+	for _, name := range []string{"itself", "wrap", "twenty"} {
+		tree := new(sysctl.Tree)
+		_, err := tree.Register("", sysctl.Entry{Name: "x", Mode: 0o444, Handler: wraps(sysctl.DoString(&s, 65))[name]})
+		if err != nil {
+			panic(err)
+		}
+		c.Ways = append(c.Ways, paired.Way{Name: name, Run: func(n int) {
+			for range n {
+				text, err := tree.ReadFile(sysctl.Nobody, "x")
+				if err != nil || string(text) != "Linux\n" {
+					panic(fmt.Sprint(string(text), err))
+				}
+			}
+		}})
+	}
+	return c
+}
+
+// walk is a walk through 10,000 entries, ten in a directory.
+func walk() paired.Contest {
+	const entries = 10_000
+	var tree *sysctl.Tree
+	open := func() {
+		tree = new(sysctl.Tree)
+		for i := range entries {
+			dir, name := place(i)
+			mustRegister(tree, dir, name)
+		}
+	}
+	drop := func() { tree = nil }
+	found := func(n int) {
+		if n != entries {
+			panic(n)
+		}
+	}
+	return paired.Contest{Name: "Walk", Ways: []paired.Way{
+		{Name: "fs.WalkDir", Open: open, Close: drop, Run: func(n int) {
+			for range n {
+				seen := 0
+				_ = fs.WalkDir(tree.FS(sysctl.Nobody), ".", func(_ string, d fs.DirEntry, err error) error {
+					if !d.IsDir() {
+						seen++
+					}
+					return err
+				})
+				found(seen)
+			}
+		}},
+		{Name: "Tree.Walk", Open: open, Close: drop, Run: func(n int) {
+			for range n {
+				seen := 0
+				_ = tree.Walk(func(string, sysctl.Entry) error {
+					seen++
+					return nil
+				})
+				found(seen)
+			}
+		}},
+	}}
+}
+
+func TestWalkCostsNoMoreThanWalkDir(t *testing.T) {
+	var allocs, bytes []uint64
+	for _, way := range walk().Ways {
+		way.Open()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		way.Run(1)
+		runtime.ReadMemStats(&after)
+		way.Close()
+		t.Logf("%s: %d allocations, %d bytes", way.Name, after.Mallocs-before.Mallocs, after.TotalAlloc-before.TotalAlloc)
+		allocs, bytes = append(allocs, after.Mallocs-before.Mallocs), append(bytes, after.TotalAlloc-before.TotalAlloc)
+	}
+	require.LessOrEqual(t, allocs[1], allocs[0])
+	require.LessOrEqual(t, bytes[1], bytes[0])
 }
 
 // readAny is the same of any entry, in no order. What a read of a large tree costs

@@ -1,12 +1,13 @@
 package sysctl
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 )
 
-// What follows has no counterpart in the kernel. It is for new code, which need
-// not count in jiffies or live with half a vector.
+// The types and handlers of this file have no counterpart in the kernel. They are for
+// new code, which need not count in jiffies or live with half a vector.
 
 // A Duration is a variable that holds a time. Load costs one atomic load. The
 // zero value is 0, ready to use. A Duration must not be copied after first use.
@@ -20,9 +21,9 @@ func (d *Duration) Load() time.Duration { return time.Duration(d.v.Load()) }
 func (d *Duration) Store(v time.Duration) { d.v.Store(int64(v)) }
 
 // DoDuration makes a handler for a time with its unit, as in 1.5s or 2h45m: see
-// [time.ParseDuration]. White space around it is dropped. Whatever else is
-// written, or is outside the bounds, is [syscall.EINVAL] and changes nothing.
-// Positions are as for [DoIntVec].
+// [time.ParseDuration]. White space around it is dropped. Any other text, or a time
+// outside the bounds, is [syscall.EINVAL] and changes nothing. Positions are as for
+// [DoIntVec].
 func DoDuration(data *Duration, min, max time.Duration) Handler { return &doDuration{data, min, max} }
 
 type doDuration struct {
@@ -30,10 +31,10 @@ type doDuration struct {
 	min, max time.Duration
 }
 
-func (h *doDuration) check() error { return checkData(h.data == nil, 1) }
+func (h *doDuration) fault() error { return checkData(h.data == nil, 1) }
 
 func (h *doDuration) Read(r *Request, p []byte) (int, error) {
-	return readText(r, p, []byte(h.data.Load().String()+"\n"))
+	return readText(r, p, func() []byte { return []byte(h.data.Load().String() + "\n") })
 }
 
 func (h *doDuration) Write(r *Request, p []byte) (int, error) {
@@ -41,7 +42,7 @@ func (h *doDuration) Write(r *Request, p []byte) (int, error) {
 		v, err := time.ParseDuration(string(text))
 		switch {
 		case err != nil:
-			return invalid("%v", err)
+			return invalid("%s", strings.TrimPrefix(err.Error(), "time: "))
 		case v < h.min || v > h.max:
 			return invalid("%v is not from %v to %v", v, h.min, h.max)
 		}
@@ -52,7 +53,7 @@ func (h *doDuration) Write(r *Request, p []byte) (int, error) {
 
 // DoIntVecWhole makes a handler for a vector that is written as a whole: as many
 // numbers as there are values, each within the bounds, and nothing else but white
-// space. What is not is [syscall.EINVAL], and changes nothing. Reads and positions
+// space. Any other text is [syscall.EINVAL] and changes nothing. Reads and positions
 // are as for [DoIntVec].
 func DoIntVecWhole(data *Ints, min, max int32) Handler {
 	if data == nil {

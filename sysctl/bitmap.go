@@ -11,19 +11,23 @@ import (
 )
 
 // A Bitmap is a variable that holds a set of small numbers. [NewBitmap] makes
-// one. Has and Load cost one atomic load, and Load a copy. Whatever changes the set,
-// a method or a write, does it at once: a Load never sees a part of it, and of two
-// changes neither is lost. A Bitmap must not be copied after first use.
+// one. Has and Load cost one atomic load, and Load a copy. A method or a write changes
+// the set all at once: a Load never sees a part of the change, and two changes at the
+// same time are both kept. A Bitmap must not be copied after first use.
 //
 // Kernel: an unsigned long array of bits, of which the data of a ctl_table holds the address
 type Bitmap struct {
 	bits int
-	mu   sync.Mutex // held by those who change it
+	mu   sync.Mutex // held over each change
 	p    atomic.Pointer[[]uint64]
 }
 
-// NewBitmap returns an empty set for the numbers from 0 to bits-1.
+// NewBitmap returns an empty set for the numbers from 0 to bits-1. It panics if bits
+// is less than 0.
 func NewBitmap(bits int) *Bitmap {
+	if bits < 0 {
+		panic(fmt.Sprintf("sysctl: NewBitmap(%d)", bits))
+	}
 	b := &Bitmap{bits: bits}
 	b.p.Store(b.empty())
 	return b
@@ -46,12 +50,12 @@ func isSet(words []uint64, n int) bool { return words[n/64]>>(n%64)&1 != 0 }
 // Kernel: bitmap_to_arr64
 func (b *Bitmap) Load() []uint64 { return slices.Clone(*b.p.Load()) }
 
-// Store replaces the set. words are as those of Load; what is missing at the end
-// is 0. It panics if a number in it is not within the bounds.
+// Store replaces the set. words have the form of Load's result; words that are missing
+// at the end are 0. It panics if a number in the set is not within the bounds.
 //
 // Kernel: bitmap_from_arr64
 //
-// Differs: panics, where the kernel drops what is beyond the end.
+// Differs: panics, where the kernel drops the numbers beyond the end.
 func (b *Bitmap) Store(words []uint64) {
 	for i, word := range words {
 		if last := 64*i + bits.Len64(word) - 1; word != 0 && last >= b.bits {
@@ -60,7 +64,7 @@ func (b *Bitmap) Store(words []uint64) {
 	}
 	all := b.empty()
 	copy(*all, words)
-	b.mu.Lock() // or it would get lost in a change that is under way
+	b.mu.Lock() // without it, a change that is under way would overwrite all
 	defer b.mu.Unlock()
 	b.p.Store(all)
 }
@@ -106,32 +110,36 @@ func setRange(words []uint64, first, last int) {
 
 // DoLargeBitmap makes a handler for a set that is written as a list: numbers,
 // and ranges of two with a hyphen between them, separated by commas or newlines,
-// with no blanks. What is wrong in what is looked at is [syscall.EINVAL], and
-// changes nothing.
+// with no blanks. A fault in the bytes that the call looks at is [syscall.EINVAL],
+// and the call changes nothing.
 //
 // A write at position 0 replaces the set; an empty line empties it. A write at
-// another position adds to it, in every mode: so a list that is longer than the
-// 4095 bytes that are looked at is used up to its last complete item, and the
-// caller writes the rest, as [Tree.WriteFile] does. What is wrong in the rest is
-// found when what comes before it is in the set, and has replaced the old one.
+// another position adds to the set, in every mode. One call looks at 4095 bytes. It
+// uses a longer list up to the last complete item, and the caller writes the rest, as
+// [Tree.WriteFile] does. A fault in the rest is found late: the items before it have
+// replaced the old set by then.
 //
 // A read gives the list in order, with ranges as long as they can be, at
 // position 0 only.
 //
 // Kernel: proc_do_large_bitmap
 //
-// Differs: a nil data is refused by Register, where the kernel's entry does nothing; one of no bits does nothing here too.
+// Differs: Register refuses a nil data, where the kernel's entry does nothing. A bitmap of no bits does nothing here too.
 func DoLargeBitmap(data *Bitmap) Handler { return &largeBitmap{data} }
 
 type largeBitmap struct{ data *Bitmap }
 
-func (h *largeBitmap) check() error { return checkData(h.data == nil, 1) }
+func (h *largeBitmap) fault() error { return checkData(h.data == nil, 1) }
 
 func (h *largeBitmap) Read(r *Request, p []byte) (int, error) {
 	if h.data.bits == 0 {
 		return 0, nil
 	}
-	var text []byte
+	return readText(r, p, h.text)
+}
+
+// text returns the list, with a newline.
+func (h *largeBitmap) text() (text []byte) {
 	words := *h.data.p.Load() // once: all of the text is from one write
 	for n := 0; n < h.data.bits; n++ {
 		if !isSet(words, n) {
@@ -149,7 +157,7 @@ func (h *largeBitmap) Read(r *Request, p []byte) (int, error) {
 			text = strconv.AppendInt(append(text, '-'), int64(n), 10)
 		}
 	}
-	return readText(r, p, append(text, '\n'))
+	return append(text, '\n')
 }
 
 func (h *largeBitmap) Write(r *Request, p []byte) (int, error) {
@@ -174,15 +182,15 @@ func (h *largeBitmap) Write(r *Request, p []byte) (int, error) {
 	return used, nil
 }
 
-// items puts the items of the list into words. If there is more of the text
-// than is looked at, it leaves the last item, which may be cut, to the next call.
+// items puts the items of the list into words. If the text goes on after p, items
+// leaves the last item to the next call, because the item may be cut.
 func (h *largeBitmap) items(p []byte, more bool, words []uint64) (rest []byte, err error) {
 	p = skipNewlines(p)
 	for len(p) > 0 {
 		item := p
 		var first, last uint64
 		first, p, err = h.number(p, func(c byte) bool { return c == '-' || c == ',' || c == '\n' })
-		if more && len(p) <= 1 && len(p) < len(item) { // what is no number takes nothing
+		if more && len(p) <= 1 && len(p) < len(item) { // text that is not a number takes nothing
 			return item, nil
 		}
 		if err != nil {
@@ -214,7 +222,7 @@ func (h *largeBitmap) items(p []byte, more bool, words []uint64) (rest []byte, e
 	return p, nil
 }
 
-// number takes one that can be in the set.
+// number takes a number that can be in the set.
 func (h *largeBitmap) number(p []byte, follows func(byte) bool) (uint64, []byte, error) {
 	f, rest, err := number(p, follows)
 	if err == nil {

@@ -10,6 +10,8 @@ import (
 // zero value is false, ready to use. A Bool must not be copied after first use.
 //
 // Kernel: a bool that is the data of a ctl_table, struct static_key
+//
+// Differs: struct static_key costs a branch that is patched, a Bool a load.
 type Bool struct{ v atomic.Bool }
 
 // Load returns the value.
@@ -40,12 +42,12 @@ func (b *Bool) check() error { return checkData(b == nil, 1) }
 // Kernel: proc_dobool
 func DoBool(data *Bool) Handler { return DoIntVec(data) }
 
-// DoStaticKey is [DoBool] for 0 and 1 alone, which nobody but [Root] may write:
-// others get [syscall.EPERM], whatever the mode.
+// DoStaticKey is [DoBool] for 0 and 1 alone. Only [Root] may write it: every other
+// [Cred] gets [syscall.EPERM], even if the mode allows the write.
 //
 // Kernel: proc_do_static_key
 //
-// Differs: takes Root for who has CAP_SYS_ADMIN; a nil data is refused by Register, where the kernel does not look.
+// Differs: asks for Root, where the kernel asks for CAP_SYS_ADMIN. Register refuses a nil data, where the kernel does not look.
 func DoStaticKey(data *Bool) Handler { return &staticKey{DoIntVecMinMax(data, 0, 1).(*intVec)} }
 
 type staticKey struct{ *intVec }

@@ -9,107 +9,165 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 )
 
-// ErrSyntax is what is wrong with a line that has no equals sign and does not
-// begin with a hyphen, or no key before the equals sign, or a malformed pattern for
-// a key. It matches [syscall.EINVAL] too.
+// ErrSyntax is the error of a line that is neither a comment, nor a setting, nor an
+// exclusion. It matches [syscall.EINVAL] too.
 //
 // Kernel: sysctl.conf(5)
 var ErrSyntax = fmt.Errorf("invalid syntax: %w", syscall.EINVAL)
 
-// A SettingError says what is wrong with a line of a file, or with the file.
+// A SettingError says which line of which file is wrong, and why. Without a line,
+// the file or the directory could not be read.
 type SettingError struct {
 	File string // the name that was passed to the file system
 	Line int    // from 1 on; 0 if the file could not be read
-	Key  string // what was to be set, with dots: see [Key]; empty if the line matches [ErrSyntax]
-	Err  error  // why it was not; of a setting the error of [Tree.WriteFile]: an errno, or whatever the handler has returned
+	Key  string // the key of the entry, with dots: see [Key]; empty if the line matches [ErrSyntax]
+	Err  error  // the reason; of a setting the error of [Tree.WriteFile], which the handler may have made
 }
 
-// Error gives the file, the line and the reason.
+// Error gives the file, the line and the reason. A name with characters that
+// cannot be seen, as a byte order mark, is quoted.
 func (e *SettingError) Error() string {
-	if e.Line == 0 {
-		return fmt.Sprintf("sysctl: %s: %v", e.File, e.Err)
+	reason := e.Err.Error()
+	if p, ok := e.Err.(*fs.PathError); ok {
+		reason = fmt.Sprintf("%s %s: %v", p.Op, visible(p.Path), p.Err)
 	}
-	return fmt.Sprintf("sysctl: %s:%d: %v", e.File, e.Line, e.Err)
+	if e.Line == 0 {
+		return fmt.Sprintf("sysctl: %s: %s", visible(e.File), reason)
+	}
+	return fmt.Sprintf("sysctl: %s:%d: %s", visible(e.File), e.Line, reason)
+}
+
+// visible quotes a name with characters that do not print.
+func visible(name string) string {
+	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(c rune) bool { return !strconv.IsPrint(c) }) {
+		return strconv.Quote(name)
+	}
+	return name
 }
 
 // Unwrap returns Err.
 func (e *SettingError) Unwrap() error { return e.Err }
 
-// Load reads files of settings, and then writes the settings in their order, so
-// that of two for the same key the later one stays. A name of a file may have *,
-// ? and [ ] in it.
+// Load reads files of settings. It then writes the settings in their order, so the
+// later of two settings of one key stays.
 //
-// Each line is one of these; blanks around it and around its parts are dropped:
+// The names are names in fsys, without a slash at the beginning: etc/x.conf in
+// os.DirFS("/"). A name may have *, ? and [ ] in it. A link to /dev/null is an empty
+// file, even if fsys does not follow it, as an [os.Root] does not.
 //
-//	# or ;             and whatever follows: a comment
+// Each line is one of these. Blanks around the line and around its parts are dropped:
+//
+//	# or ;             and then any text: a comment
 //	key = value        sets key, see [Path]; the value is the rest of the line, with what looks like a comment in it, and may be empty
-//	-key = value       the same, but if it fails, for whatever reason, nobody is told
+//	-key = value       the same, but a failure is not reported
 //	key.*.x = value    sets all entries that match, or none: see [path.Match], for each part of the path; [! is [^, and there are [[:alpha:]] and the like
 //	-key               keeps patterns from setting key, which may be a pattern too
 //
-// A key that is set or excluded by its name, in whatever line of all the files,
-// is set by no pattern. Lines of one character are dropped.
+// A key that any line of the files sets or excludes by its name is set by no
+// pattern. An excluded pattern is matched as a whole: *, ? and [ ] stand for slashes
+// too, so -net.ipv4.* excludes all entries below net/ipv4. A last line of one
+// character without a newline is dropped, and so is a hyphen alone.
 //
-// Load goes on after whatever is wrong. It returns all of it, by [errors.Join],
-// each a [*SettingError]: a file that cannot be read, a line that matches
-// [ErrSyntax], a setting that was refused for the reasons that WriteFile has.
-// What was refused keeps its old value, but for the parts that WriteFile and the
-// handler have stored before they came to what was wrong: see [DoIntVec] and
-// [DoLargeBitmap].
+// Load goes on after each fault. It joins all faults by [errors.Join], each as a
+// [*SettingError]:
 //
-// Where the versions of sysctl(8) differ this is as the newest one; 4.0.2 takes
-// an excluded pattern for a name.
+//   - a file that cannot be read
+//   - a line that matches [ErrSyntax]: it has no equals sign and no hyphen before it,
+//     no key, a malformed pattern, a NUL byte, or a byte order mark at the beginning
+//   - a setting that WriteFile refuses, with the error of WriteFile
+//
+// A refused setting keeps its old value, except for the parts that WriteFile and the
+// handler store before they find the fault: see [DoIntVec] and [DoLargeBitmap].
+//
+// Where the versions of sysctl(8) differ, Load does as 4.0.7 does. 4.0.2 takes an
+// excluded pattern for a name.
 //
 // Kernel: sysctl(8) -p, sysctl.conf(5)
 //
-// Differs: a hyphen before a setting hides every failure to set it, and may have
-// blanks after it, as in sysctl.d(5); sysctl(8) tells of a key that is not there
-// nevertheless, and 4.0.2 of all failures. A pattern does not match directories,
-// which sysctl(8) fails to write. In [ ] a hyphen that is none of a range and a ]
-// need a backslash before them; a pattern that is malformed is told of, where
-// sysctl(8) takes it for one that matches nothing. The classes are those of ASCII,
-// and there is no [.x.] and no [=x=]. Braces and ~ in names of files mean nothing.
+// Differs: these points of a setting:
+//
+//   - A hyphen before it hides each failure, and may have blanks after it, as in
+//     sysctl.d(5). sysctl(8) reports a missing key nevertheless.
+//   - A pattern does not match directories, which sysctl(8) fails to write.
+//   - In [ ], a hyphen that is not part of a range and a ] need a backslash before
+//     them. The classes are classes of ASCII; there is no [.x.] and no [=x=].
+//   - A malformed pattern is reported. sysctl(8) takes it for one that matches
+//     nothing.
+//   - A line without a key is reported. sysctl(8) takes /proc/sys for the key.
+//   - A slash before an excluded key changes nothing. sysctl(8) excludes nothing then.
+//   - A line with a NUL byte is reported. sysctl(8) drops the line from there on.
+//
+// Braces and ~ in names of files mean nothing here.
 func (t *Tree) Load(cred Cred, fsys fs.FS, files ...string) error {
-	c := conf{named: map[string]bool{}}
+	c := conf{fsys: fsys, named: map[string]bool{}}
 	for _, file := range files {
 		for _, file := range expand(fsys, file) {
-			c.read(fsys, file)
+			c.read(file)
 		}
 	}
-	c.apply(t, cred)
-	return errors.Join(c.errs...)
+	return c.apply(t, cred)
 }
 
-// LoadSystem is Load for the files that a system has: those named *.conf in
-// etc/sysctl.d, run/sysctl.d, usr/local/lib/sysctl.d, usr/lib/sysctl.d and
-// lib/sysctl.d, in the order of their names, not of the directories, and
-// etc/sysctl.conf after them. Of files of the same name only that of the first
-// directory is read, even if it is empty. Settings of keys that are not there
-// are dropped.
+// LoadDirs is [Tree.Load] for the files named *.conf in dirs, in the order of the
+// names of the files, not of the directories. If several directories have a file of
+// the same name, the file of the first of these directories hides the others. An
+// empty file, a directory of that name, and a link to either or to /dev/null hide
+// them too, and set nothing. A directory of dirs that does not exist is not a fault.
+//
+// It is for a program's own directories, as etc/myapp.d and usr/lib/myapp.d. A key
+// that does not exist is reported, so a misspelt key is found: see [syscall.ENOENT].
+//
+// Kernel: sysctl(8) --system
+//
+// Differs: takes the directories, and reports missing keys.
+func (t *Tree) LoadDirs(cred Cred, fsys fs.FS, dirs ...string) error {
+	c := conf{fsys: fsys, named: map[string]bool{}}
+	c.readDirs(dirs)
+	return c.apply(t, cred)
+}
+
+// LoadSystem is [Tree.LoadDirs] for the directories of a system, and then for the file
+// etc/sysctl.conf: etc/sysctl.d, run/sysctl.d, usr/local/lib/sysctl.d,
+// usr/lib/sysctl.d and lib/sysctl.d. These files may have settings for other
+// programs: a setting of a key that does not exist is not reported. A program that
+// wants to know of such keys has a directory of its own, and calls LoadDirs.
 //
 // Kernel: sysctl(8) --system, sysctl.d(5)
 //
-// Differs: as Load does. The files of sysctl.d(5) are the same but for the last,
-// to which there may be a link in etc/sysctl.d.
+// Differs: as Load does, and from systemd's reading of sysctl.d(5), seen in 262:
+//
+//   - etc/sysctl.conf is read without a link to it in etc/sysctl.d.
+//   - A file is read even if its name begins with a dot.
+//   - A directory named x.conf hides later files, and is not reported.
+//   - A key that is set twice is written twice. systemd writes it once, last.
+//   - key=1 is written even if a later line is -key. For systemd that line replaces
+//     the setting.
+//   - An excluded pattern keeps other patterns from the entries that it matches.
+//     For systemd it excludes nothing.
+//   - A setting that cred may not write is reported. systemd logs it at a low level.
 func (t *Tree) LoadSystem(cred Cred, fsys fs.FS) error {
-	c := conf{optional: true, named: map[string]bool{}}
-	for _, file := range c.systemFiles(fsys) {
-		c.read(fsys, file)
+	c := conf{fsys: fsys, optional: true, named: map[string]bool{}}
+	c.readDirs(systemDirs)
+	const last = "etc/sysctl.conf"
+	if info, err := fs.Stat(fsys, last); err == nil && info.Mode().IsRegular() {
+		c.read(last)
 	}
-	c.apply(t, cred)
-	return errors.Join(c.errs...)
+	return c.apply(t, cred)
 }
 
-// A conf is what was read, and what was wrong.
+// A conf has the lines that were read, and the faults.
 type conf struct {
-	optional bool // a key need not be there
+	fsys     fs.FS
+	optional bool // a key need not exist
 	settings []setting
 	named    map[string]bool // the paths that are set, true for those that are no patterns
-	excluded []string        // paths and patterns
+	excluded []string        // patterns for the whole path: see across
 	errs     []error
 }
 
@@ -124,30 +182,26 @@ type setting struct {
 
 var systemDirs = []string{"etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d", "lib/sysctl.d"}
 
-// systemFiles returns the files of LoadSystem in their order.
-func (c *conf) systemFiles(fsys fs.FS) []string {
+// readDirs reads the files of LoadDirs in their order.
+func (c *conf) readDirs(dirs []string) {
 	found := map[string]string{} // by the name without directory
-	for _, dir := range systemDirs {
-		entries, err := fs.ReadDir(fsys, dir)
+	for _, dir := range dirs {
+		entries, err := fs.ReadDir(c.fsys, dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			c.fail(dir, 0, "", err)
+			c.fail(dir, 0, "", explained(dir, err))
 		}
 		for _, e := range entries {
 			name := e.Name()
-			if strings.HasSuffix(name, ".conf") && !e.IsDir() && found[name] == "" {
+			if strings.HasSuffix(name, ".conf") && found[name] == "" {
 				found[name] = path.Join(dir, name)
 			}
 		}
 	}
-	var files []string
 	for _, name := range slices.Sorted(maps.Keys(found)) {
-		files = append(files, found[name])
+		if info, err := fs.Stat(c.fsys, found[name]); err != nil || !info.IsDir() {
+			c.read(found[name])
+		}
 	}
-	const last = "etc/sysctl.conf"
-	if info, err := fs.Stat(fsys, last); err == nil && info.Mode().IsRegular() {
-		files = append(files, last)
-	}
-	return files
 }
 
 // expand returns the files that a name stands for.
@@ -161,23 +215,37 @@ func expand(fsys fs.FS, name string) []string {
 }
 
 // read adds the settings of a file.
-func (c *conf) read(fsys fs.FS, file string) {
-	text, err := fs.ReadFile(fsys, file)
+func (c *conf) read(file string) {
+	data, err := fs.ReadFile(c.fsys, file)
 	if err != nil {
-		c.fail(file, 0, "", err)
+		if target, e := fs.ReadLink(c.fsys, file); e != nil || target != "/dev/null" {
+			c.fail(file, 0, "", explained(file, err))
+		}
 		return
 	}
-	n := 0
-	for line := range strings.SplitSeq(string(text), "\n") {
+	text, n := string(data), 0
+	for more := true; more; {
+		var line string
 		n++
-		line = trim(line)
-		if len(line) >= 2 && line[0] != '#' && line[0] != ';' {
+		line, text, more = strings.Cut(text, "\n")
+		if len(trimLeft(line)) < 2 && !more {
+			return // as sysctl(8) does, which counts the newline as a character
+		}
+		if line = trim(line); line != "" && line[0] != '#' && line[0] != ';' {
 			c.add(file, n, line)
 		}
 	}
 }
 
-// add adds what a line says.
+// explained adds to the error of a name that no io/fs has why it has none.
+func explained(name string, err error) error {
+	if errors.Is(err, fs.ErrInvalid) && !fs.ValidPath(name) {
+		return fmt.Errorf("%w: names in an fs.FS have no slash at the beginning or the end, and no . or .. as a part", err)
+	}
+	return err
+}
+
+// add adds the setting or the exclusion of a line.
 func (c *conf) add(file string, n int, line string) {
 	key, value, assigned := strings.Cut(line, "=")
 	key, hyphen := strings.CutPrefix(key, "-")
@@ -185,23 +253,26 @@ func (c *conf) add(file string, n int, line string) {
 	name := pathOf(key)
 	wrong := ""
 	switch {
+	case strings.Contains(line, "\x00"):
+		wrong = "a NUL byte"
+	case n == 1 && strings.HasPrefix(line, "\ufeff"):
+		wrong = "a byte order mark"
 	case !assigned && !hyphen:
 		wrong = "neither a setting nor an exclusion"
-	case key == "":
+	case key == "" && assigned:
 		wrong = "no key"
-	case isPattern(name) && !isWellFormed(name):
+	case isPattern(name) && !isWellFormed(name, assigned):
 		wrong = "a malformed pattern"
 	}
-	if wrong != "" {
+	switch {
+	case wrong != "":
 		c.fail(file, n, "", fmt.Errorf("%q: %s: %w", line, wrong, ErrSyntax))
-		return
+	case assigned:
+		c.named[name] = !isPattern(name)
+		c.settings = append(c.settings, setting{file, n, name, trim(value), hyphen})
+	default:
+		c.excluded = append(c.excluded, across(name))
 	}
-	if !assigned {
-		c.excluded = append(c.excluded, name)
-		return
-	}
-	c.named[name] = !isPattern(name)
-	c.settings = append(c.settings, setting{file, n, name, trim(value), hyphen})
 }
 
 // pathOf returns the path of a key, or the pattern.
@@ -219,29 +290,34 @@ func pathOf(key string) string {
 	})
 }
 
-// brackets finds the shell's [ and what is in it, but for the ] at its end: not one
-// that is escaped, nor one within [ ]. For its [! there is [^ in [path.Match], and
-// for its classes there are the members: ranges, of which none can be the end of one.
+// brackets finds the shell's [ and its members, without the ] at the end. It skips a [
+// that is escaped and a [ within [ ]. [path.Match] has [^ for the shell's [!, and the
+// members for the shell's classes. Each list of members begins and ends with a range,
+// so that a list cannot be an end of a range. No member is a slash, because a slash
+// parts a pattern: [:punct:] has the stand-in.
 var (
 	brackets = regexp.MustCompile(`(?s)\\.|\[(?:` + classes.String() + `|\\.|[^\\\]])+`)
 	classes  = regexp.MustCompile(`\[:[a-z]+:\]`)
 	members  = map[string]string{
 		"[:alnum:]": "0-9A-Za-z", "[:alpha:]": "A-Za-z", "[:blank:]": " - \t-\t", "[:cntrl:]": "\x00-\x1f\x7f", "[:digit:]": "0-9",
-		"[:graph:]": "!-~", "[:lower:]": "a-z", "[:print:]": " -~", "[:punct:]": "!-.:-@[-`{-~", "[:space:]": " - \t-\r",
+		"[:graph:]": "!-~", "[:lower:]": "a-z", "[:print:]": " -~", "[:punct:]": "!-." + standIn + ":-@[-`{-~", "[:space:]": " - \t-\r",
 		"[:upper:]": "A-Z", "[:xdigit:]": "0-9A-Fa-f",
 	}
 )
 
-// ofClass returns the members of a class, or what makes the pattern malformed.
+// ofClass returns the members of a class, or text that makes the pattern malformed.
 func ofClass(class string) string { return cmp.Or(members[class], "--") }
 
-// trim drops what the C library's isspace is true for, not what is a space in
-// Unicode, and may be meant.
-func trim(s string) string { return strings.Trim(s, " \t\n\v\f\r") }
+// blanks are the characters for which isspace of the C library is true. Other
+// spaces of Unicode may be part of a value.
+const blanks = " \t\n\v\f\r"
 
-// apply writes what was read. No file is read after the first write: the last
-// line of the last one can exclude a key from the first pattern.
-func (c *conf) apply(t *Tree, cred Cred) {
+func trim(s string) string     { return strings.Trim(s, blanks) }
+func trimLeft(s string) string { return strings.TrimLeft(s, blanks) }
+
+// apply writes the settings, and returns all faults. No file is read after the first
+// write: the last line of the last file can exclude a key from the first pattern.
+func (c *conf) apply(t *Tree, cred Cred) error {
 	for _, s := range c.settings {
 		for _, name := range c.targets(t, s) {
 			err := t.WriteFile(cred, name, []byte(s.value+"\n"))
@@ -250,14 +326,15 @@ func (c *conf) apply(t *Tree, cred Cred) {
 			}
 		}
 	}
+	return errors.Join(c.errs...)
 }
 
 func (c *conf) fail(file string, line int, key string, err error) {
 	c.errs = append(c.errs, &SettingError{file, line, key, err})
 }
 
-// isMissing reports whether err says that there is no such entry. A handler may
-// have the same errno for something else.
+// isMissing reports whether err says that there is no such entry. The errno alone does
+// not: a handler may return it for another reason.
 func isMissing(err error) bool {
 	var p *fs.PathError
 	return errors.As(err, &p) && p.Op == "open" && (p.Err == syscall.ENOENT || p.Err == syscall.ENOTDIR)
@@ -271,10 +348,13 @@ func (c *conf) targets(t *Tree, s setting) []string {
 	return slices.DeleteFunc(t.matching(s.path), c.decided)
 }
 
-// decided reports whether a line says what no pattern may change: the value of
-// the entry at name, or that it is left alone.
+// decided reports whether a line sets or excludes the entry at name, so that no
+// pattern may set it.
 func (c *conf) decided(name string) bool {
-	return c.named[name] || slices.ContainsFunc(c.excluded, func(pattern string) bool { return matches(pattern, name) })
+	return c.named[name] || slices.ContainsFunc(c.excluded, func(pattern string) bool {
+		is, _ := path.Match(pattern, strings.ReplaceAll(name, "/", standIn))
+		return is
+	})
 }
 
 // matching returns the entries that match a pattern, in order.
@@ -291,10 +371,38 @@ func (t *Tree) matching(pattern string) []string {
 	return found
 }
 
+// across returns a pattern for paths in which a stand-in has the place of each slash.
+// [path.Match] then lets *, ? and [ ] match it as any other character. A slash in
+// [ ] stays, because it may be an end of a range, and the stand-in becomes one more
+// member if the slash is one.
+//
+// Kernel: fnmatch without FNM_PATHNAME
+func across(s string) string {
+	return bracketsAndSlashes.ReplaceAllStringFunc(s, func(s string) string {
+		if s[0] != '[' {
+			return strings.ReplaceAll(s, "/", standIn)
+		}
+		if has, _ := path.Match("["+strings.TrimPrefix(s[1:], "^")+"]", "/"); has {
+			s += standIn
+		}
+		return s
+	})
+}
+
+// standIn has the place of a slash. It is a code point that is not a character.
+const standIn = "\U0010ffff"
+
+var bracketsAndSlashes = regexp.MustCompile(brackets.String() + "|/")
+
 func isPattern(s string) bool { return strings.ContainsAny(s, "*?[") }
 
-// isWellFormed reports whether each part of a pattern is as path.Match wants it.
-func isWellFormed(pattern string) bool {
+// isWellFormed reports whether path.Match takes a pattern: each part of the pattern
+// of a setting, and the whole pattern of an exclusion.
+func isWellFormed(pattern string, parts bool) bool {
+	if !parts {
+		_, err := path.Match(across(pattern), "")
+		return err == nil
+	}
 	for part := range strings.SplitSeq(pattern, "/") {
 		if _, err := path.Match(part, ""); err != nil {
 			return false

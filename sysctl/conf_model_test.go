@@ -30,21 +30,29 @@ type modelSetting struct {
 var modelLine = regexp.MustCompile(`(?s)^(-?)[ \t\v\f\r]*([^=]*?)[ \t\v\f\r]*(?:(=)[ \t\v\f\r]*(.*))?$`)
 
 func (m *modelConf) read(name, text string) {
-	for i, line := range strings.Split(text, "\n") {
-		line = strings.Trim(line, " \t\v\f\r")
-		if len(line) < 2 || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		line = strings.TrimLeft(line, " \t\v\f\r")
+		if i == len(lines)-1 && len(line) == 1 {
+			continue // there is no newline to count
+		}
+		line = strings.TrimRight(line, " \t\v\f\r")
+		if line == "" || line == "-" || line[0] == '#' || line[0] == ';' {
 			continue
 		}
 		where := fmt.Sprintf("%s:%d: ", name, i+1)
 		part := modelLine.FindStringSubmatch(line)
-		switch path := modelPath(part[2]); {
-		case part[1]+part[3] == "" || part[2] == "" || strings.ContainsAny(path, "*?[") && modelIsMalformed(path):
+		path, excludes := modelPath(part[2]), part[3] == ""
+		switch {
+		case part[1]+part[3] == "", part[2] == "",
+			strings.Contains(line, "\x00"), i == 0 && strings.HasPrefix(line, "\ufeff"),
+			strings.ContainsAny(path, "*?[") && modelIsMalformed(path, excludes):
 			m.errs = append(m.errs, where+"syntax")
-		case part[3] == "=":
+		case excludes:
+			m.excluded = append(m.excluded, path)
+		default:
 			m.settings = append(m.settings, modelSetting{where, path, part[4], part[1] == "-"})
 			m.set = append(m.set, path)
-		default:
-			m.excluded = append(m.excluded, path)
 		}
 	}
 }
@@ -72,8 +80,8 @@ func (m *modelConf) apply() {
 			continue
 		}
 		for _, path := range slices.Sorted(maps.Keys(m.entries)) {
-			without := slices.ContainsFunc(m.excluded, func(pattern string) bool { return modelGlob(pattern, path) })
-			if modelGlob(s.path, path) && !slices.Contains(m.set, path) && !without {
+			without := slices.ContainsFunc(m.excluded, func(pattern string) bool { return modelGlob(pattern, path, true) })
+			if modelGlob(s.path, path, false) && !slices.Contains(m.set, path) && !without {
 				m.write(s, path)
 			}
 		}
@@ -101,41 +109,48 @@ func (m *modelConf) write(s modelSetting, path string) {
 	}
 }
 
-// modelGlob tries all that a * may stand for. The names are plain.
-func modelGlob(pattern, name string) bool {
+// modelGlob tries all texts that a * may stand for. The names are plain. In an
+// excluded pattern a slash is like any other character.
+func modelGlob(pattern, name string, across bool) bool {
+	any := func() bool { return name != "" && (across || name[0] != '/') } // as ? and [ ] match
 	switch {
 	case pattern == "" || !utf8.ValidString(pattern):
 		return pattern == name
 	case pattern[0] == '*':
 		pattern = strings.TrimLeft(pattern, "*") // several are one, and would take for ever
-		for i := range len(name) + 1 {
-			if modelGlob(pattern, name[i:]) {
+		for {
+			if modelGlob(pattern, name, across) {
 				return true
 			}
-			if strings.HasPrefix(name[i:], "/") {
+			if !any() {
 				return false
 			}
+			name = name[1:]
 		}
-		return false
 	case name == "":
 		return false
 	case pattern[0] == '?':
-		return name[0] != '/' && modelGlob(pattern[1:], name[1:])
+		return any() && modelGlob(pattern[1:], name[1:], across)
 	case pattern[0] == '[':
-		rest, is, _ := modelClass(pattern[1:], rune(name[0]))
-		return is && name[0] != '/' && modelGlob(rest, name[1:])
+		rest, is, _ := modelClass(pattern[1:], rune(name[0]), across)
+		return is && any() && modelGlob(rest, name[1:], across)
 	case pattern[0] == '\\':
 		pattern = pattern[1:]
-		if pattern == "" || pattern[0] == '/' {
+		if pattern == "" || pattern[0] == '/' && !across {
 			return false
 		}
 	}
-	return pattern[0] == name[0] && modelGlob(pattern[1:], name[1:])
+	return pattern[0] == name[0] && modelGlob(pattern[1:], name[1:], across)
 }
 
-// modelIsMalformed looks for a [ without a ], and a part that ends with a backslash.
-func modelIsMalformed(pattern string) bool {
-	for _, part := range strings.Split(pattern, "/") {
+// modelIsMalformed looks for a [ without a ], and for a backslash at the end of a
+// part. An excluded pattern is one part.
+func modelIsMalformed(pattern string, across bool) bool {
+	parts := []string{pattern}
+	if !across {
+		parts = strings.Split(pattern, "/")
+	}
+	for _, part := range parts {
 		for part != "" {
 			c := part[0]
 			part = part[1:]
@@ -146,7 +161,7 @@ func modelIsMalformed(pattern string) bool {
 				}
 				part = part[1:]
 			case '[':
-				rest, _, ok := modelClass(part, 'x')
+				rest, _, ok := modelClass(part, 'x', across)
 				if !ok {
 					return true
 				}
@@ -163,11 +178,15 @@ var (
 	modelNames = "alnum alpha blank cntrl digit graph lower print punct space upper xdigit"
 )
 
-var modelMember = regexp.MustCompile(`^(?:\\([^/])|([^]\\/-]))(?:-(?:\\([^/])|([^]\\/-])))?`)
+// modelMembers match a member of a class, or a range: without slashes, and with them.
+var modelMembers = map[bool]*regexp.Regexp{
+	false: regexp.MustCompile(`^(?:\\([^/])|([^]\\/-]))(?:-(?:\\([^/])|([^]\\/-])))?`),
+	true:  regexp.MustCompile(`(?s)^(?:\\(.)|([^]\\-]))(?:-(?:\\(.)|([^]\\-])))?`),
+}
 
 // modelClass reports whether c is of a class, of which the [ is gone, what comes
 // after it, and whether it is one.
-func modelClass(class string, c rune) (rest string, is, ok bool) {
+func modelClass(class string, c rune, across bool) (rest string, is, ok bool) {
 	not := strings.HasPrefix(class, "!") || strings.HasPrefix(class, "^")
 	if not {
 		class = class[1:]
@@ -184,7 +203,7 @@ func modelClass(class string, c rune) (rest string, is, ok bool) {
 			class = class[len(name[0]):]
 			continue
 		}
-		m := modelMember.FindStringSubmatch(class)
+		m := modelMembers[across].FindStringSubmatch(class)
 		if m == nil || !utf8.ValidString(m[0]) || m[4] == "[" && modelNamed.MatchString(class[len(m[0])-1:]) {
 			return "", false, false
 		}

@@ -128,7 +128,12 @@ var linesOfAFile = map[string]struct {
 	"quotes":                               {`kernel.hostname = "x"`, []string{"kernel/hostname=\"x\"\n"}, nil},
 	"an empty value":                       {"kernel.hostname=\nkernel.msgmax =  \n", []string{"kernel/hostname=\n", "kernel/msgmax=\n"}, nil},
 	"comments":                             {"#kernel.hostname=x\n;kernel.hostname=x\n  # kernel.hostname=x\n\t; x\n", nil, nil},
-	"lines of one character":               {"a\n=\n-\n   b   \n\n#\n", nil, nil},
+	"lines of one character":               {"a\n=\n-\n   b   \n\n#\n;\n \n - \n-\r\n\xe4", nil, []string{"1: syntax", "2: syntax", "4: syntax"}},
+	"a last line of one character":         {"a=1\n \tb", []string{"a=1\n"}, nil},
+	"a last line of one equals sign":       {"=", nil, nil},
+	"a last line of one, and a blank":      {"a=1\nb ", []string{"a=1\n"}, []string{"2: syntax"}},
+	"a last line of one of two bytes":      {"a=1\n\u00e4", []string{"a=1\n"}, []string{"2: syntax"}},
+	"a hyphen alone":                       {"-", nil, nil},
 	"lines of two":                         {"a=\n", []string{"a=\n"}, nil},
 	"blanks within a key":                  {"kernel . hostname = x", nil, []string{"1: open kernel / hostname: ENOENT"}},
 	"no equals sign":                       {"kernel.hostname x\na=x\n", []string{"a=x\n"}, []string{"1: syntax"}},
@@ -149,7 +154,9 @@ var linesOfAFile = map[string]struct {
 	"a hyphen hides no other line":         {"-kernel.refuses=x\nkernel.refuses=y", nil, []string{"2: write kernel/refuses: EINVAL"}},
 	"a second hyphen is the key's":         {"--kernel.hostname=x", nil, nil},
 	"a hyphen before the value":            {"kernel.msgmax=-1", []string{"kernel/msgmax=-1\n"}, nil},
-	"a NUL":                                {"kernel.hostname\x00=x\nkernel.hostname=\x00", []string{"kernel/hostname=\x00\n"}, []string{"1: open kernel/hostname\x00: ENOENT"}},
+	"a NUL":                                {"kernel.hostname\x00=x\nkernel.hostname=\x00\n-a\x00\n\x00\n#\x00\na=1", []string{"a=1\n"}, []string{"1: syntax", "2: syntax", "3: syntax", "4: syntax"}},
+	"a byte order mark":                    {"\ufeffa=1\na=2\n\ufeffa=3", []string{"a=2\n"}, []string{"1: syntax", "3: open \ufeffa: ENOENT"}},
+	"a byte order mark and a comment":      {"\ufeff# x\na=2", []string{"a=2\n"}, []string{"1: syntax"}},
 	"the last of two for a key":            {"a=1\nkernel.msgmax=0\na=2", []string{"a=1\n", "kernel/msgmax=0\n", "a=2\n"}, nil},
 	"an exclusion of a set key":            {"-a\na=1\n", []string{"a=1\n"}, nil},
 	"an exclusion of nothing":              {"-kernel.none\n", nil, nil},
@@ -163,11 +170,23 @@ var linesOfAFile = map[string]struct {
 	"a class of others":                    {"kernel.msgm[!a]*=1\nkernel.msgm[^n]*=2", []string{"kernel/msgmni=1\n", "kernel/msgmax=2\n"}, nil},
 	"a class that has a class's beginning": {"kernel.msgm[[!a]x=1\nkernel.msgm[[!]*=2\nkernel.msgm[!]x=3", []string{"kernel/msgmax=1\n"}, []string{"3: syntax"}},
 	"a class with a range from its !":      {"net.ipv4.conf.eth[[!-9].x=1\nnet.ipv4.conf.eth[!!-9].x=2", []string{"net/ipv4/conf/eth0/x=1\n"}, nil},
-	"a class is within a part":             {"kernel[!a]hostname=1\nkernel[/]hostname=1\nkernel[.]hostname=1\n-kernel[!a]msgmax\nkernel.msgma*=2", []string{"kernel/msgmax=2\n"}, []string{"2: syntax", "3: syntax"}},
+	"a class is within a part":             {"kernel[!a]hostname=1\nkernel[/]hostname=1\nkernel[.]hostname=1\nkernel.msgma*=2", []string{"kernel/msgmax=2\n"}, []string{"2: syntax", "3: syntax"}},
+	"an exclusion crosses slashes":         {"-net.ipv4.*\nnet.ipv4.conf.*.x=1\nkernel.msgma*=2", []string{"kernel/msgmax=2\n"}, nil},
+	"an exclusion of everything":           {"-*\nnet.ipv4.conf.*.x=1\nkernel.msgma*=2\na=3", []string{"a=3\n"}, nil},
+	"an exclusion by the end of a path":    {"-*.x\nnet.ipv4.conf.lo.?=1", []string{"net/ipv4/conf/lo/y=1\n"}, nil},
+	"an exclusion of a name without a dir": {"-x\n-lo.x\n-msgmax\nkernel.msgma*=2", []string{"kernel/msgmax=2\n"}, nil},
+	"an exclusion of a directory":          {"-kernel\n-net.ipv4.conf.lo\nkernel.msgma*=2\nnet.ipv4.conf.lo.*=1", []string{"kernel/msgmax=2\n", "net/ipv4/conf/lo/x=1\n", "net/ipv4/conf/lo/y=1\n"}, nil},
+	"an excluded ? is a slash":             {"-kernel?msgmax\nkernel.msg*=2", []string{"kernel/msgmni=2\n"}, nil},
+	"an excluded class is a slash":         {"-kernel[!a]msgmax\n-kernel/[!/]*[!/a]ni\nkernel.msg*=2", nil, nil},
+	"an excluded class has a slash":        {"-net/ipv4/conf[/]lo[.-0]x\n-kernel[[:punct:]]msgmax\nkernel.msg*=2\nnet.ipv4.conf.lo.*=1", []string{"kernel/msgmni=2\n", "net/ipv4/conf/lo/y=1\n"}, nil},
+	"an excluded class has no slash":       {"-net/ipv4/conf[!/]lo[0-9]x\n-kernel[[:cntrl:][:alnum:]]msgmax\nkernel.msgma*=2\nnet.ipv4.conf.lo.x*=1", []string{"kernel/msgmax=2\n", "net/ipv4/conf/lo/x=1\n"}, nil},
+	"an excluded escape":                   {"-kernel\\/\\m*\\x\n-k*\\.msgmni\nkernel.msg*=2", nil, nil},
+	"an excluded pattern is malformed":     {"-kernel[/\n-net.[.\n-k*\\\nkernel.msgma*=2", []string{"kernel/msgmax=2\n"}, []string{"1: syntax", "2: syntax", "3: syntax"}},
+	"an exclusion with a slash before":     {"-/kernel/msgmax\nkernel.msg*=2", []string{"kernel/msgmni=2\n"}, nil},
 	"a question mark is within a part":     {"kernel?hostname=1\nkernel*hostname=1", nil, nil},
 	"a pattern without directories":        {"kernel.ran*=1", nil, nil},
 	"a pattern that matches nothing":       {"kernel.zz*=1", nil, nil},
-	"a pattern that is malformed":          {"kernel.[=1\nkernel.msg[max=1\na=1\n-kernel.[=1\n-kernel.[a-\nkernel.*.\\=1\nkernel.[[:low:]]*=1\nkernel.[a-[:blank:]]*=1\nkernel.[]=1", []string{"a=1\n"}, []string{"1: syntax", "2: syntax", "4: syntax", "5: syntax", "6: syntax", "7: syntax", "8: syntax", "9: syntax"}},
+	"a pattern that is malformed":          {"kernel.[=1\nkernel.msg[max=1\na=1\n-kernel.[=1\n-kernel.[a-\nkernel.*.\\=1\nkernel.[[:low:]]*=1\nkernel.[a-[:blank:]]*=1\nkernel.[]=1\nkernel.[a-[:punct:]]*=1\nkernel.[[:punct:]-z]*=1", []string{"a=1\n"}, []string{"1: syntax", "2: syntax", "4: syntax", "5: syntax", "6: syntax", "7: syntax", "8: syntax", "9: syntax", "10: syntax", "11: syntax"}},
 	"a backslash without a pattern":        {"kernel.hostname\\=1", nil, []string{"1: open kernel/hostname\\: ENOENT"}},
 	"a class with a name":                  {"kernel.msgm[[:lower:]]x=1\nkernel.msgm[[:digit:][:upper:]m-o]i=2\n-net.ipv4.conf.eth[[:xdigit:]]/*.x\nnet.ipv4.conf.[![:punct:]d]*.x=3", []string{"kernel/msgmax=1\n", "kernel/msgmni=2\n", "net/ipv4/conf/all/x=3\n", "net/ipv4/conf/eth0/x=3\n", "net/ipv4/conf/lo/x=3\n"}, nil},
 	"a class without the brackets around":  {"kernel.msgm[:lower:]x=1\nkernel.ms[:lg:]max=2", []string{"kernel/msgmax=2\n"}, nil},
@@ -301,20 +320,51 @@ func TestClassesHaveTheirMembers(t *testing.T) {
 	for _, class := range strings.Fields(modelNames) {
 		in := regexp.MustCompile("[[:" + class + ":]]")
 		var b book
+		var want []string
 		for c := byte(1); c < 0x80; c++ {
-			if c != '/' {
-				b.add(t, "k/x"+string(c), 0o644, nil)
+			if c == '/' || c == '=' || c == '\n' {
+				continue // which no name has
+			}
+			b.add(t, "k/x"+string(c)+"y", 0o644, nil)
+			if in.MatchString(string(c)) {
+				want = append(want, "k/x"+string(c)+"y=1\n")
 			}
 		}
-		require.NoError(t, b.Load(sysctl.Root, fstest.MapFS{"f": file("k/x[[:" + class + ":]]=1")}, "f"))
-		n := 0
-		for c := byte(1); c < 0x80; c++ {
-			if c != '/' && in.MatchString(string(c)) {
-				require.Contains(t, b.written, "k/x"+string(c)+"=1\n", class)
-				n++
+		require.NoError(t, b.Load(sysctl.Root, fstest.MapFS{"f": file("k/x[[:" + class + ":]]y=1")}, "f"))
+		require.ElementsMatch(t, want, b.written, class)
+	}
+}
+
+// Each name that Register takes can be set by a line of a file, and be read in a
+// file system. The others are refused.
+func TestEveryNameCanBeSetByAFileAndReadInAnFS(t *testing.T) {
+	for c := range rune(0x180) {
+		if c == '/' {
+			continue // which parts a path
+		}
+		for _, name := range []string{string(c), "x" + string(c), string(c) + "x", "x" + string(c) + "x"} {
+			for _, path := range []string{name, "d/" + name, name + "/f"} {
+				b := new(book)
+				dir, last := "", path
+				if i := strings.IndexByte(path, '/'); i >= 0 {
+					dir, last = path[:i], path[i+1:]
+				}
+				_, err := b.Register(dir, sysctl.Entry{Name: last, Mode: 0o644, Handler: &note{b, path, nil}})
+				if err != nil {
+					require.ErrorIs(t, err, sysctl.ErrName)
+					require.True(t, strings.ContainsRune("\x00=.\n\t\v\f\r ", c), "%q is refused: %v", path, err)
+					continue
+				}
+				key := "/" + strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
+				if !strings.ContainsAny(path, "*?[") {
+					key = "/" + path // no pattern, so nothing is escaped
+				}
+				require.NoError(t, b.Load(sysctl.Root, fstest.MapFS{"f": file(key + "=1\n")}, "f"), "%q", path)
+				require.Equal(t, []string{path + "=1\n"}, b.written)
+				_, err = fs.ReadFile(b.FS(sysctl.Nobody), path)
+				require.NoError(t, err, "%q", path)
 			}
 		}
-		require.Len(t, b.written, n, class)
 	}
 }
 
@@ -450,12 +500,27 @@ func TestSystemFiles(t *testing.T) {
 		}))
 		require.Empty(t, b.written)
 	})
-	t.Run("a directory hides no file of its name", func(t *testing.T) {
+	t.Run("a directory, and a link to one, hide the files of their name", func(t *testing.T) {
 		b := newBook(t)
 		require.NoError(t, b.LoadSystem(sysctl.Root, fstest.MapFS{
 			"etc/sysctl.d/x.conf/y": file("a=1"), "etc/sysctl.conf/y": file("a=2"), "lib/sysctl.d/x.conf": file("a=3"),
+			"etc/sysctl.d/z.conf": {Data: []byte("../x"), Mode: fs.ModeSymlink}, "etc/x/y": file("a=4"), "lib/sysctl.d/z.conf": file("a=5"),
+			"lib/sysctl.d/w.conf/y": file("a=6"), "etc/sysctl.d/w.conf": file("a=7"),
 		}))
-		require.Equal(t, []string{"a=3\n"}, b.written)
+		require.Equal(t, []string{"a=7\n"}, b.written)
+	})
+	t.Run("a file that cannot be read hides, and is told of", func(t *testing.T) {
+		b := newBook(t)
+		err := b.LoadSystem(sysctl.Root, fstest.MapFS{
+			"etc/sysctl.d/x.conf": {Data: []byte("none"), Mode: fs.ModeSymlink}, "lib/sysctl.d/x.conf": file("a=3"),
+		})
+		require.Equal(t, "etc/sysctl.d/x.conf", failures(t, err)[0].File)
+		require.Empty(t, b.written)
+	})
+	t.Run("a hidden file is read", func(t *testing.T) {
+		b := newBook(t)
+		require.NoError(t, b.LoadSystem(sysctl.Root, fstest.MapFS{"etc/sysctl.d/.x.conf": file("a=1")}))
+		require.Equal(t, []string{"a=1\n"}, b.written)
 	})
 	t.Run("no files", func(t *testing.T) {
 		require.NoError(t, newBook(t).LoadSystem(sysctl.Root, fstest.MapFS{}))
@@ -477,7 +542,7 @@ func TestSystemSettingsNeedNotBeThere(t *testing.T) {
 	for _, e := range failures(t, err) {
 		lines = append(lines, e.Line)
 	}
-	require.Equal(t, []int{8, 3, 4, 5, 6}, lines, "the handler of 6 does not know the value, not the key")
+	require.Equal(t, []int{7, 8, 3, 4, 5, 6}, lines, "the handler of 6 does not know the value, not the key")
 	require.ErrorIs(t, err, syscall.ENOENT)
 }
 
@@ -495,6 +560,79 @@ func TestLinkToNothingHidesAFile(t *testing.T) {
 	b := newBook(t)
 	require.NoError(t, b.LoadSystem(sysctl.Root, os.DirFS(root)))
 	require.Empty(t, b.written)
+}
+
+// An os.Root follows no link that leaves it.
+func TestLinkToNothingHidesAFileOfAnOsRoot(t *testing.T) {
+	if runtime.GOOS == "windows" || runtime.GOOS == "js" {
+		t.Skip("no links")
+	}
+	dir := t.TempDir()
+	for _, sub := range []string{"etc", "lib"} {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, sub), 0o700))
+	}
+	require.NoError(t, os.Symlink("/dev/null", filepath.Join(dir, "etc/x.conf")))
+	require.NoError(t, os.Symlink("/dev/zero", filepath.Join(dir, "etc/y.conf")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "lib/x.conf"), []byte("a=1"), 0o600))
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	b := newBook(t)
+	errs := failures(t, b.LoadDirs(sysctl.Root, root.FS(), "etc", "lib"))
+	require.Empty(t, b.written)
+	require.Len(t, errs, 1)
+	require.Equal(t, "etc/y.conf", errs[0].File)
+	require.NoError(t, b.Load(sysctl.Root, root.FS(), "etc/x.conf"))
+}
+
+func TestOwnDirectoriesAreReadLikeThoseOfASystem(t *testing.T) {
+	fsys := fstest.MapFS{
+		"etc/myapp.d/2.conf": file("a=etc 2"), "usr/lib/myapp.d/2.conf": file("a=usr 2"), "usr/lib/myapp.d/1.conf": file("a=usr 1\nkernel.nome=1"),
+		"usr/lib/myapp.d/3.conf": file("a=usr 3"), "etc/myapp.d/3.conf": file(""), "etc/sysctl.conf": file("a=system"), "etc/sysctl.d/1.conf": file("a=system"),
+	}
+	b := newBook(t)
+	err := b.LoadDirs(sysctl.Root, fsys, "etc/myapp.d", "run/myapp.d", "usr/lib/myapp.d")
+	require.Equal(t, []string{"a=usr 1\n", "a=etc 2\n"}, b.written)
+	errs := failures(t, err)
+	require.Len(t, errs, 1, "the misspelt key, and not the directory that is not there")
+	require.EqualError(t, errs[0], "sysctl: usr/lib/myapp.d/1.conf:2: open kernel/nome: "+syscall.ENOENT.Error())
+	require.Equal(t, "kernel.nome", errs[0].Key)
+	require.ErrorIs(t, err, syscall.ENOENT)
+
+	b = newBook(t)
+	require.NoError(t, b.LoadDirs(sysctl.Root, fsys))
+	require.ErrorIs(t, b.LoadDirs(sysctl.Nobody, fsys, "etc/myapp.d"), syscall.EACCES)
+	require.Empty(t, b.written)
+}
+
+// A name as the shell has it is none of an fs.FS. The error says so.
+func TestNameThatIsNoNameOfAnFSSaysSo(t *testing.T) {
+	for _, err := range []error{
+		newBook(t).Load(sysctl.Root, os.DirFS(t.TempDir()), "/etc/x.conf"),
+		newBook(t).LoadDirs(sysctl.Root, os.DirFS(t.TempDir()), "/etc/x.conf"),
+		newBook(t).LoadDirs(sysctl.Root, os.DirFS(t.TempDir()), "./etc"),
+	} {
+		require.ErrorContains(t, failures(t, err)[0], "names in an fs.FS have no slash at the beginning")
+		require.ErrorIs(t, err, fs.ErrInvalid)
+	}
+}
+
+// Characters that cannot be seen are quoted, and only then.
+func TestTextOfASettingErrorCanBeSeen(t *testing.T) {
+	err := newBook(t).Load(sysctl.Root, fstest.MapFS{"f": file("\ufeff# x\na=1\n\ufeffkernel.x=1\nkernel.\x1b[31m=1\nk\u00e4se=1\nkernel.\xff=1\n"), "\u200bg": file("b\n")}, "f", "\u200bg")
+	var texts []string
+	for _, e := range failures(t, err) {
+		texts = append(texts, e.Error())
+	}
+	none := ": " + syscall.ENOENT.Error()
+	require.Equal(t, []string{
+		`sysctl: f:1: "\ufeff# x": a byte order mark: ` + sysctl.ErrSyntax.Error(),
+		`sysctl: f:4: "kernel.\x1b[31m=1": a malformed pattern: ` + sysctl.ErrSyntax.Error(),
+		`sysctl: "\u200bg":1: "b": neither a setting nor an exclusion: ` + sysctl.ErrSyntax.Error(),
+		`sysctl: f:3: open "\ufeffkernel/x"` + none,
+		`sysctl: f:5: open käse` + none,
+		`sysctl: f:6: open "kernel/\xff"` + none,
+	}, texts)
 }
 
 // FuzzLoad compares with the model: what is written, in which order, and what is

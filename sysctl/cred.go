@@ -2,13 +2,16 @@ package sysctl
 
 import "io/fs"
 
-// A Cred says who reads or writes, as far as a mode can tell people apart. A
-// group member is given the group's bits and no others, also where strangers
-// have more. Root is bound by the owner's bits: there is no override.
+// A Cred is the kind of caller that reads or writes, as far as a mode knows kinds. A
+// group member has the group's bits and no others, even where strangers have more.
+// Root has the owner's bits and no others: it cannot override a mode.
 //
-// The zero value is Nobody. A program that acts on its own behalf says Root.
+// The zero value is Nobody. A program that acts for itself passes Root. A value that
+// is none of the three has no rights.
 //
 // Kernel: test_perm, struct cred
+//
+// Differs: three kinds, where the kernel has users and groups.
 type Cred uint8
 
 const (

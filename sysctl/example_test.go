@@ -1,3 +1,7 @@
+//go:build !js
+
+// On js the text of an errno begins with a capital.
+
 package sysctl_test
 
 import (
@@ -10,6 +14,29 @@ import (
 
 	"github.com/kprim/kprim/sysctl"
 )
+
+func ExampleTree() {
+	var helper sysctl.String
+	var tree sysctl.Tree
+	header, err := tree.Register("kernel", sysctl.Entry{
+		Name:    "myevent_handler",
+		Mode:    0o644,
+		Handler: sysctl.DoString(&helper, 256),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer header.Unregister()
+
+	err = tree.WriteFile(sysctl.Root, "kernel/myevent_handler", []byte("/path/to/helper\n"))
+	fmt.Println(helper.Load(), err)
+	err = tree.WriteFile(sysctl.Nobody, "kernel/myevent_handler", []byte("/bin/sh\n"))
+	fmt.Println(helper.Load(), err)
+	// Output:
+	// /path/to/helper <nil>
+	// /path/to/helper open kernel/myevent_handler: permission denied
+}
 
 // A limit that is read in the hot path, and changed while the program runs.
 func ExampleInt() {
@@ -53,28 +80,37 @@ func ExampleTree_Changes() {
 		return
 	}
 
+	changes := tree.Changes(context.Background(), "debug/level") // from here on
 	var loop sync.WaitGroup
 	loop.Go(func() {
-		for text := range tree.Changes(context.Background(), "debug/level") {
+		for text := range changes {
 			fmt.Print("now ", text)
 			header.Unregister()
 		}
 	})
-	for err == nil { // once is enough if the loop has begun
-		err = tree.WriteFile(sysctl.Root, "debug/level", []byte("verbose\n"))
-	}
+	fmt.Println(tree.WriteFile(sysctl.Root, "debug/level", []byte("verbose\n")))
 	loop.Wait()
-	// Output: now verbose
+	// Unordered output:
+	// <nil>
+	// now verbose
 }
 
-// An upper is a handler of its own kind: a word, in capitals.
+// An upper is a handler around another one: it takes a word, and stores it in
+// capitals.
 type upper struct{ sysctl.Handler }
 
+// Write counts in bytes of p. The text in capitals may have another length than p:
+// so what the other handler has used of it is not what was used of p.
 func (u upper) Write(r *sysctl.Request, p []byte) (int, error) {
 	if bytes.ContainsAny(bytes.TrimSpace(p), " \t\n") {
 		return 0, syscall.EINVAL
 	}
-	return u.Handler.Write(r, bytes.ToUpper(p))
+	pos := r.Pos
+	if _, err := u.Handler.Write(r, bytes.ToUpper(p)); err != nil {
+		return 0, err
+	}
+	r.Pos = pos + int64(len(p))
+	return len(p), nil
 }
 
 // A trigger is a handler that does something when it is written to.
@@ -103,12 +139,14 @@ func ExampleHandler() {
 	defer header.Unregister()
 
 	fmt.Println(tree.WriteFile(sysctl.Root, "net/name", []byte("eth0\n")), name.Load())
+	fmt.Println(tree.WriteFile(sysctl.Root, "net/name", []byte("ıı\n")), name.Load())
 	fmt.Println(tree.WriteFile(sysctl.Root, "net/name", []byte("two words\n")))
 	fmt.Println(tree.WriteFile(sysctl.Root, "net/flush", []byte("1\n")))
 	_, err = tree.ReadFile(sysctl.Root, "net/flush")
 	fmt.Println(err)
 	// Output:
 	// <nil> ETH0
+	// <nil> II
 	// write net/name: invalid argument
 	// flushed
 	// <nil>

@@ -19,21 +19,28 @@ import (
 const tooLarge = 4 << 20
 
 // A File is an entry that was opened, with a position. Its methods may be called
-// by several goroutines; those that move the position do it one after the
-// other. There is nothing to close.
+// by several goroutines. Read, Write and Seek run one after the other. There is nothing
+// to close.
 //
-// An Unregister does not wait for files, and they do not keep the entry: from
-// then on what would read or write gives [syscall.ENOENT], and Poll gives PollErr
-// and PollHup, also when the same name is registered again. Seek and SetCred still
-// work, and what is wrong with the call itself is wrong first: [syscall.EBADF] for
-// the wrong direction, [syscall.EINVAL] for the position.
+// Read and Write are one call of the handler each, and return its result, as a system
+// call does. If a handler gives bytes without end, so does Read.
+//
+// An Unregister does not wait for files, and a file does not keep its entry. After it:
+//
+//   - reads and writes give [syscall.ENOENT], even if the name is registered again
+//   - Poll gives PollErr and PollHup
+//   - Seek and SetCred still work
+//
+// Errors of the call itself go before ENOENT: [syscall.EINVAL] for a negative position,
+// then [syscall.EBADF] for the wrong direction, then EINVAL for a position whose end is
+// beyond the largest one.
 //
 // Kernel: struct file, of proc_sys_file_operations
 type File struct {
 	tree *Tree
 	path string
 	file *file
-	want fs.FileMode // what it was opened for
+	want fs.FileMode // the directions that it was opened for
 
 	mu  sync.Mutex // held over a Read, Write or Seek, as the kernel's position lock is
 	pos int64      // guarded by mu
@@ -44,19 +51,21 @@ type File struct {
 
 // OpenFile opens the entry at path to read it, to write it or both:
 // [os.O_RDONLY], [os.O_WRONLY], [os.O_RDWR]. The flags O_APPEND, O_TRUNC and
-// O_CREATE have no effect on an entry that is there, nor can they make one; but
-// O_TRUNC asks for the right to write, also with O_RDONLY. O_WRONLY and O_RDWR
-// together ask for both rights, as in Linux, and open the file for nothing.
+// O_CREATE do not change an entry and do not make one. O_TRUNC asks for the right to
+// write, even with O_RDONLY. O_WRONLY and O_RDWR together ask for both rights, as in
+// Linux, and open the file for nothing.
 //
-// The error is an [*fs.PathError]. It matches [syscall.ENOENT] if there is no such
-// entry, [syscall.ENOTDIR] for a name below a file, and for a file's with a slash
-// after it; [syscall.EEXIST] for O_CREATE with O_EXCL, if the name is there at
-// all; [syscall.EISDIR] if it is a directory's, and [syscall.EACCES] if cred may
-// not.
+// The error is an [*fs.PathError]. It matches:
+//
+//   - [syscall.ENOENT] if there is no such entry
+//   - [syscall.ENOTDIR] if a part of path is a file, or path is a file and a slash
+//   - [syscall.EEXIST] for O_CREATE with O_EXCL, if path exists
+//   - [syscall.EISDIR] if path is a directory
+//   - [syscall.EACCES] if cred does not have the rights
 //
 // Kernel: proc_sys_open, proc_sys_permission
 //
-// Differs: opens no directories; with O_CREATE too a slash at the end changes nothing, where open(2) gives EISDIR.
+// Differs: opens no directories. A slash at the end gives the same error with O_CREATE, where open(2) gives EISDIR.
 func (t *Tree) OpenFile(cred Cred, path string, flag int) (*File, error) {
 	f, err := t.open(cred, path, flag)
 	if err != nil {
@@ -74,7 +83,7 @@ func (t *Tree) OpenFile(cred Cred, path string, flag int) (*File, error) {
 
 const both = os.O_WRONLY | os.O_RDWR
 
-// wanted returns what the rights to open a file with flag are.
+// wanted returns the rights that one needs to open a file with flag.
 func wanted(flag int) fs.FileMode {
 	switch flag & both {
 	case os.O_WRONLY:
@@ -85,15 +94,17 @@ func wanted(flag int) fs.FileMode {
 	return mayRead
 }
 
-// SetCred changes who reads and writes from now on: a process that gives up its
-// rights keeps its open files, but what it does with them is checked again, and
-// refused with [syscall.EPERM].
+// SetCred changes the Cred of the calls after it. A process that gives up its rights
+// keeps its open files. Each read and write of them is checked again, and refused with
+// [syscall.EPERM].
 //
 // Kernel: setuid
+//
+// Differs: changes one file, where the kernel changes a process.
 func (f *File) SetCred(cred Cred) { f.cred.Store(uint32(cred)) }
 
 // Read reads from the position on, and moves it. Most handlers give their text
-// in one go or not at all: see there. At the end it returns [io.EOF].
+// in one go and only at position 0: see the handler. At the end it returns [io.EOF].
 func (f *File) Read(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -102,9 +113,11 @@ func (f *File) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadAt is Read at another position, which moves nothing.
+// ReadAt is Read at another position, and moves nothing.
 //
 // Kernel: pread
+//
+// Differs: returns io.EOF with fewer bytes than p has room for, as an io.ReaderAt does.
 func (f *File) ReadAt(p []byte, pos int64) (int, error) {
 	n, _, err := f.read(p, pos)
 	if err == nil && n < len(p) {
@@ -124,7 +137,7 @@ func (f *File) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteAt is Write at another position, which moves nothing.
+// WriteAt is Write at another position, and moves nothing.
 //
 // Kernel: pwrite
 func (f *File) WriteAt(p []byte, pos int64) (int, error) {
@@ -154,69 +167,21 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 	return pos, nil
 }
 
-// ReadFile returns the whole text of the entry at path, as sysctl(8) does: if what
-// the first call of the handler gives fills the buffer, it is dropped, and the
-// text is read from its beginning again, with a larger one, for there are handlers
-// that give nothing but once. If the handler fails half-way, what it gave until then
-// is returned too. The error is an [*fs.PathError]. It matches [syscall.ENOENT] if
-// there is no such entry, [syscall.ENOTDIR] if a part of path is a file,
-// [syscall.EISDIR] if it is a directory, and [syscall.EACCES] if cred may not read
-// it.
+// WriteFile writes text to the entry at path, as echo does. If the handler uses only
+// a part of the text, WriteFile calls it again with the rest, until all is used. If a
+// later call fails, the values of the calls before it stay stored: see [DoLargeBitmap],
+// and [DoIntVec] for the modes Warn and Legacy. Writing nothing changes nothing.
 //
-// Kernel: proc_sys_open, proc_sys_read
-func (t *Tree) ReadFile(cred Cred, path string) ([]byte, error) {
-	f, err := t.open(cred, path, os.O_RDONLY)
-	if err != nil {
-		return nil, err
-	}
-	defer f.header.unuse()
-	text, err := f.text(&Request{Cred: cred, Path: f.path, tree: t})
-	if err != nil {
-		return text, &fs.PathError{Op: "read", Path: path, Err: err}
-	}
-	return text, nil
-}
-
-// A stock handler, one of this package's, gives all of its text in one go if the
-// buffer has more room than that.
-type stock interface{ check() error }
-
-// text reads until the end. Most handlers give what fits into the buffer, and
-// nothing after it: so if the first read fills it, start over with a larger one.
-// What a stock handler gave is not gone on with: there may be another value by
-// now, and a part of it behind what is there.
-func (f *file) text(r *Request) ([]byte, error) {
-	_, whole := f.Handler.(stock)
-	size := 4096
-	if whole {
-		size = 64 // most texts are short, and what does not fit is read again
-	}
-	buf := make([]byte, size)
-	n, err := f.read(r, buf)
-	for n == len(buf) && err == nil {
-		buf, r.Pos = make([]byte, 4*len(buf)), 0
-		n, err = f.read(r, buf)
-	}
-	text := buf[:n]
-	if whole {
-		return text, err
-	}
-	for n > 0 && err == nil {
-		more := make([]byte, 4096)
-		n, err = f.read(r, more)
-		text = append(text, more[:n]...)
-	}
-	return text, err
-}
-
-// WriteFile writes text to the entry at path, as echo does: what a call of the
-// handler has not used is written by another one, until all is used. Errors are
-// as for ReadFile, or the handler's; a text of 4 MiB or more is refused, with
-// [syscall.ENOMEM]. Writing nothing changes nothing. If not the first call fails
-// but a later one, what those before it have stored stays: see [DoLargeBitmap], and
-// [DoIntVec] for the modes Warn and Legacy.
+// The error is an [*fs.PathError], with an error of the handler, or one that matches:
+//
+//   - [syscall.ENOENT], [syscall.ENOTDIR], [syscall.EISDIR] or [syscall.EACCES], as for
+//     [Tree.ReadFile]
+//   - [syscall.EIO] if the handler uses nothing, or gives an impossible count
+//   - [syscall.ENOMEM] if text has 4 MiB or more
 //
 // Kernel: proc_sys_open, proc_sys_write
+//
+// Differs: writes all of the text.
 func (t *Tree) WriteFile(cred Cred, path string, text []byte) error {
 	f, err := t.open(cred, path, os.O_WRONLY)
 	if err != nil {
@@ -254,7 +219,7 @@ func (t *Tree) open(cred Cred, path string, flag int) (*file, error) {
 	f, err := t.lookup(path)
 	switch {
 	case flag&create == create && (err == nil || err == syscall.EISDIR):
-		err = syscall.EEXIST // whoever asks
+		err = syscall.EEXIST // for every cred
 	case err == nil && !cred.may(want, f.Mode):
 		err = syscall.EACCES
 	}
@@ -298,7 +263,7 @@ func (f *File) read(p []byte, pos int64) (n int, after int64, err error) {
 	defer f.file.header.unuse()
 	n, err = f.file.read(&r, p)
 	switch {
-	case err != nil:
+	case err != nil && err != io.EOF:
 		return n, pos, f.failed("read", err)
 	case n == 0 && len(p) > 0:
 		return 0, r.Pos, io.EOF
@@ -326,10 +291,12 @@ func (f *File) write(p []byte, pos int64) (n int, after int64, err error) {
 func (f *File) use(op string, want fs.FileMode, p []byte, pos int64) (Request, error) {
 	cred := Cred(f.cred.Load())
 	switch {
+	case pos < 0: // before the direction is looked at, as pread64 does
+		return Request{}, f.failed(op, outside(len(p), pos))
 	case f.want&want == 0:
 		return Request{}, f.failed(op, fmt.Errorf("it is not open to %s: %w", op, syscall.EBADF))
-	case pos < 0 || pos > math.MaxInt64-int64(len(p)):
-		return Request{}, f.failed(op, invalid("%d bytes at %d are not within a file", len(p), pos))
+	case pos > math.MaxInt64-int64(len(p)):
+		return Request{}, f.failed(op, outside(len(p), pos))
 	case !f.file.header.use():
 		return Request{}, f.failed(op, syscall.ENOENT)
 	case !cred.may(want, f.file.Mode):
@@ -340,6 +307,10 @@ func (f *File) use(op string, want fs.FileMode, p []byte, pos int64) (Request, e
 		return Request{}, f.failed(op, tooMany(len(p)))
 	}
 	return Request{Pos: pos, Cred: cred, Path: f.file.path, tree: f.tree}, nil
+}
+
+func outside(n int, pos int64) error {
+	return invalid("%d bytes at %d are not within a file", n, pos)
 }
 
 func tooMany(n int) error {
@@ -353,28 +324,30 @@ func (f *File) failed(op string, err error) error {
 // read has the handler read.
 func (f *file) read(r *Request, p []byte) (int, error) {
 	n, err := f.Handler.Read(r, p)
-	return counted(n, len(p), err)
+	return checked(r, n, len(p), err)
 }
 
-// write has the handler write, and tells those who wait for a change: also if it
-// failed, for a part of it may have been stored.
+// write has the handler write. It tells the waiters of a change afterwards, even
+// if the handler fails or panics, because the handler may have stored a part.
 func (f *file) write(r *Request, p []byte) (int, error) {
+	defer f.changed()
 	n, err := f.Handler.Write(r, p)
-	f.changed()
-	return counted(n, len(p), err)
+	return checked(r, n, len(p), err)
 }
 
-// counted does not believe a handler that has read or written less than nothing,
-// or more than there was. Together with an error the count is brought into the
-// bounds, for the error is what matters.
-func counted(n, most int, err error) (int, error) {
+// checked does not believe a handler that reports fewer bytes than none, more
+// bytes than there are, or a position before the file. An error of the handler
+// goes first: the count is then only brought into its bounds.
+func checked(r *Request, n, most int, err error) (int, error) {
 	switch {
-	case n >= 0 && n <= most:
-		return n, err
-	case err != nil:
+	case err != nil && err != io.EOF:
 		return min(max(n, 0), most), err
+	case n < 0 || n > most:
+		return 0, fmt.Errorf("the handler says that it has done %d bytes of %d: %w", n, most, syscall.EIO)
+	case r.Pos < 0:
+		return 0, fmt.Errorf("the handler moved the position to %d: %w", r.Pos, syscall.EIO)
 	}
-	return 0, fmt.Errorf("the handler says that it has done %d bytes of %d: %w", n, most, syscall.EIO)
+	return n, err
 }
 
 func (f *file) changed() {

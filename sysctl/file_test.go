@@ -239,7 +239,8 @@ func TestErrorsSayWhatWasWrongWhere(t *testing.T) {
 		{"ulong", "-0", "-0 has a sign"},
 		{"ulong", "10", "10 is not from 0 to 9"},
 		{"whole", "1 2 3", "3 numbers for 2 values"},
-		{"duration", "5", "missing unit"},
+		{"duration", "5", `: missing unit in duration "5"`},
+		{"duration", "x", `: invalid duration "x"`},
 		{"duration", "2s", "2s is not from 0s to 1s"},
 		{"bitmap", "7-5", "7-5 is not a range"},
 		{"bitmap", "64", "64 is not from 0 to 63"},
@@ -250,6 +251,7 @@ func TestErrorsSayWhatWasWrongWhere(t *testing.T) {
 		require.ErrorIs(t, err, syscall.EINVAL)
 		require.ErrorContains(t, err, "write k/"+c.name+": ")
 		require.ErrorContains(t, err, c.what)
+		require.NotContains(t, err.Error(), "time:", "which no caller has called")
 		after, err := tree.ReadFile(sysctl.Root, "k/"+c.name)
 		require.NoError(t, err)
 		require.Equal(t, string(before), string(after))
@@ -1062,4 +1064,34 @@ func TestReadFileOfAnEntryThatHasToBeReadAtOnce(t *testing.T) {
 	text, err := tree.ReadFile(sysctl.Root, "b")
 	require.NoError(t, err)
 	require.Equal(t, strings.Join(want, ",")+"\n", string(text))
+}
+
+// As pread64, which looks at the position before it looks at the file. A position
+// whose end is beyond the type is looked at after the direction.
+func TestNegativePositionIsWrongBeforeTheDirection(t *testing.T) {
+	tree, _, _ := demo(t, 0o644)
+	header, err := tree.Register("kernel", entry("gone"))
+	require.NoError(t, err)
+	for _, path := range []string{"kernel/limit", "kernel/gone"} {
+		r, err := tree.OpenFile(sysctl.Root, path, os.O_RDONLY)
+		require.NoError(t, err)
+		w, err := tree.OpenFile(sysctl.Root, path, os.O_WRONLY)
+		require.NoError(t, err)
+		none, err := tree.OpenFile(sysctl.Root, path, os.O_WRONLY|os.O_RDWR)
+		require.NoError(t, err)
+		if path == "kernel/gone" {
+			header.Unregister()
+		}
+		for _, pos := range []int64{-1, math.MinInt64} {
+			for _, err := range []error{
+				second(w.ReadAt(make([]byte, 1), pos)), second(r.WriteAt(make([]byte, 1), pos)),
+				second(none.ReadAt(nil, pos)), second(none.WriteAt(nil, pos)), second(r.ReadAt(nil, pos)), second(w.WriteAt(nil, pos)),
+			} {
+				require.ErrorIs(t, err, syscall.EINVAL, path)
+			}
+		}
+		for _, err := range []error{second(w.ReadAt(make([]byte, 1), math.MaxInt64)), second(r.WriteAt(make([]byte, 1), math.MaxInt64))} {
+			require.ErrorIs(t, err, syscall.EBADF, path)
+		}
+	}
 }

@@ -11,11 +11,22 @@ import (
 	"time"
 )
 
-// FS returns the tree as cred sees it, for reading: for [fs.WalkDir] and all else
-// that takes an [fs.FS]. An entry's text is read whole when it is opened. Sizes
-// are 0 and there are no times, as in /proc/sys. What cred may not read is listed,
-// and cannot be opened: with such an entry in it, the tree does not pass
-// [testing/fstest.TestFS], which opens all there is.
+// FS returns the tree as cred sees it, for reading: for [fs.WalkDir] and other
+// functions that take an [fs.FS]. Open reads the whole text of an entry, as ReadFile
+// does.
+//
+// Sizes are 0 and there are no times, as in /proc/sys. A true size would have each
+// Stat, and so each listing, call the handler, and would be wrong after the next
+// write. A function that reads to the end works. Two that believe the size do not:
+//
+//   - [net/http.FileServerFS] answers with an empty body. A handler of a few lines
+//     serves the tree: call [Tree.ReadFile] with the path of the URL, and write the
+//     text.
+//   - [archive/tar.Writer.AddFS] fails with [archive/tar.ErrWriteTooLong]. Copy the
+//     tree to a directory by [os.CopyFS] first, or use [archive/zip.Writer.AddFS].
+//
+// An entry that cred may not read is listed and cannot be opened. A tree with such an
+// entry does not pass [testing/fstest.TestFS], which opens every file.
 func (t *Tree) FS(cred Cred) fs.FS { return view{t, cred} }
 
 type view struct {
@@ -23,7 +34,7 @@ type view struct {
 	cred Cred
 }
 
-// Open is that of [fs.FS].
+// Open implements [fs.FS].
 func (v view) Open(name string) (fs.File, error) {
 	info, err := v.Stat(name)
 	if err != nil {
@@ -40,7 +51,7 @@ func (v view) Open(name string) (fs.File, error) {
 	return &openFile{Reader: bytes.NewReader(text), info: info.(fileInfo)}, nil
 }
 
-// ReadFile is that of [fs.ReadFileFS].
+// ReadFile implements [fs.ReadFileFS].
 func (v view) ReadFile(name string) ([]byte, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
@@ -48,7 +59,7 @@ func (v view) ReadFile(name string) ([]byte, error) {
 	return v.tree.ReadFile(v.cred, fromFS(name))
 }
 
-// ReadDir is that of [fs.ReadDirFS].
+// ReadDir implements [fs.ReadDirFS].
 func (v view) ReadDir(name string) ([]fs.DirEntry, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
@@ -60,8 +71,8 @@ func (v view) ReadDir(name string) ([]fs.DirEntry, error) {
 	return entries, nil
 }
 
-// list returns what is in the directory at a path that is clean, in order, all of
-// it at one moment.
+// list returns the entries of the directory at a clean path, in order, all as they are
+// at one moment.
 //
 // Kernel: proc_sys_readdir
 func (t *Tree) list(dir string) ([]fs.DirEntry, error) {
@@ -87,7 +98,7 @@ func (t *Tree) list(dir string) ([]fs.DirEntry, error) {
 	return entries, nil
 }
 
-// Stat is that of [fs.StatFS].
+// Stat implements [fs.StatFS].
 //
 // Kernel: proc_sys_getattr
 func (v view) Stat(name string) (fs.FileInfo, error) {

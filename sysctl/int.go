@@ -32,13 +32,24 @@ func (i *Int) change(f func([]int32) int) {
 
 func (i *Int) check() error { return checkData(i == nil, 1) }
 
-// An Ints is a variable that holds several C ints. It has as many as were
-// stored first, or last by the program. A write changes them all at once: a
-// reader never sees some of one write and some of another. An Ints must not be
+// An Ints is a variable that holds several C ints. It has as many values as the
+// program's last Store, and none before the first. A write changes all of them at once:
+// a reader never sees some of one write and some of another. An Ints must not be
 // copied after first use.
 //
 // Kernel: an int array that is the data of a ctl_table
-type Ints struct{ list[int32] }
+type Ints struct{ list list[int32] }
+
+// Load returns a copy of the values.
+func (i *Ints) Load() []int32 { return slices.Clone(i.values()) }
+
+// Store replaces the values with a copy of the arguments. It is for the program
+// itself: the bounds of a handler do not apply.
+func (i *Ints) Store(values ...int32) { i.list.store(slices.Clone(values)) }
+
+func (i *Ints) values() []int32 { return i.list.values() }
+
+func (i *Ints) change(f func([]int32) int) { i.list.change(f) }
 
 func (i *Ints) check() error {
 	if i == nil {
@@ -48,26 +59,22 @@ func (i *Ints) check() error {
 }
 
 // An IntData is an [*Int], an [*Ints] or a [*Bool].
-type IntData interface {
-	vector[int32]
+type IntData interface { // a vector[int32], written out for go doc
+	values() []int32
+	change(f func(values []int32) (n int))
 	check() error
 }
 
 // A list is a vector whose values are replaced all at once.
 type list[T any] struct {
-	mu sync.Mutex // held by those who change it
+	mu sync.Mutex // held over each change
 	p  atomic.Pointer[[]T]
 }
 
-// Load returns a copy of the values.
-func (l *list[T]) Load() []T { return slices.Clone(l.values()) }
-
-// Store replaces the values. It is for the program itself: the bounds of a
-// handler do not apply.
-func (l *list[T]) Store(values ...T) {
+// store replaces the values, without losing the change that is under way.
+func (l *list[T]) store(values []T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	values = slices.Clone(values)
 	l.p.Store(&values)
 }
 
@@ -100,23 +107,29 @@ func checkData(missing bool, n int) error {
 // DoIntVec makes a handler for numbers that fit into a C int.
 //
 // A write sets as many values as it has numbers, from the first on; the others
-// keep theirs. If there are more numbers than values, it stops after the last
-// value and says how much it has used. A bad number is [syscall.EINVAL]; what
-// was set before it stays set. At a position other than 0, which is where the
-// second write to an open file is, everything is ignored, in the mode [Strict]. In
-// the others it is a new text for the first value: so of 5 x, in one value, the 5
-// is stored, and the x that the caller goes on with is an error.
+// keep their values. With more numbers than values, it stops after the last value and
+// reports how much it has used. A bad number is [syscall.EINVAL]; the values before it
+// stay set.
+//
+// The second write to an open file is at a position other than 0. In the mode [Strict]
+// such a write is ignored. In the other modes it is a new text for the first value.
+// So if 5 x is written to one value, the 5 is stored. The caller writes the x next, and
+// that is an error.
 //
 // A read gives all values, with tabs between them and a newline, at position 0
-// only: what does not fit into the buffer is lost.
+// only. Text that does not fit into the buffer is lost.
 //
 // Kernel: proc_dointvec
+//
+// Differs: the values of one write are stored at once.
 func DoIntVec(data IntData) Handler { return DoIntVecMinMax(data, math.MinInt32, math.MaxInt32) }
 
-// DoIntVecMinMax is [DoIntVec] with bounds, which hold for each value. One that
-// is outside is [syscall.EINVAL].
+// DoIntVecMinMax is [DoIntVec] with bounds, which hold for each value. A number
+// outside the bounds is [syscall.EINVAL].
 //
 // Kernel: proc_dointvec_minmax
+//
+// Differs: as DoIntVec.
 func DoIntVecMinMax(data IntData, min, max int32) Handler {
 	return &intVec{data, func(*Request) intUnit { return plain }, min, max}
 }
@@ -125,10 +138,10 @@ func DoIntVecMinMax(data IntData, min, max int32) Handler {
 type intVec struct {
 	data     IntData
 	unit     func(*Request) intUnit
-	min, max int32 // of what is stored
+	min, max int32 // of a stored value
 }
 
-// An intUnit converts between text and what is stored.
+// An intUnit converts between a number in text and a stored value.
 type intUnit struct {
 	parse func(figure) (int64, error)
 	show  func(int32) figure
@@ -144,10 +157,10 @@ var plain = intUnit{
 	show: func(v int32) figure { return figure{v < 0, magnitude(v)} },
 }
 
-// magnitude returns the absolute value, also that of the smallest int.
+// magnitude returns the absolute value. The smallest int has one too.
 func magnitude(v int32) uint64 { return uint64(max(int64(v), -int64(v))) }
 
-func (h *intVec) check() error {
+func (h *intVec) fault() error {
 	if h.data == nil {
 		return checkData(true, 0)
 	}

@@ -9,35 +9,41 @@ const userHZ = 100
 // written in seconds. A part of a second is not shown.
 //
 // Kernel: proc_dointvec_jiffies
+//
+// Differs: as DoIntVec.
 func DoIntVecJiffies(data IntData) Handler {
 	return &intVec{data, func(r *Request) intUnit { return seconds(r.hz()) }, math.MinInt32, math.MaxInt32}
 }
 
 // DoIntVecUserHZJiffies is [DoIntVec] for times that are stored in jiffies and
 // written in hundredths of a second. It rounds down. As in the kernel there is
-// no test that the jiffies fit: a large number is stored as its low 32 bits, and
-// with more than a hundred jiffies a second each negative one as -1.
+// no test that the jiffies fit. A large number is stored as its low 32 bits. With more
+// than a hundred jiffies a second, each negative number is stored as -1.
 //
 // Kernel: proc_dointvec_userhz_jiffies
+//
+// Differs: as DoIntVec.
 func DoIntVecUserHZJiffies(data IntData) Handler {
 	return &intVec{data, func(r *Request) intUnit { return ticks(r.hz()) }, math.MinInt32, math.MaxInt32}
 }
 
 // DoIntVecMsJiffies is [DoIntVec] for times that are stored in jiffies and
-// written in milliseconds. It rounds up. As in the kernel before 6.19, of a
-// number only the low 32 bits count, and none of them may be the sign.
+// written in milliseconds. It rounds up. As in the kernel before 6.19, only the low
+// 32 bits of a number count, and the highest of them must be 0.
 //
 // Kernel: proc_dointvec_ms_jiffies
+//
+// Differs: as DoIntVec.
 func DoIntVecMsJiffies(data IntData) Handler {
 	return DoIntVecMsJiffiesMinMax(data, math.MinInt32, math.MaxInt32)
 }
 
 // DoIntVecMsJiffiesMinMax is [DoIntVecMsJiffies] with bounds, which are in
-// jiffies and hold for what is stored.
+// jiffies and hold for the stored values.
 //
 // Kernel: proc_dointvec_ms_jiffies_minmax
 //
-// Differs: a nil data is refused by Register, where the kernel's entry does nothing.
+// Differs: as DoIntVec. Register refuses a nil data, where the kernel's entry does nothing.
 func DoIntVecMsJiffiesMinMax(data IntData, min, max int32) Handler {
 	return &intVec{data, func(r *Request) intUnit { return milliseconds(r.hz()) }, min, max}
 }

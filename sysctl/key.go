@@ -4,8 +4,8 @@ import "strings"
 
 // Path returns the path of the entry that sysctl(8) and its files call key. The
 // first separator in it decides: if it is a dot, all dots become slashes and all
-// slashes dots; if it is a slash, key is a path already. So both
-// net.ipv4.conf.eth0/100.x and net/ipv4/conf/eth0.100/x are the latter.
+// slashes dots. If it is a slash, key is a path already. So the path of both
+// net.ipv4.conf.eth0/100.x and net/ipv4/conf/eth0.100/x is the second of the two.
 //
 // Kernel: sysctl(8)
 func Path(key string) string {
@@ -15,12 +15,12 @@ func Path(key string) string {
 	return swapped.Replace(key)
 }
 
-// Key returns what sysctl(8) calls the entry at path, with dots. Path turns it
-// back into a path of the same entry.
+// Key returns the name that sysctl(8) has for the entry at path, with dots. Path turns
+// it back into a path of the same entry.
 //
 // Kernel: sysctl(8)
 //
-// Differs: a path whose first part has a dot, of which there is none below /proc/sys, is returned with a slash before it, for that dot is not to be taken for the separator.
+// Differs: adds a slash before a path whose first part has a dot, because Path would take that dot for the separator. There is no such path below /proc/sys.
 func Key(path string) string {
 	i := strings.IndexAny(path, "./")
 	if i >= 0 && path[i] == '.' {

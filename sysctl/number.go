@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// What the kernel's number parser looks at, and how long a number may be.
+// Limits of the kernel's number parser.
 const (
-	window   = 4096 - 1 // bytes of a write; what comes after them is not looked at
+	window   = 4096 - 1 // bytes of a write that it looks at
 	maxToken = 20       // bytes of a number, with its sign and prefix
 )
 
@@ -34,8 +34,8 @@ func invalid(format string, args ...any) error {
 var errNothing = invalid("there is no number")
 
 // number takes a number from the beginning of p: a sign, a prefix that gives
-// the base, digits, and after them the end of p or a byte for which follows is
-// true, which is left in rest. Errors take nothing.
+// the base, and digits. After them is the end of p, or a byte for which follows is
+// true; that byte stays in rest. Errors take nothing.
 //
 // Kernel: proc_get_long
 func number(p []byte, follows func(byte) bool) (f figure, rest []byte, err error) {
@@ -107,12 +107,13 @@ func (f figure) append(text []byte) []byte {
 	return strconv.AppendUint(text, f.magnitude, 10)
 }
 
-// readText is the Read of a handler whose text can only be read in one go.
-func readText(r *Request, p, text []byte) (int, error) {
+// readText is the Read of a handler whose text can only be read in one go. text
+// is not called where there is nothing to read.
+func readText(r *Request, p []byte, text func() []byte) (int, error) {
 	if r.Pos != 0 {
 		return 0, nil
 	}
-	n := copy(p, text)
+	n := copy(p, text())
 	r.Pos += int64(n)
 	return n, nil
 }
@@ -121,28 +122,29 @@ func readText(r *Request, p, text []byte) (int, error) {
 type vector[T any] interface {
 	values() []T
 
-	// change calls f with a copy of the values. The first n of it, which f has
-	// set, become the values, all at once.
+	// change calls f with a copy of the values. f sets the first n of them. Then
+	// the copy becomes the values, all at once.
 	change(f func(values []T) (n int))
 }
 
 // readVector shows all values, with tabs between them.
 func readVector[T any](r *Request, p []byte, data vector[T], show func(T) figure) (int, error) {
-	var text []byte
-	for i, v := range data.values() {
-		if i > 0 {
-			text = append(text, '\t')
+	return readText(r, p, func() (text []byte) {
+		for i, v := range data.values() {
+			if i > 0 {
+				text = append(text, '\t')
+			}
+			text = show(v).append(text)
 		}
-		text = show(v).append(text)
-	}
-	if text != nil {
-		text = append(text, '\n')
-	}
-	return readText(r, p, text)
+		if text != nil {
+			text = append(text, '\n')
+		}
+		return text
+	})
 }
 
 // writeVector sets as many values as text has numbers, and no more than there
-// are. What was set before a bad number stays. It reports how much of the text
+// are. The values before a bad number stay set. It reports how much of the text
 // it used, with the white space after the last number.
 //
 // Kernel: do_proc_dointvec, do_proc_doulongvec_minmax
@@ -179,15 +181,15 @@ func writeVector[T any](r *Request, p []byte, data vector[T], parse func(figure)
 	if err != nil {
 		return 0, err
 	}
-	// The kernel's arithmetic: of a text that is longer than it looks at, it
-	// counts as unused only what it has looked at.
+	// As in the kernel: of a text longer than the window, only the unread part of
+	// the window counts as unused.
 	used := len(p) - len(skipSpaces(rest))
 	r.Pos += int64(used)
 	return used, nil
 }
 
-// writeScalar sets one unsigned value. What comes after the number is
-// dropped, and the position does not move, so that the next write counts too.
+// writeScalar sets one unsigned value. Text after the number is dropped. The position
+// does not move, so the next write counts too.
 //
 // Kernel: do_proc_douintvec_w
 func writeScalar(r *Request, p []byte, set func(uint64) error) (int, error) {
@@ -215,7 +217,7 @@ func writeScalar(r *Request, p []byte, set func(uint64) error) (int, error) {
 	return len(p), nil
 }
 
-// unsigned refuses a sign, also that of -0.
+// unsigned refuses a sign, even in -0.
 func (f figure) unsigned() error {
 	if f.negative {
 		return invalid("%v has a sign", f)
@@ -223,7 +225,7 @@ func (f figure) unsigned() error {
 	return nil
 }
 
-// within refuses what is outside the bounds.
+// within refuses a value outside the bounds.
 func within[T int64 | uint64](v, min, max T) error {
 	if v < min || v > max {
 		return invalid("%d is not from %d to %d", v, min, max)

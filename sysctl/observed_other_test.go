@@ -52,7 +52,7 @@ func observedName(name func(string) string, flag int) observedOp {
 func observedSeek(offset int64, whence int) observedOp {
 	return always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
 		pos, err := c.open(tree, os.O_RDWR).Seek(offset, whence)
-		o.add(int(pos), err)
+		o.add64(pos, err)
 	})
 }
 

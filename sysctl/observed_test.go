@@ -426,10 +426,16 @@ func bound[T int32 | uint8 | uint32 | uint64](n *json.Number, without T) T {
 	return without
 }
 
-// A useless handler says that all went well.
+// A useless handler does what a C handler does that returns 0 and leaves *lenp and
+// *ppos alone. *lenp was the size of the buffer, so the handler has read NULs into
+// all of it, and used all of a text.
 type useless struct{}
 
-func (useless) Read(*sysctl.Request, []byte) (int, error)      { return 0, nil }
+func (useless) Read(_ *sysctl.Request, p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
 func (useless) Write(_ *sysctl.Request, p []byte) (int, error) { return len(p), nil }
 
 // text is what a fresh read shows.
@@ -568,9 +574,12 @@ func (o *outcome) data(read func([]byte) (int, error), size int) {
 }
 
 // add adds what a system call would have returned.
-func (o *outcome) add(n int, err error) {
+func (o *outcome) add(n int, err error) { o.add64(int64(n), err) }
+
+// add64 is add for a position, which may be too large for an int of 32 bits.
+func (o *outcome) add64(n int64, err error) {
 	if err == nil || err == io.EOF || errors.Is(err, io.ErrShortWrite) {
-		o.Result, o.Errno = append(o.Result, int64(n)), append(o.Errno, "")
+		o.Result, o.Errno = append(o.Result, n), append(o.Errno, "")
 		return
 	}
 	o.Result, o.Errno = append(o.Result, -1), append(o.Errno, errnoName(err))

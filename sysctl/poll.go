@@ -8,7 +8,7 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// PollEvents are what a poll of a file finds, as bits.
+// PollEvents are the events that a poll of a file finds, as bits.
 //
 // Kernel: EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDNORM, EPOLLWRNORM
 type PollEvents uint16
@@ -23,13 +23,17 @@ const (
 	PollWrNorm PollEvents = 0x100 // with PollOut
 )
 
-// Poll reports whether the entry was written, or [Tree.Notify] called for it, since
-// the file was opened, or since the last Poll that said so: then it returns PollIn,
-// PollRdNorm, PollErr and PollPri. Several writes are one report, and so is a write
-// of the same value, or one that failed, for a part of it may have been stored.
-// Otherwise it returns what is always the case, that the file can be read and
-// written. It does not move the position: to read the new text, seek. If the entry
-// was unregistered it returns PollErr and PollHup.
+// Poll reports a change: a write of the entry, or a [Tree.Notify] for it, since the file
+// was opened or since the last Poll that reported one. It returns:
+//
+//   - PollIn, PollRdNorm, PollErr and PollPri after a change
+//   - PollIn, PollRdNorm, PollOut and PollWrNorm without one: the file can always be
+//     read and written
+//   - PollErr and PollHup if the entry was unregistered
+//
+// Several writes are one report. A write of the same value is a change. So is a write
+// that failed, because a part may have been stored. Poll does not move the position: to
+// read the new text, seek.
 //
 // To wait, sleep on the Queue:
 //
@@ -39,7 +43,7 @@ const (
 //
 // Kernel: proc_sys_poll, proc_sys_poll_event
 //
-// Differs: every entry reports its writes, where the kernel has those alone that have a poll field, and a handler that calls proc_sys_poll_notify.
+// Differs: every entry reports its writes. In the kernel an entry reports them only if it has a poll field and its handler calls proc_sys_poll_notify.
 func (f *File) Poll() PollEvents {
 	if !f.file.header.use() {
 		return PollErr | PollHup
@@ -56,15 +60,17 @@ func (f *File) Poll() PollEvents {
 // [Tree.Notify], and when it is unregistered.
 //
 // Kernel: struct ctl_table_poll
+//
+// Differs: every entry has one.
 func (f *File) Queue() *waitqueue.Queue { return &f.file.poll }
 
-// Notify tells those who poll the entry at path, or range over its Changes, that
-// there is something new: what the program itself has stored in the variable, by
-// which nobody is told. Errors are as for [Tree.ReadFile], but anybody may.
+// Notify reports a change of the entry at path to each Poll and each loop over its
+// Changes. A program calls it after a Store, which reports nothing by itself. Errors are
+// as for [Tree.ReadFile], but it needs no rights.
 //
 // Kernel: proc_sys_poll_notify
 //
-// Differs: takes a path, where the kernel takes the entry's poll field; a write is told without it.
+// Differs: takes a path, where the kernel takes the entry's poll field. A write is reported without it.
 func (t *Tree) Notify(path string) error {
 	t.mu.RLock()
 	f, err := t.lookup(path)
@@ -76,25 +82,24 @@ func (t *Tree) Notify(path string) error {
 	return nil
 }
 
-// Changes waits for writes of the entry at path, from this call on, and yields its
-// text after each, and after each [Tree.Notify]: the text that is there then, so
-// that of several writes in a row some may not be seen, and none is seen after a
-// later one. The loop's body may do anything, also write. The text is read as the
-// program itself would, whatever the entry's mode.
+// Changes waits for changes of the entry at path, from this call on: for writes, and for
+// calls of [Tree.Notify]. After each it yields the present text. So a loop may miss
+// some of several writes in a row, and never sees an older text after a newer one. The
+// body of the loop may do anything, and may write the entry. The text is read as Root,
+// even if the entry's mode lets nobody read.
 //
-// It says nothing of why it ends. It does when ctx ends and when the entry is
-// unregistered, and at once if there is none: a misspelt path looks like an entry
-// that nobody writes to. If the handler fails to read, there is no text to yield,
-// and the loop goes on with the next change: it does not go deaf because of one.
-// Who has to know asks [Tree.OpenFile], whose error tells of the path, sleeps on
-// the [File.Queue] as [File.Poll] shows, and reads the file, which tells of the
-// rest.
+// The loop ends when ctx ends, when the entry is unregistered, and at once if there is
+// no such entry. It does not say which: with a misspelt path it is over before the first
+// text. If the handler fails to read, there is no text to yield, and the loop goes on
+// with the next change. A reading in progress gives up between two calls of the handler
+// when ctx ends. A program that needs the errors calls [Tree.OpenFile], sleeps on the
+// [File.Queue] as [File.Poll] shows, and reads the file.
 //
-// Each range over what Changes has returned begins where Changes was called. A
-// second one, after the first or beside it, is given the text that is there if
-// there has been any change since. They share nothing.
+// Each range over the result begins where Changes was called. A second range, after the
+// first or at the same time, yields the present text if there was any change since. The
+// ranges share nothing.
 //
-// A kernel thread that is to be ended by a stop passes its Current's Context.
+// A kernel thread that a stop should end passes its Current's Context.
 //
 // Kernel: poll of an entry of /proc/sys
 func (t *Tree) Changes(ctx context.Context, path string) iter.Seq[string] {
@@ -112,19 +117,25 @@ func (t *Tree) Changes(ctx context.Context, path string) iter.Seq[string] {
 				now = f.events.Load()
 				return now != seen || f.header.isGone()
 			})
-			// A change beats ctx there; here, or who writes in the body would
-			// never come to an end.
+			// In Wait a change goes before ctx. Here ctx goes first, because a
+			// body that writes the entry would keep the loop going for ever.
 			if err != nil || ctx.Err() != nil || now == seen || !f.header.use() {
 				return
 			}
 			seen = now
-			text, err := f.text(&Request{Cred: Root, Path: f.path, tree: t})
-			f.header.unuse()
+			text, err := f.textAndUnuse(ctx)
 			if err == nil && !yield(string(text)) {
 				return
 			}
 		}
 	}
+}
+
+// textAndUnuse reads the text of an entry that the caller keeps from going away. It lets
+// the entry go even if the handler panics.
+func (f *file) textAndUnuse(ctx context.Context) ([]byte, error) {
+	defer f.header.unuse()
+	return f.text(ctx, Root)
 }
 
 func (h *Header) isGone() bool {

@@ -2,8 +2,8 @@ package sysctl
 
 import "fmt"
 
-// A WriteMode says what a write does that is not at the beginning of a file, as
-// the second of two writes to an open file is. A new [Tree] is Strict.
+// A WriteMode is the rule for a write that is not at the beginning of a file. The second
+// of two writes to an open file is such a write. A new [Tree] is Strict.
 //
 // Kernel: enum sysctl_writes_mode
 type WriteMode int32

@@ -28,8 +28,8 @@ func (s *String) Load() string {
 // grammar of a handler do not apply.
 func (s *String) Store(value string) { s.p.Store(&value) }
 
-// change replaces the value by what f makes of it, unless f does not want to. If
-// somebody else has replaced it meanwhile, f is called again, with that.
+// change replaces the value by the result of f, if ok is true. If another change came
+// between, f is called again with the new value.
 func (s *String) change(f func(old string) (value string, ok bool)) {
 	for {
 		p := s.p.Load()
@@ -47,14 +47,15 @@ func (s *String) change(f func(old string) (value string, ok bool)) {
 // DoString makes a handler for s that keeps at most maxlen-1 bytes: maxlen is
 // the size of the buffer that a C program would have, with the NUL at its end.
 //
-// A write ends at the first newline or NUL byte, which is not kept, nor is
-// what comes after it. What is too long is cut. Both are reported as written
-// in full. A write at a position within the present text replaces the text
-// from there on; one beyond its end is ignored. That is the strict mode; in the
-// others each write replaces all of the text. Writing nothing changes nothing.
+// A write ends at the first newline or NUL byte. That byte and the text after it are
+// dropped. A text that is too long is cut. Both are reported as written in full.
 //
-// A read gives the text and a newline; of one that the program stored, no more
-// than maxlen bytes.
+// In the mode [Strict], a write at a position within the present text replaces the text
+// from there on. A write beyond the end is ignored. In the other modes each write
+// replaces all of the text. Writing nothing changes nothing.
+//
+// A read gives the text and a newline. If the program has stored a longer text, the
+// read gives its first maxlen bytes and a newline.
 //
 // Kernel: proc_dostring
 func DoString(s *String, maxlen int) Handler { return &doString{s, maxlen} }
@@ -64,7 +65,7 @@ type doString struct {
 	maxlen int
 }
 
-func (d *doString) check() error {
+func (d *doString) fault() error {
 	switch {
 	case d.data == nil && d.maxlen < 1:
 		return fmt.Errorf("%w, and %w", ErrNoData, ErrNoMaxlen)
@@ -77,8 +78,7 @@ func (d *doString) check() error {
 }
 
 func (d *doString) Read(r *Request, p []byte) (int, error) {
-	text := d.data.Load()
-	text = text[:min(len(text), d.maxlen)] + "\n"
+	text := d.text(r)
 	if r.Pos >= int64(len(text)) {
 		return 0, nil
 	}
@@ -87,8 +87,23 @@ func (d *doString) Read(r *Request, p []byte) (int, error) {
 	return n, nil
 }
 
+// text returns the text that r reads. If r has begun to read a text of d, it goes
+// on with that one. The present text may be another one, and a part of it behind
+// a part of the old one would be a text that nobody has written.
+func (d *doString) text(r *Request) string {
+	if r.Pos > 0 && r.seen != nil && r.seen.of == d {
+		return r.seen.text
+	}
+	text := d.data.Load()
+	text = text[:min(len(text), d.maxlen)] + "\n"
+	if r.seen != nil {
+		*r.seen = snapshot{of: d, text: text}
+	}
+	return text
+}
+
 // Write swaps in a new text. Two writers at once leave the text of one of
-// them, or both in a row; neither is torn.
+// them, or both texts in a row; neither text is torn.
 func (d *doString) Write(r *Request, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil // not even the present text is cut

@@ -156,26 +156,3 @@ func TestHammerStringIsNeverTorn(t *testing.T) {
 	}
 	all.Wait()
 }
-
-func ExampleTree() {
-	var helper sysctl.String
-	var tree sysctl.Tree
-	header, err := tree.Register("kernel", sysctl.Entry{
-		Name:    "myevent_handler",
-		Mode:    0o644,
-		Handler: sysctl.DoString(&helper, 256),
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer header.Unregister()
-
-	err = tree.WriteFile(sysctl.Root, "kernel/myevent_handler", []byte("/path/to/helper\n"))
-	fmt.Println(helper.Load(), err)
-	err = tree.WriteFile(sysctl.Nobody, "kernel/myevent_handler", []byte("/bin/sh\n"))
-	fmt.Println(helper.Load(), err)
-	// Output:
-	// /path/to/helper <nil>
-	// /path/to/helper open kernel/myevent_handler: permission denied
-}

@@ -1,5 +1,5 @@
 // Package sysctl gives a program tunables that are read and written as text
-// under a path and a mode, like those below /proc/sys. They are in memory:
+// under a path and a mode, like the files below /proc/sys. They are in memory:
 // nothing appears in a file system.
 //
 // A variable is typed and read in the hot path by an atomic load. An [Entry]
@@ -17,44 +17,65 @@
 //
 // # Which tool
 //
-//   - Use a flag or a configuration file for what is set once.
-//   - Use [expvar] for what is only read.
-//   - Use a Tree for settings that are changed while the program runs, each
-//     with a mode that says by whom.
+//   - Use a flag or a configuration file for a value that is set once.
+//   - Use [expvar] for a value that is only read.
+//   - Use a Tree for settings that are changed while the program runs. The mode of
+//     each says which [Cred] may change it.
 //
 // # Handlers
 //
-// All handlers whose names begin with Do, but two, have the grammar of the kernel's,
-// its bounds, its errors, and its idea of what a write uses of a text: see
-// [DoIntVec], [DoUint], [DoUlongVecMinMax], [DoString], [DoBool], [DoLargeBitmap]
-// and [DoIntVecJiffies]. Numbers are decimal, octal with a leading 0, or
-// hexadecimal with 0x, have a sign if the type has one, at most 20 characters,
-// and a blank, a tab, a newline or the end of the text after them; white space
-// before them is skipped. Of a text with numbers only the first 4095 bytes are
-// looked at in one call. A bad call is [syscall.EINVAL], and changes nothing,
-// except that a vector keeps what came before the bad number.
+// Every handler whose name begins with Do, except two, follows the kernel: its
+// grammar, its bounds, its errors, and its rule of how much of a text one write
+// uses. See [DoIntVec], [DoUint], [DoUlongVecMinMax], [DoString], [DoBool],
+// [DoLargeBitmap] and [DoIntVecJiffies]. The rules for a number:
 //
-// The two are [DoDuration], which new programs may prefer to jiffies, and
-// [DoIntVecWhole], to half a vector: they have no counterpart, look at all of a
-// text, and take all of it or nothing. A type with the two methods of a [Handler]
-// is a handler too.
+//   - It is decimal, octal with a leading 0, or hexadecimal with 0x.
+//   - It has a sign only if the type has one, and at most 20 characters.
+//   - White space before it is skipped.
+//   - A blank, a tab, a newline or the end of the text follows it.
+//   - One call looks at the first 4095 bytes of a text and at no others.
+//
+// A bad text is [syscall.EINVAL] and changes nothing, except that a vector keeps
+// the values before the bad number.
+//
+// The two exceptions are [DoDuration], which new programs may prefer to jiffies, and
+// [DoIntVecWhole], which never stores half a vector. They have no counterpart. They
+// look at all of a text, and take all of it or nothing. A type with the two methods
+// of a [Handler] is a handler too.
 //
 // # Reading and writing
 //
-// [Tree.WriteFile] and [Tree.ReadFile] do what echo and sysctl(8) do. A [File] has
-// a position, as an open file has, and shows short writes and partial reads as they
-// are. [Tree.Changes] and [File.Poll] tell of writes, and by [Tree.Notify] of what
-// the program itself has stored. [Tree.FS] is for all that takes an [io/fs.FS], and
-// [Tree.Load] reads files like /etc/sysctl.conf.
+// [Tree.WriteFile] and [Tree.ReadFile] write and read a whole text, like echo and
+// sysctl(8). A [File] has a position, as an open file has. It shows short writes and
+// partial reads as they are. [Tree.Changes] and [File.Poll] tell of writes, and of
+// values that the program itself has stored, if it calls [Tree.Notify]. [Tree.FS] is
+// for functions that take an [io/fs.FS]. [Tree.Load] reads files like
+// /etc/sysctl.conf.
 //
-// Each access says who asks, by a [Cred]. Nothing in the package asks the
-// operating system.
+// Each access passes a [Cred]. Nothing in the package asks the operating system.
 //
-// # What is not as in the kernel
+// # Memory model
 //
-//   - A vector is replaced as a whole: who reads it sees one write's values.
-//   - Every entry reports its writes to poll, also those that failed, for a part may
-//     have been stored, and those that were ignored.
+// In the terms of the Go memory model, these are synchronized before each other:
+//
+//   - a Store, or a write of an entry, before each Load and each read that returns
+//     its value
+//   - Register before each call of a handler of the Register call
+//   - a call of a handler's Write, and a call of [Tree.Notify], before the Poll that
+//     reports it, before the wake-up of the [File.Queue], and before the body of the
+//     loop over Changes that it starts
+//   - every call of a handler before the return of [Header.Unregister]
+//   - every Read, Write and Seek of one File before the next of these on that File
+//
+// Nothing else is ordered. Calls of a handler by two Files, by WriteFile and ReadFile,
+// or by ReadAt and WriteAt, may run at once: a handler of your own needs a lock or an
+// atomic for its data.
+//
+// # Differences from the kernel
+//
+//   - A vector is replaced as a whole: a reader sees the values of one write.
+//   - Every entry reports its writes to poll. Failed writes are reported because a
+//     part may have been stored. Ignored writes are reported too.
 //   - Registration says why it fails, and leaves nothing behind.
 //   - Unregister frees the names before the calls in progress have ended: a new entry
 //     may be in the place while a handler of the old one still runs.
@@ -64,24 +85,40 @@ package sysctl
 
 import "io/fs"
 
-// A Handler is what reading and writing an entry does. The functions whose names
-// begin with Do make one; a type of your own with these methods is another. The
-// calls may come from several goroutines at once. A handler must not Unregister an
-// entry of its own Register call, which would wait for the call that it is in, nor
-// read, write or seek the File through which it is called.
+// A Handler reads and writes an entry. The functions whose names begin with Do make
+// one. A type of your own with these methods is another. The calls may come from
+// several goroutines at once.
 //
-// What a method returns is not believed if it is less than 0 or more than len(p):
-// the call fails with [syscall.EIO], or with the method's own error if there is one.
+// A handler must not Unregister an entry of its own Register call, because Unregister
+// would wait for the call that it is in. It must not read, write or seek the File
+// through which it is called. It must not keep p after it has returned. A Read should
+// change nothing, because ReadFile may read a text more than once. A Read that calls
+// Notify for its own entry keeps a loop over Changes busy.
 //
-// A Handler that wraps another one is not looked into: Register does not see that
-// the data of the other one is nil, and the first call panics.
+// The caller checks each result. These are [syscall.EIO], unless the method returns
+// an error of its own:
+//
+//   - a count that is less than 0 or more than len(p)
+//   - a position that is less than 0
+//   - in [Tree.ReadFile], in [Tree.FS] and in [Tree.Changes]: a Read that gives bytes
+//     and does not move r.Pos forward, because it would give them for ever
+//   - in [Tree.WriteFile]: a Write that uses no bytes
+//
+// A handler that wraps another one passes it the same Request, or a copy, and is then
+// read as well as the handler itself: nothing is torn. There is no Unwrap method: a
+// handler that changes the text cannot be looked through, and one that forgets the
+// method would be read badly. Register does not look into a wrapper either. If the
+// data of the inner handler is nil, the first call panics. A panic goes on to the
+// caller, and leaves no lock held and no call in progress.
 //
 // Kernel: proc_handler
 //
-// Differs: two methods, where C has a flag.
+// Differs: two methods, where C has a flag. They return the count, where C passes
+// a length in and out. A C handler that returns 0 and leaves *lenp alone has read NULs
+// into all of the buffer; here a method that returns 0 has read nothing.
 type Handler interface {
-	// Read copies text to p, moves r.Pos, and returns how many bytes it
-	// copied. 0 is the end of the file.
+	// Read copies text to p, moves r.Pos forward, and returns how many bytes it
+	// copied. 0 is the end of the file, and so is [io.EOF].
 	Read(r *Request, p []byte) (int, error)
 
 	// Write takes text from p, moves r.Pos, and returns how many bytes it
@@ -89,15 +126,16 @@ type Handler interface {
 	Write(r *Request, p []byte) (int, error)
 }
 
-// A Request is what a [Handler] is told about a call, besides the text.
+// A Request tells a [Handler] about a call.
 //
 // Kernel: ppos of proc_handler
 type Request struct {
 	Pos  int64  // the position in the file, 0 or more; the handler moves it
-	Cred Cred   // who reads or writes
+	Cred Cred   // of the caller
 	Path string // of the entry, as in [Tree.Walk]
 
-	tree *Tree // nil in a call that comes from no tree
+	tree *Tree     // nil in a call that comes from no tree
+	seen *snapshot // nil unless the text is read from its beginning to its end
 }
 
 // hz returns how many jiffies a second has.
@@ -109,13 +147,13 @@ func (r *Request) hz() uint64 {
 }
 
 // Positioned reports whether a write is at a position that counts: not at 0, and
-// in the mode [Strict]. In the modes [Warn] and [Legacy] a handler is to take each
-// write as one at the beginning. It is for Write, which calls it once: at a
-// position other than 0 it is what has the tree warn.
+// in the mode [Strict]. In the modes [Warn] and [Legacy] a handler takes each write as
+// one at the beginning. Positioned is for Write, which calls it once: at a position
+// other than 0, the call makes the tree warn.
 //
 // Kernel: proc_first_pos_non_zero_ignore
 //
-// Differs: only says so; to ignore the write is up to the handler.
+// Differs: only reports; to ignore the write is up to the handler.
 func (r *Request) Positioned() bool {
 	if r.Pos == 0 {
 		return false
@@ -140,5 +178,5 @@ func (r *Request) Positioned() bool {
 type Entry struct {
 	Name    string      // a single name, as in procname
 	Mode    fs.FileMode // permission bits, none outside 0666
-	Handler Handler     // what reading and writing do
+	Handler Handler     // reads and writes it
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -56,6 +57,13 @@ func TestRegisterRefuses(t *testing.T) {
 		"dots in dir":      {"../kernel", []sysctl.Entry{entry("a")}, syscall.EINVAL, `"..": not a single name`},
 		"NUL in dir":       {"kernel\x00", []sysctl.Entry{entry("a")}, syscall.EINVAL, "not a single name"},
 		"dots":             {"kernel", []sysctl.Entry{entry("..")}, syscall.EINVAL, "not a single name"},
+		"equals sign":      {"kernel", []sysctl.Entry{entry("x=y")}, syscall.EINVAL, `the name "x=y" has an equals sign, at which a file of settings ends the key: not a single name`},
+		"blank at the end": {"kernel", []sysctl.Entry{entry("x ")}, syscall.EINVAL, `the name "x " has a blank at its end, which a file of settings drops: not a single name`},
+		"newline":          {"kernel", []sysctl.Entry{entry("x\ny")}, syscall.EINVAL, `the name "x\ny" has a newline: not a single name`},
+		"not UTF-8":        {"kernel", []sysctl.Entry{entry("\xff")}, syscall.EINVAL, `the name "\xff" is not UTF-8, so an fs.FS cannot have it: not a single name`},
+		"equals in dir":    {"kernel/a=b", []sysctl.Entry{entry("x")}, syscall.EINVAL, `"a=b" has an equals sign`},
+		"newline in dir":   {"kernel\n", []sysctl.Entry{entry("x")}, syscall.EINVAL, `"kernel\n" has a newline`},
+		"no UTF-8 in dir":  {"kernel/\xff", []sysctl.Entry{entry("x")}, syscall.EINVAL, `"\xff" is not UTF-8`},
 		"executable":       {"kernel", []sysctl.Entry{{Name: "x", Mode: 0o755, Handler: entry("").Handler}}, syscall.EINVAL, "0755: a mode with bits outside 0666"},
 		"file type":        {"kernel", []sysctl.Entry{{Name: "x", Mode: fs.ModeDir, Handler: entry("").Handler}}, syscall.EINVAL, "mode"},
 		"no handler":       {"kernel", []sysctl.Entry{{Name: "x"}}, syscall.EINVAL, "no handler"},
@@ -275,9 +283,10 @@ type greedy struct {
 	err   error
 }
 
-func (g *greedy) Read(_ *sysctl.Request, p []byte) (int, error) {
-	n := copy(p, strings.Repeat("x", 3)) * min(1, g.most)
+func (g *greedy) Read(r *sysctl.Request, p []byte) (int, error) {
+	n := copy(p, strings.Repeat("x", 3)) * max(0, min(1, g.most))
 	g.most--
+	r.Pos += int64(n)
 	return n, g.err
 }
 
@@ -345,6 +354,7 @@ func TestHammerRegisterAndUse(t *testing.T) {
 					_, _ = tree.ReadFile(sysctl.Root, "kernel/deep/"+name)
 					_ = tree.WriteFile(sysctl.Root, "kernel/deep/"+name, []byte("v"))
 				}
+				runtime.Gosched() // js/wasm has one thread, and does not preempt
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package sysctl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,16 +11,17 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// Why an entry is not registered, besides [syscall.EEXIST], [syscall.ENOTDIR]
-// and [syscall.EROFS]. Each matches [syscall.EINVAL] too. What else the kernel
-// refuses, the types of the handlers' data leave no way to write: an array for
-// an unsigned handler, or bounds that do not fit into a byte.
+// Reasons for which Register refuses an entry, besides [syscall.EEXIST],
+// [syscall.ENOTDIR] and [syscall.EROFS]. Each matches [syscall.EINVAL] too.
 //
 // Kernel: sysctl_check_table
+//
+// Differs: one error for each reason. The kernel also refuses an array for an unsigned handler, and bounds that do not fit into a byte: the types of the data here allow neither.
 var (
 	ErrNoData    = fmt.Errorf("no data: %w", syscall.EINVAL)
 	ErrNoMaxlen  = fmt.Errorf("no maxlen: %w", syscall.EINVAL)
@@ -28,8 +30,8 @@ var (
 	ErrName      = fmt.Errorf("not a single name: %w", syscall.EINVAL)
 )
 
-// ErrNotEmpty is why [Tree.RegisterMountPoint] does not make a mount point. It
-// matches [syscall.EINVAL] too.
+// ErrNotEmpty is the error of [Tree.RegisterMountPoint] for a directory with entries.
+// It matches [syscall.EINVAL] too.
 var ErrNotEmpty = fmt.Errorf("it is not empty: %w", syscall.EINVAL)
 
 // A Header stands for the entries of one Register call.
@@ -49,6 +51,8 @@ type Header struct {
 // ready to use. A Tree must not be copied after first use.
 //
 // Kernel: struct ctl_table_set, struct ctl_table_root
+//
+// Differs: a value, of which a program may have several.
 type Tree struct {
 	// HZ is how many jiffies a second has, for the handlers that count in
 	// jiffies; 0 means 250. Set it before the first use.
@@ -62,17 +66,17 @@ type Tree struct {
 	Warn func(path string)
 
 	warned  atomic.Bool  // Warn was called
-	lenient atomic.Int32 // by how much the WriteMode is less than Strict
+	lenient atomic.Int32 // Strict minus the WriteMode, so that 0 is Strict
 	mu      sync.RWMutex
 	files   map[string]*file      // by full path; guarded by mu
 	dirs    map[string]*directory // by full path, without the root while it is empty; guarded by mu
 }
 
-// A directory is there as long as something is in it, or it was registered.
+// A directory exists as long as it has names or is registered itself.
 type directory struct {
-	names map[string]bool // what is in it; true for a directory
+	names map[string]bool // of its files and directories; true for a directory
 	users int             // registrations of the directory itself
-	empty bool            // it has to stay so; once set, as long as the directory lives
+	empty bool            // it is a mount point; once set, as long as the directory lives
 }
 
 // A file is an entry in its place.
@@ -81,41 +85,49 @@ type file struct {
 	header *Header
 	path   string // in the tree
 
-	events atomic.Uint64   // how often it was written
-	poll   waitqueue.Queue // those who wait for the next time
+	inParts atomic.Bool     // the last attempts to read a whole text gave it in parts
+	events  atomic.Uint64   // how often it was written
+	poll    waitqueue.Queue // the waiters for the next event
 }
 
 // Register adds entries to the directory dir, all of them or none. dir is a
-// path with slashes, empty for the root; empty parts of it are skipped.
-// Directories are made as they are needed, and go with their last entry; with
-// no entries at all, dir is there and empty.
+// path with slashes, empty for the root. Empty parts of it are skipped. Register makes
+// directories as they are needed; they go with their last entry. With no entries at
+// all, dir exists and is empty.
 //
-// The error says of each entry all that is wrong with it, by [errors.Join]. It
-// matches [syscall.EEXIST] if the name is taken, also by an earlier entry of the
-// call or by a directory; [syscall.ENOTDIR] if a part of dir is a file;
-// [syscall.EROFS] if dir is at or below a mount point; [ErrName] for a name, or a
-// part of dir, that is empty, "." or "..", or has a slash or a NUL byte; [ErrMode],
-// [ErrNoHandler], [ErrNoData] for a handler of a nil variable, and [ErrNoMaxlen] for
-// one with room for nothing. If dir itself cannot be, the entries are not looked at.
+// The error joins all faults of all entries, by [errors.Join]. If dir itself is at
+// fault, Register does not look at the entries. The error matches:
 //
-// All entries of a call are there at once: who opens, lists or registers waits
-// until they are, for a hundred thousand of them about a tenth of a second. Where
-// that matters, call Register for some at a time.
+//   - [syscall.EEXIST] if the name is taken, perhaps by an earlier entry of the call
+//     or by a directory
+//   - [syscall.ENOTDIR] if a part of dir is a file
+//   - [syscall.EROFS] if dir is at or below a mount point
+//   - [ErrName] if a name or a part of dir is empty, "." or "..", or has a slash or a
+//     NUL byte; if no file of settings could set the entry, because of an equals sign,
+//     a newline, or a blank at its end; or if it is not UTF-8, as an [io/fs.FS] wants
+//   - [ErrMode], [ErrNoHandler]
+//   - [ErrNoData] if the variable of a handler is nil
+//   - [ErrNoMaxlen] if the variable of a handler has room for nothing
+//
+// All entries of a call appear at once. Calls that open, list or register wait for
+// that: for a hundred thousand entries about a tenth of a second. A program for which
+// this is too long calls Register for some entries at a time.
 //
 // Kernel: register_sysctl, register_sysctl_sz
 //
-// Differs: says why it failed; refuses empty names and names with slashes.
+// Differs: says why it failed. It refuses more names: empty ones, and names with a slash, an equals sign, a newline, a blank at the end, or bytes that are not UTF-8.
 func (t *Tree) Register(dir string, entries ...Entry) (*Header, error) {
 	return t.register(dir, false, entries)
 }
 
-// RegisterMountPoint makes the directory dir, which stays empty: nothing can be
-// registered in it or below it. A directory that is there and empty becomes one,
-// and is one as long as it lives: until all have unregistered that registered it.
-// The error matches [ErrNotEmpty] if something is in it already, and is otherwise
-// as for Register.
+// RegisterMountPoint makes the directory dir a mount point, which stays empty: nothing
+// can be registered in it or below it. An empty directory becomes one too. It is one
+// as long as it lives, until every registration of it is unregistered. The error
+// matches [ErrNotEmpty] if dir has entries, and is otherwise as for Register.
 //
 // Kernel: register_sysctl_mount_point
+//
+// Differs: says why it failed.
 func (t *Tree) RegisterMountPoint(dir string) (*Header, error) { return t.register(dir, true, nil) }
 
 func (t *Tree) register(dir string, empty bool, entries []Entry) (*Header, error) {
@@ -141,7 +153,7 @@ func (t *Tree) register(dir string, empty bool, entries []Entry) (*Header, error
 	return h, nil
 }
 
-// newHeader makes what needs no lock.
+// newHeader makes the files, for which it needs no lock.
 func newHeader(t *Tree, dir string, entries []Entry) *Header {
 	h := &Header{tree: t, dir: dir, files: make([]*file, 0, len(entries))}
 	for _, e := range entries {
@@ -150,35 +162,53 @@ func newHeader(t *Tree, dir string, entries []Entry) *Header {
 	return h
 }
 
-// Walk calls fn for each entry, in the order of a walk through the directories, until fn returns an
-// error, which Walk returns. Entries that are registered or unregistered meanwhile
-// may be seen or not. fn may do anything: no lock is held.
+// Walk calls fn for each entry, in the order of a walk through the directories, until
+// fn returns an error, which Walk returns. Entries that are registered or unregistered
+// meanwhile may be seen or not. fn may do anything: no lock is held. Walk costs less
+// than [io/fs.WalkDir]: it allocates one slice.
 //
 // Kernel: sysctl(8) -a
 func (t *Tree) Walk(fn func(path string, e Entry) error) error {
 	t.mu.RLock()
-	files := maps.Clone(t.files)
+	files := slices.AppendSeq(make([]*file, 0, len(t.files)), maps.Values(t.files))
 	t.mu.RUnlock()
-	// As a walk through the directories would have it: a slash before all else.
-	paths := slices.SortedFunc(maps.Keys(files), func(a, b string) int {
-		return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/"))
-	})
-	for _, path := range paths {
-		if err := fn(path, files[path].Entry); err != nil {
+	slices.SortFunc(files, func(a, b *file) int { return comparePaths(a.path, b.path) })
+	for _, f := range files {
+		if err := fn(f.path, f.Entry); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// comparePaths orders paths as a walk through the directories meets them: a slash
+// is before all other characters, so a/x is before a.b/x.
+func comparePaths(a, b string) int {
+	for i := range min(len(a), len(b)) {
+		switch {
+		case a[i] == b[i]:
+			continue
+		case a[i] == '/':
+			return -1
+		case b[i] == '/':
+			return 1
+		}
+		return cmp.Compare(a[i], b[i])
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
 // Unregister removes the entries of h, and their directories if nothing else
-// is in them. It then waits for the calls of handlers that are in progress,
-// and for no others: once it has returned, no handler of h runs, and none will.
-// A second Unregister only waits; so does that of a nil Header, for nothing.
+// is in them. It then waits for the calls of h's handlers that are in progress, and
+// for nothing else. After it has returned, no handler of h runs again. A second
+// Unregister only waits. Unregister of a nil Header returns at once.
+//
+// A handler that blocks for ever makes Unregister wait for ever. A handler that gives
+// text without end does not: see [Handler].
 //
 // Kernel: unregister_sysctl_table
 //
-// Differs: the names are free before the calls have ended; wakes those who poll.
+// Differs: the names are free before the calls have ended. It wakes the waiters of poll.
 func (h *Header) Unregister() {
 	if h == nil {
 		return
@@ -187,8 +217,8 @@ func (h *Header) Unregister() {
 	for _, f := range h.files {
 		f.poll.WakeUpAll() // there will be nothing to wait for
 	}
-	// The names are gone, and used is raised only by who has found one. So it
-	// can only fall now. Background never ends, so neither can the wait.
+	// The names are gone, and a call raises used only after it has found a name. So
+	// used can only fall now. The wait has no error, because Background never ends.
 	_ = h.idle.Wait(context.Background(), func() bool { return h.used.Load() == 0 })
 }
 
@@ -231,8 +261,8 @@ func (h *Header) unuse() {
 // below.
 func (t *Tree) checkDir(dir string, empty bool) error {
 	for part := range strings.SplitSeq(dir, "/") {
-		if part != "" && !isName(part) {
-			return fmt.Errorf("%q: %w", part, ErrName)
+		if err := checkName(part); err != nil && part != "" {
+			return err
 		}
 	}
 	if d := t.dirs[""]; d != nil && d.empty {
@@ -266,9 +296,11 @@ func (t *Tree) checkFiles(h *Header) error {
 
 // faults returns all that is wrong with an entry, whose name must not be in seen.
 func (t *Tree) faults(f *file, seen map[string]bool) (errs []error) {
-	switch {
-	case !isName(f.Name):
-		errs = append(errs, fmt.Errorf("the name %q: %w", f.Name, ErrName))
+	switch err := checkName(f.Name); {
+	case err != nil:
+		errs = append(errs, fmt.Errorf("the name %w", err))
+	case strings.TrimRight(f.Name, blanks) != f.Name:
+		errs = append(errs, fmt.Errorf("the name %q has a blank at its end, which a file of settings drops: %w", f.Name, ErrName))
 	case seen[f.Name] || t.files[f.path] != nil || t.dirs[f.path] != nil:
 		errs = append(errs, fmt.Errorf("duplicate entry: %w", syscall.EEXIST))
 	}
@@ -278,7 +310,7 @@ func (t *Tree) faults(f *file, seen map[string]bool) (errs []error) {
 	if f.Handler == nil {
 		errs = append(errs, ErrNoHandler)
 	} else if h, ok := f.Handler.(stock); ok {
-		if err := h.check(); err != nil {
+		if err := h.fault(); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -312,8 +344,22 @@ func (t *Tree) release(path string) {
 	}
 }
 
-func isName(s string) bool {
-	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\x00")
+// checkName refuses a part of a path that is no name, that no line of a file of
+// settings has in a key, or that an [fs.FS] cannot have.
+func checkName(s string) error {
+	why := ""
+	switch {
+	case s == "" || s == "." || s == ".." || strings.ContainsAny(s, "/\x00"):
+	case strings.Contains(s, "="):
+		why = " has an equals sign, at which a file of settings ends the key"
+	case strings.Contains(s, "\n"):
+		why = " has a newline"
+	case !utf8.ValidString(s):
+		why = " is not UTF-8, so an fs.FS cannot have it"
+	default:
+		return nil
+	}
+	return fmt.Errorf("%q%s: %w", s, why, ErrName)
 }
 
 // clean drops empty parts, so that "/kernel//x/" is "kernel/x".

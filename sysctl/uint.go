@@ -19,17 +19,17 @@ func (u *Uint) Load() uint32 { return u.v.Load() }
 // handler do not apply.
 func (u *Uint) Store(v uint32) { u.v.Store(v) }
 
-// DoUint makes a handler for a number without a sign, not even that of -0.
+// DoUint makes a handler for a number without a sign, not even in -0.
 //
 // A write sets the value to the first number in it and reports that all was
-// used, whatever comes after the number. It does not move the position, so that
+// used, even if more text comes after the number. It does not move the position, so
 // the next write to the open file counts as well. A bad number is
 // [syscall.EINVAL]. A read gives the value and a newline, at position 0 only.
 //
 // Kernel: proc_douintvec
 func DoUint(data *Uint) Handler { return DoUintMinMax(data, 0, math.MaxUint32) }
 
-// DoUintMinMax is [DoUint] with bounds. What is outside is [syscall.EINVAL].
+// DoUintMinMax is [DoUint] with bounds. A number outside them is [syscall.EINVAL].
 //
 // Kernel: proc_douintvec_minmax
 func DoUintMinMax(data *Uint, min, max uint32) Handler {
@@ -81,10 +81,10 @@ func newScalar[T uint8 | uint32](load func() T, store func(T), min, max T) *scal
 	}
 }
 
-func (h *scalar) check() error { return checkData(h.load == nil, 1) }
+func (h *scalar) fault() error { return checkData(h.load == nil, 1) }
 
 func (h *scalar) Read(r *Request, p []byte) (int, error) {
-	return readText(r, p, append(figure{magnitude: h.load()}.append(nil), '\n'))
+	return readText(r, p, func() []byte { return append(figure{magnitude: h.load()}.append(nil), '\n') })
 }
 
 func (h *scalar) Write(r *Request, p []byte) (int, error) { return writeScalar(r, p, h.set) }

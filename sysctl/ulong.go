@@ -1,6 +1,9 @@
 package sysctl
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // A Ulong is a variable that holds an unsigned C long, of 64 bits. Load costs
 // one atomic load. The zero value is 0, ready to use. A Ulong must not be copied
@@ -31,7 +34,18 @@ func (u *Ulong) check() error { return checkData(u == nil, 1) }
 // ints. A Ulongs must not be copied after first use.
 //
 // Kernel: an unsigned long array that is the data of a ctl_table
-type Ulongs struct{ list[uint64] }
+type Ulongs struct{ list list[uint64] }
+
+// Load returns a copy of the values.
+func (u *Ulongs) Load() []uint64 { return slices.Clone(u.values()) }
+
+// Store replaces the values with a copy of the arguments. It is for the program
+// itself: the bounds of a handler do not apply.
+func (u *Ulongs) Store(values ...uint64) { u.list.store(slices.Clone(values)) }
+
+func (u *Ulongs) values() []uint64 { return u.list.values() }
+
+func (u *Ulongs) change(f func([]uint64) int) { u.list.change(f) }
 
 func (u *Ulongs) check() error {
 	if u == nil {
@@ -41,15 +55,18 @@ func (u *Ulongs) check() error {
 }
 
 // A UlongData is a [*Ulong] or a [*Ulongs].
-type UlongData interface {
-	vector[uint64]
+type UlongData interface { // a vector[uint64], written out for go doc
+	values() []uint64
+	change(f func(values []uint64) (n int))
 	check() error
 }
 
 // DoUlongVecMinMax is [DoIntVecMinMax] for numbers of 64 bits without a sign,
-// not even that of -0.
+// not even in -0.
 //
 // Kernel: proc_doulongvec_minmax
+//
+// Differs: as DoIntVec.
 func DoUlongVecMinMax(data UlongData, min, max uint64) Handler {
 	return &ulongVec{data, false, min, max}
 }
@@ -57,9 +74,11 @@ func DoUlongVecMinMax(data UlongData, min, max uint64) Handler {
 // DoUlongVecMsJiffiesMinMax is [DoUlongVecMinMax] for times that are stored in
 // jiffies and written in milliseconds. It rounds down. The bounds are in
 // jiffies. As in the kernel, a number that overflows when it is multiplied is
-// stored as what is left of it.
+// stored as its low 64 bits.
 //
 // Kernel: proc_doulongvec_ms_jiffies_minmax
+//
+// Differs: as DoIntVec.
 func DoUlongVecMsJiffiesMinMax(data UlongData, min, max uint64) Handler {
 	return &ulongVec{data, true, min, max}
 }
@@ -67,10 +86,10 @@ func DoUlongVecMsJiffiesMinMax(data UlongData, min, max uint64) Handler {
 type ulongVec struct {
 	data     UlongData
 	ms       bool
-	min, max uint64 // of what is stored
+	min, max uint64 // of a stored value
 }
 
-func (h *ulongVec) check() error {
+func (h *ulongVec) fault() error {
 	if h.data == nil {
 		return checkData(true, 0)
 	}

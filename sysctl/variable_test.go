@@ -115,3 +115,8 @@ func TestBitmapAsAVariable(t *testing.T) {
 	sysctl.NewBitmap(0).Store(nil)
 	sysctl.NewBitmap(64).Store([]uint64{1 << 63})
 }
+
+func TestBitmapOfLessThanNoBitsPanics(t *testing.T) {
+	require.PanicsWithValue(t, "sysctl: NewBitmap(-1)", func() { sysctl.NewBitmap(-1) })
+	require.Empty(t, sysctl.NewBitmap(0).Load())
+}

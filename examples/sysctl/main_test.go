@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/kprim/kprim/sysctl"
 )
 
 // The test binary is the program too.
@@ -121,6 +123,9 @@ func TestCommandsSayWhatSysctl8Says(t *testing.T) {
 		"-p and -r":          {args: []string{"--pattern", "none|nons", "--load=" + conf}, stderr: "sysctl: " + conf + "(5): invalid syntax, continuing...\nsysctl: cannot stat /proc/sys/kernel/none: No such file or directory\n", code: 1},
 		"bad syntax alone":   {args: []string{"-p", "-"}, stdin: "nonsense\n", stderr: "sysctl: -(1): invalid syntax, continuing...\n"},
 		"no key, a bad [":    {args: []string{"-p-"}, stdin: "=5\nkernel.[=1\nkernel.msgmax=1\n", stdout: "kernel.msgmax = 1\n", stderr: "sysctl: -(1): invalid syntax, continuing...\nsysctl: -(2): invalid syntax, continuing...\n"},
+		"-pFILE and -p":      {args: []string{"-q", "-p" + conf, "-e", "-p", "-r", "name"}},
+		"one character":      {args: []string{"-p-"}, stdin: "a\n-\nb", stderr: "sysctl: -(1): invalid syntax, continuing...\n"},
+		"a NUL":              {args: []string{"-p-"}, stdin: "kernel.msgmax=1\x00\nkernel.msgmax=2\n", stdout: "kernel.msgmax = 2\n", stderr: "sysctl: -(1): invalid syntax, continuing...\n"},
 		"-p of the input":    {args: []string{"-p", "-"}, stdin: "kernel.msg* = 1\n", stdout: "kernel.msgmax = 1\n"},
 		"-p of a pattern":    {args: []string{"-p", filepath.Join(filepath.Dir(conf), "*.conf"), "-r", "two"}, stdout: "kernel.hostname = one # two\n"},
 		"-p of two files":    {args: []string{"-p" + conf, "-r", "two", conf}, stdout: strings.Repeat("kernel.hostname = one # two\n", 2)},
@@ -142,6 +147,45 @@ func TestFileOfPIsThatOfTheMachineIfNoneIsNamed(t *testing.T) {
 	var o options
 	require.NoError(t, o.parse([]string{"-p", "-q"}))
 	require.Equal(t, []string{"/etc/sysctl.conf"}, o.files())
+}
+
+func TestFileOfPIsTheLastThatIsNamed(t *testing.T) {
+	for want, args := range map[string][]string{
+		"A":                {"-pA", "-p"},
+		"B":                {"-pA", "-pB", "-p"},
+		"C":                {"-p", "--load=C", "--load", "-p"},
+		"D":                {"-qp", "-npD", "-ep", "--load="},
+		"A E":              {"-pA", "-p", "E"},
+		"/etc/sysctl.conf": {"-p", "-p", "--load"},
+	} {
+		var o options
+		require.NoError(t, o.parse(args))
+		require.Equal(t, want, strings.Join(o.files(), " "))
+	}
+}
+
+// A noNewline handler has a text that ends without a newline.
+type noNewline struct{ sysctl.Handler }
+
+func (noNewline) Read(r *sysctl.Request, p []byte) (int, error) {
+	n := copy(p, "one\ntwo"[r.Pos:])
+	r.Pos += int64(n)
+	return n, nil
+}
+
+func TestValuesAreShownAsTheyAre(t *testing.T) {
+	tree := new(sysctl.Tree)
+	_, err := tree.Register("", sysctl.Entry{Name: "x", Mode: 0o444, Handler: noNewline{}})
+	require.NoError(t, err)
+	for args, want := range map[string]string{
+		"-n": "one\ntwo", "-b": "onetwo", "-nb": "onetwo", "-N": "x\n", "-q": "x = one\nx = two\n",
+	} {
+		var out strings.Builder
+		c := &command{tree: tree, stdout: &out, stderr: &out}
+		require.NoError(t, c.parse([]string{args}))
+		require.Zero(t, c.get("x"))
+		require.Equal(t, want, out.String(), args)
+	}
 }
 
 func TestEachRunHasItsOwnTree(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -131,7 +132,7 @@ func (o *options) set(letter byte, value string) {
 		o.regexp, _ = regexp.CompilePOSIX(value)
 		return
 	case 'p':
-		o.file = value
+		o.file = cmp.Or(value, o.file) // -p alone does not take back the FILE of another -p
 	}
 	*o.flag(letter) = true
 }

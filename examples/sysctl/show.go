@@ -53,6 +53,10 @@ func (c *command) showFile(name string, d fs.DirEntry) int {
 		c.warn("reading key \"%s\": %s", key, text(err))
 		return 1
 	}
+	if c.values && !c.binary {
+		_, _ = c.stdout.Write(value) // as it is: a text may end without a newline
+		return 0
+	}
 	for line := range strings.Lines(string(value)) {
 		c.line(key, strings.TrimSuffix(line, "\n"))
 	}

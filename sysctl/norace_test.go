@@ -1,0 +1,5 @@
+//go:build !race
+
+package sysctl_test
+
+const raceEnabled = false
