@@ -3,6 +3,7 @@ package explore
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,11 +18,17 @@ import (
 // fits no longer fails its test, so mutants do not rot.
 type Mutant struct{ Name, File, Old, New string }
 
+var allMutants = flag.Bool("mutants", false, "build and test all mutants, and not three")
+
 var badSchedules = regexp.MustCompile(`(?m)^--- FAIL: TestInterleavings\w+|\d+ schedules, [1-9]\d* bad`)
 
 // Mutants fails if no schedule of the TestInterleavings of the package in the
-// working directory is bad for one of its mutants.
+// working directory is bad for one of its mutants. Without the flag -mutants it
+// tries the first three of them.
 func Mutants(t *testing.T, mutants []Mutant) {
+	if !*allMutants {
+		mutants = mutants[:3]
+	}
 	if testing.Short() || Race {
 		t.Skip("builds the package once for each mutant")
 	}
