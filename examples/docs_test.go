@@ -202,14 +202,11 @@ func TestRowsDifferWhereTheDocCommentsDiffer(t *testing.T) {
 var withoutDiffers = []string{
 	"kthread.Current.Ready", "kthread.Current.WaitExclusive", "kthread.Start",
 	"kthread.Work.Func",
-	"rwevent.Sleeper", "rwevent.Slot", "rwevent.Slot.Take", "rwevent.Slot.Wait",
 	"sysctl.Bool", "sysctl.Cred", "sysctl.DoIntVec", "sysctl.DoIntVecJiffies",
 	"sysctl.DoIntVecMinMax", "sysctl.DoIntVecMsJiffies", "sysctl.DoIntVecUserHZJiffies",
 	"sysctl.DoUlongVecMinMax", "sysctl.DoUlongVecMsJiffiesMinMax", "sysctl.ErrNoData",
 	"sysctl.File.Queue", "sysctl.File.ReadAt", "sysctl.File.SetCred", "sysctl.Tree",
 	"sysctl.Tree.ReadFile", "sysctl.Tree.RegisterMountPoint", "sysctl.Tree.WriteFile",
-	"waitqueue.Queue.WaitLocked", "waitqueue.Queue.Wake", "waitqueue.Queue.WakeUpAll",
-	"waitqueue.Queue.WakeUpInterruptible", "waitqueue.Task",
 }
 
 // kernelTable returns the cells of the rows of a package's table.
