@@ -32,7 +32,10 @@ func NewCond(l sync.Locker) *Cond { return &Cond{L: l} }
 //
 // If L is nil, or a method of L panics, Wait panics. It leaves no waiter behind,
 // and passes on a Signal that has reached it.
-func (c *Cond) Wait(ctx context.Context) error {
+func (c *Cond) Wait(ctx context.Context) error { return failed(c.wait(ctx)) }
+
+// wait is Wait, except that it returns errNoErr and does not panic with it.
+func (c *Cond) wait(ctx context.Context) error {
 	if err := ContextErr(ctx); err != nil {
 		return err
 	}
@@ -65,7 +68,7 @@ func (c *Cond) Wait(ctx context.Context) error {
 	if picked {
 		return nil
 	}
-	return failed(cmp.Or(ContextErr(ctx), errNoErr))
+	return cmp.Or(ContextErr(ctx), errNoErr)
 }
 
 // WaitFor blocks until pred returns true or ctx ends. pred runs with L held,
@@ -79,16 +82,16 @@ func (c *Cond) WaitFor(ctx context.Context, pred func() bool) error {
 			c.Signal()
 		}
 	}()
-	for {
-		err := ContextErr(ctx)
+	for last := error(nil); ; picked = picked || last == nil {
+		err := cmp.Or(ContextErr(ctx), last)
 		if pred() {
 			picked = false
 			return nil
 		}
 		if err != nil {
-			return err
+			return failed(err)
 		}
-		picked = c.Wait(ctx) == nil || picked
+		last = c.wait(ctx)
 	}
 }
 
