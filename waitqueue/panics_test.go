@@ -270,3 +270,14 @@ func TestTaskWaitsAgainAfterItsConditionPanicked(t *testing.T) {
 		}
 	})
 }
+
+func TestWaitLockedWithoutALockPanics(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		var q waitqueue.Queue
+		require.Panics(t, func() { _ = q.WaitLocked(ctx, nil, never) })
+		require.Panics(t, func() { _ = q.WaitExclusiveLocked(ctx, nil, never) })
+		var none *sync.Mutex
+		require.Panics(t, func() { _ = q.WaitLocked(ctx, none, never) })
+		require.False(t, q.Active())
+	})
+}

@@ -199,12 +199,13 @@ func (q *Queue) WaitExclusive(ctx context.Context, cond func() bool) error {
 // WaitLocked is Wait with a condition that l guards. The caller holds l. It is
 // held whenever cond runs, released while the goroutine sleeps, and held again
 // on every return. Wakers change the state under l, and may call WakeUp with
-// or without it.
+// or without it. WaitLocked panics if l is nil.
 //
 // Kernel: wait_event_lock_irq, wait_event_interruptible_lock_irq
 //
 // Differs: l is any lock, not a spinlock with interrupts off.
 func (q *Queue) WaitLocked(ctx context.Context, l sync.Locker, cond func() bool) error {
+	mustLock(l)
 	return q.wait(nil, ctx, l, false, cond)
 }
 
@@ -214,7 +215,16 @@ func (q *Queue) WaitLocked(ctx context.Context, l sync.Locker, cond func() bool)
 //
 // Differs: the lock is the caller's, not the queue's own.
 func (q *Queue) WaitExclusiveLocked(ctx context.Context, l sync.Locker, cond func() bool) error {
+	mustLock(l)
 	return q.wait(nil, ctx, l, true, cond)
+}
+
+// mustLock panics if a wait with a lock has none, because wait without one is the
+// form whose condition needs no lock.
+func mustLock(l sync.Locker) {
+	if l == nil {
+		panic("waitqueue: WaitLocked without a lock")
+	}
 }
 
 // WakeUp wakes all ordinary waiters and one exclusive waiter, and returns how
