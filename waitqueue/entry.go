@@ -189,6 +189,9 @@ func (q *Queue) lockFor(e *Entry) {
 		if there {
 			panic("waitqueue: Entry is on another queue already")
 		}
+		if e.Task != nil { // a wake-up has taken e off, and it was not removed
+			e.Task.clearWchan(home)
+		}
 	}
 	q.mu.Lock()
 	q.check()
