@@ -3,9 +3,11 @@ package waitqueue_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -560,4 +562,215 @@ func TestInterleavingsWaitAny(t *testing.T) {
 			return ""
 		}
 	})
+}
+
+// exploreAll explores a model, and requires that it has so many schedules.
+func exploreAll(t *testing.T, points string, want int, model func(*testing.T, *explore.Schedule)) {
+	explored, bad, first := explorer.Search(t, points, model)
+	t.Logf("%d schedules, %d bad", explored, bad)
+	require.Zero(t, bad, "bad schedules of %d; the first is\n%s", explored, first)
+	require.Equal(t, want, explored, "schedules")
+}
+
+// The first Signal comes without the lock, so at any moment: also when the waiter
+// is on the queue and has not released the lock. The second comes with the lock.
+// If the waiter has come by then, one of them reaches it.
+func TestInterleavingsCondSignalWithoutTheLock(t *testing.T) {
+	for form, schedules := range map[string]int{"background": 116, "ctx": 52} {
+		t.Run(form, func(t *testing.T) {
+			exploreAll(t, "queued commit awake unpark", schedules, func(t *testing.T, s *explore.Schedule) {
+				c := waitqueue.NewCond(newLock(s))
+				w := newWaiter(t, form)
+				came, signalled := false, false // guarded by c.L
+				s.Thread("waiter", func(*explore.Thread) {
+					c.L.Lock()
+					defer c.L.Unlock()
+					came = true
+					w.err = c.Wait(w.ctx)
+					w.returned = true
+				})
+				s.Thread("signaller", func(th *explore.Thread) {
+					th.At("signal")
+					c.Signal()
+					th.At("lock")
+					c.L.Lock()
+					signalled = came
+					c.Signal()
+					c.L.Unlock()
+				})
+				s.Wrong = func() string {
+					if signalled && !w.succeeded() {
+						return "it had come, and was signalled"
+					}
+					return ""
+				}
+				s.Release = c.Broadcast
+			})
+		})
+	}
+}
+
+// A wait ends when a waker has claimed its task and not signalled it yet. The
+// goroutine waits again at once, on another queue, where nobody wakes it. The late
+// signal must not reach it there: it tests once before that sleep, and once on the
+// queue.
+func TestInterleavingsLateSignal(t *testing.T) {
+	exploreAll(t, "queued tested commit unpark", 29, func(t *testing.T, s *explore.Schedule) {
+		var q, other waitqueue.Queue
+		var ready, over atomic.Bool
+		var tests atomic.Int32
+		s.Thread("waiter", func(th *explore.Thread) {
+			_ = q.Wait(context.Background(), ready.Load)
+			_ = other.Wait(context.Background(), func() bool {
+				tests.Add(1)
+				return over.Load()
+			})
+		})
+		s.Thread("waker", func(th *explore.Thread) {
+			th.At("set")
+			ready.Store(true)
+			th.At("wake")
+			q.WakeUp()
+		})
+		s.Wrong = func() string {
+			if n := tests.Load(); n != 2 {
+				return fmt.Sprintf("%d tests", n)
+			}
+			return ""
+		}
+		s.Release = func() {
+			over.Store(true)
+			other.WakeUp()
+		}
+	})
+}
+
+// A goroutine that sees a task asleep finds it on its queue: its wake-up wakes
+// the task, unless that has looked at its interrupt first.
+func TestInterleavingsWhoSeesTheStateFindsTheEntry(t *testing.T) {
+	exploreAll(t, "queued commit", 10, func(t *testing.T, s *explore.Schedule) {
+		var q waitqueue.Queue
+		w := newWaiter(t, "task")
+		wrong := ""
+		s.Thread("waiter", func(*explore.Thread) { w.wait(&q, never) })
+		s.Thread("observer", func(th *explore.Thread) {
+			for range 2 {
+				th.At("look")
+				asleep := w.task.State() == waitqueue.Interruptible
+				if woken := q.WakeUp(); asleep && woken != 1 {
+					wrong = "it was seen asleep, and not found"
+				}
+			}
+		})
+		s.Wrong = func() string { return wrong }
+		s.Release = w.end
+	})
+}
+
+// At the point "claim" the queue is locked, so no thread of an explorer may stop
+// there. The tests below do by hand the one step of another goroutine that counts.
+
+// Another waker claims the task that a walk is about to claim. The walk goes on as
+// if it had not met the entry, which keeps its place.
+func TestInterleavingsLostClaimKeepsItsPlace(t *testing.T) {
+	const n = 5
+	for lost := range n - 1 {
+		var q waitqueue.Queue
+		var tasks [n]waitqueue.Task
+		var want []*waitqueue.Task
+		for i := range tasks {
+			q.PrepareExclusive(&waitqueue.Entry{Task: &tasks[i]}, waitqueue.Interruptible)
+			if i < lost {
+				tasks[i].SetState(waitqueue.Running)
+			}
+			if i != lost+1 { // which the wake-up is for
+				want = append(want, &tasks[i])
+			}
+		}
+		var claimed atomic.Bool
+		waitqueue.SetYield(func(point string) {
+			if point == "claim" && !claimed.Swap(true) {
+				tasks[lost].WakeUp(waitqueue.Normal)
+			}
+		})
+		require.Equal(t, 1, q.WakeUp())
+		waitqueue.SetYield(nil)
+		require.Equal(t, waitqueue.Running, tasks[lost+1].State())
+		require.Equal(t, want, q.Entries())
+	}
+}
+
+// The same for a sole waiter in its Wait.
+func TestInterleavingsLostClaimOfASoleWaiter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q waitqueue.Queue
+		var task waitqueue.Task
+		var tok tokens
+		var claimed atomic.Bool
+		waitqueue.SetYield(func(point string) {
+			if point == "claim" && !claimed.Swap(true) {
+				task.WakeUp(waitqueue.Normal)
+			}
+		})
+		defer waitqueue.SetYield(nil)
+		result := asleep(func() error { return task.WaitExclusive(&q, tok.tryTake) })
+		require.Zero(t, q.WakeUp())
+		require.False(t, ended(result))
+		tok.Store(1)
+		require.Equal(t, 1, q.WakeUp())
+		require.NoError(t, <-result)
+	})
+}
+
+// A waker is held at its claim of a task whose condition has just been true. A
+// task that was claimed already leaves without the lock of the queue, and its entry
+// is on another queue then, from which the waker must not take it.
+func TestInterleavingsClaimedTaskUsesItsEntryAgain(t *testing.T) {
+	for name, beside := range map[string]bool{"sole": false, "many": true} {
+		t.Run(name, func(t *testing.T) {
+			var q, other waitqueue.Queue
+			var task waitqueue.Task
+			if beside {
+				q.Add(&waitqueue.Entry{Task: new(waitqueue.Task)}) // awake
+			}
+			var ready atomic.Bool
+			var wakers sync.WaitGroup
+			claiming := make(chan struct{})
+			waitqueue.SetYield(func(point string) {
+				if point != "claim" || ready.Load() {
+					return
+				}
+				close(claiming)
+				// It gets to the other queue if it needs no lock. If it does, it
+				// waits for this goroutine, and nothing is to be seen.
+				for range 100 {
+					if task.State() == waitqueue.Interruptible && other.Active() {
+						return
+					}
+					time.Sleep(100 * time.Microsecond)
+				}
+			})
+			defer waitqueue.SetYield(nil)
+			result := make(chan error, 1)
+			go func() {
+				tests := 0
+				_ = task.Wait(&q, func() bool {
+					if tests++; tests == 2 {
+						wakers.Go(func() { q.WakeUp() })
+						<-claiming
+					}
+					return tests == 2
+				})
+				result <- task.Wait(&other, ready.Load)
+			}()
+			<-claiming
+			wakers.Wait()
+			for task.State() != waitqueue.Interruptible || !other.Active() {
+				runtime.Gosched()
+			}
+			ready.Store(true)
+			require.Equal(t, 1, other.WakeUp())
+			require.NoError(t, <-result)
+		})
+	}
 }
