@@ -217,8 +217,8 @@ func TestSlotAndTablePrintAsWords(t *testing.T) {
 	require.Equal(t, "Table(3 2 events)", fmt.Sprintf("%+v", &p.table))
 	p.slot.Close()
 	p.table.Close()
-	require.Equal(t, "Slot(1 event closed)", fmt.Sprintf("%s", &p.slot))
-	require.Equal(t, "Table(3 2 events closed)", fmt.Sprintf("%s", &p.table))
+	require.Equal(t, "Slot(1 event closed)", p.slot.String())
+	require.Equal(t, "Table(3 2 events closed)", p.table.String())
 }
 
 // Any goroutine may print a slot or table that others use. Only the race detector
@@ -394,7 +394,7 @@ func TestSleeperKeepsNoSlotAlive(t *testing.T) {
 	var task waitqueue.Task
 	type big struct {
 		pair
-		content [1 << 16]byte
+		_ [1 << 16]byte
 	}
 	for name := range new(pair).waitsBy() {
 		p := func() weak.Pointer[big] {

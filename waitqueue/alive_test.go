@@ -16,9 +16,9 @@ import (
 
 // A device has a queue, and much besides.
 type device struct {
-	queue   waitqueue.Queue
-	ready   atomic.Bool
-	content [1 << 16]byte
+	queue waitqueue.Queue
+	ready atomic.Bool
+	_     [1 << 16]byte
 }
 
 // requireCollected requires that the collector takes what p points to.

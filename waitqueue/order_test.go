@@ -148,7 +148,7 @@ func TestWakeUpBeforeTheSleepIsSynchronizedToo(t *testing.T) {
 						plain = 9527
 						q.WakeUp()
 					}()
-					time.Sleep(1) // until the waker is gone, which orders nothing
+					time.Sleep(time.Second) // until the waker is gone, which orders nothing
 					return false
 				}
 				return true

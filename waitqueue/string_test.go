@@ -62,7 +62,7 @@ func TestTypesPrintAsWords(t *testing.T) {
 		result := asleep(func() error { return task.Wait(&q, tok.tryTake) })
 		require.Equal(t, "Queue(pipe_wait waiters)", fmt.Sprintf("%+v", &q))
 		require.Equal(t, "Task(reader S pipe_wait)", fmt.Sprintf("%+v", &task))
-		require.Equal(t, "Entry(Task(reader S pipe_wait))", fmt.Sprintf("%s", &waitqueue.Entry{Task: &task}))
+		require.Equal(t, "Entry(Task(reader S pipe_wait))", fmt.Sprintf("%+v", &waitqueue.Entry{Task: &task}))
 		tok.Store(1)
 		q.WakeUp()
 		require.NoError(t, <-result)
