@@ -40,7 +40,6 @@ func (c *Cond) wait(ctx context.Context) error {
 		return err
 	}
 	e, end := entry(nil, ctx, true)
-	defer c.queue.finish(e) // also when L panics
 	if e.Task != nil {
 		// Announced before it is queued: a Signal takes the entry off the queue and
 		// claims the task, which it can only claim if the task is asleep or about
@@ -50,25 +49,50 @@ func (c *Cond) wait(ctx context.Context) error {
 	// On the queue before L is free: a Signal that comes after that finds it.
 	c.queue.add(e)
 	at("queued")
-	e.over = false
-	c.L.Unlock()
+	e.off = false
+	mu, _ := c.L.(*sync.Mutex)
+	if mu != nil { // Optimization: it cannot panic, so it needs no defer.
+		mu.Unlock()
+	} else {
+		attempt(func() { c.L.Unlock() }, func() { c.queue.finish(e) })
+	}
 	if t := e.Task; t != nil {
 		t.parked.Wait() // as in Schedule
 		at("awake")
 		e.off = t.word.Load()&taken != 0
 	} else {
-		e.sleep(end)
+		e.off = e.sleep(end)
 	}
 	// Off the queue before it waits for L: a Signal that comes meanwhile is for
 	// the next waiter.
 	picked := c.queue.leave(e)
-	e.over = !picked
-	c.L.Lock()
-	e.over = true
+	c.queue.finish(e)
+	if mu != nil {
+		mu.Lock()
+	} else {
+		attempt(func() { c.L.Lock() }, func() {
+			if picked {
+				c.Signal()
+			}
+		})
+	}
 	if picked {
 		return nil
 	}
 	return cmp.Or(ContextErr(ctx), errNoErr)
+}
+
+// attempt calls try. If that does not return, because it panics or calls
+// [runtime.Goexit], attempt calls undo.
+func attempt(try, undo func()) {
+	returned := false
+	defer func() {
+		if !returned {
+			undo()
+		}
+	}()
+	try()
+	returned = true
 }
 
 // WaitFor blocks until pred returns true or ctx ends. pred runs with L held,

@@ -27,12 +27,6 @@ type Entry struct {
 	// Kernel: wait_queue_func_t
 	Func func(e *Entry, mask State, key any) int
 
-	// home is the last queue to which Add or Prepare took the entry, until Remove.
-	// Only its lock guards the field queue of such an entry: a caller that holds
-	// another queue's lock must not read that. The entry of a Wait has no home,
-	// because it is only ever on one queue.
-	home atomic.Pointer[Queue]
-
 	queue      *Queue // where it is, or nil; guarded by queue.mu, as are the links
 	prev, next *Entry
 
@@ -45,9 +39,15 @@ type Entry struct {
 	priority  bool
 	kind      kind
 
-	// The next two are the waiter's only.
-	off  bool // a wake-up has taken it off, or it has left by itself
-	over bool // the wait ends as it should, or has no wake-up to pass on
+	// Of the waiter only: the entry is not on the queue, and the waiter has acted on
+	// the wake-up that took it off, if any.
+	off bool
+
+	// home is the last queue to which Add or Prepare took the entry, until Remove.
+	// Only its lock guards the field queue of such an entry: a caller that holds
+	// another queue's lock must not read that. The entry of a Wait has no home,
+	// because it is only ever on one queue.
+	home atomic.Pointer[Queue]
 }
 
 // noCopy has vet report copies.
@@ -228,7 +228,6 @@ func (q *Queue) put(e *Entry) {
 // add puts the entry of a Wait on the queue if it is not there.
 func (q *Queue) add(e *Entry) {
 	q.mu.Lock()
-	q.check()
 	if e.queue == nil {
 		q.link(e)
 	}
@@ -263,6 +262,7 @@ func (q *Queue) link(e *Entry) {
 		}
 		return
 	}
+	q.check()
 	if e.exclusive && !e.priority {
 		q.linkBehind(q.tail, e)
 	} else {

@@ -25,12 +25,12 @@ var mutants = []explore.Mutant{
 		// A is ended, and tests while it is still to be found. Waker: put a
 		// token, wake A. A returns its error, B sleeps on.
 		Name: "a cancel swallows a wake-up", File: "waitqueue.go",
-		Old: "\te.over = !q.leave(e)\n\tdone := cond()\n", New: "\tq.prepare(e)\n\tdone := cond()\n",
+		Old: "\te.off = !picked // during the test, see finish\n\tdone := cond()\n", New: "\tq.prepare(e)\n\t_ = picked\n\tdone := cond()\n",
 	}, {
 		// Waiter: test. The condition comes true, then the end. The waiter
 		// returns the error.
 		Name: "no test after an interruption", File: "waitqueue.go",
-		Old: "\te.over = !q.leave(e)\n\tdone := cond()\n", New: "\te.over = !q.leave(e)\n\tdone := false\n",
+		Old: "\tdone := cond()\n\te.off = true\n", New: "\tdone := false\n\te.off = true\n",
 	}, {
 		// Waiter: test, has its place. Waker: set, take it off the queue.
 		// Waiter: sleep, and nobody will find it.
@@ -40,12 +40,12 @@ var mutants = []explore.Mutant{
 		// A sleeps. B takes the first token on its way. Waker: put the second
 		// one, wake B, which does not need it.
 		Name: "a wake-up that was not needed is kept", File: "waitqueue.go",
-		Old: "q.leave(e) {\n\t\t\t\tq.WakeUp()\n", New: "q.leave(e) {\n",
+		Old: "\t\t\tif q.leave(e) && exclusive {\n\t\t\t\tq.WakeUp()\n", New: "\t\t\tif q.leave(e) && exclusive {\n",
 	}, {
 		// A is interrupted before it sleeps. It takes the first token, while the
 		// wake-up for the second one picks it. B sleeps on.
 		Name: "a task tests while it can be picked", File: "waitqueue.go",
-		Old: "\t\t\tt.SetState(Running)\n", New: "",
+		Old: "\t\t\t\tt.SetState(Running)\n", New: "",
 	}, {
 		// The same with a context that ends.
 		Name: "an ended waiter tests while it can be picked", File: "waitqueue.go",
@@ -63,8 +63,8 @@ var mutants = []explore.Mutant{
 	}, {
 		// Waiter: unlock. Signal: nobody is there. Waiter: queue, sleep.
 		Name: "a waiter of a Cond is queued after it has released L", File: "cond.go",
-		Old: "\tc.queue.add(e)\n\tat(\"queued\")\n\te.over = false\n\tc.L.Unlock()\n",
-		New: "\tc.L.Unlock()\n\tc.queue.add(e)\n\tat(\"queued\")\n\te.over = false\n",
+		Old: "\tc.queue.add(e)\n\tat(\"queued\")\n\te.off = false\n\tmu, _ := c.L.(*sync.Mutex)\n\tif mu != nil { // Optimization: it cannot panic, so it needs no defer.\n\t\tmu.Unlock()\n\t} else {\n\t\tattempt(func() { c.L.Unlock() }, func() { c.queue.finish(e) })\n\t}\n",
+		New: "\tmu, _ := c.L.(*sync.Mutex)\n\tc.L.Unlock()\n\tc.queue.add(e)\n\tat(\"queued\")\n\te.off = false\n",
 	}, {
 		// Waker: claim. Waiter: the condition is true, wait again, sleep. Waker:
 		// signal, which wakes the other wait.
@@ -83,8 +83,12 @@ var mutants = []explore.Mutant{
 	}, {
 		// Waiter: announce. Observer: it sleeps; wake nobody. Waiter: queue.
 		Name: "the state is seen before the entry", File: "sleeper.go",
-		Old: "\tq.mu.Lock()\n\tq.check()\n\tif e.queue == nil {\n\t\tq.link(e)\n\t}\n\tq.mu.Unlock()\n\tat(\"queued\")\n",
-		New: "\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n\tat(\"queued\")\n\tq.add(e)\n",
+		Old: "\tq.mu.Lock()\n\tif e.queue == nil {\n",
+		New: "\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n\tq.mu.Lock()\n\tif e.queue == nil {\n",
+	}, {
+		Name: "the state of a prepared task is seen before its entry", File: "entry.go",
+		Old: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\tif e.queue == nil {\n",
+		New: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\te.Task.SetState(s)\n\tif e.queue == nil {\n",
 	}, {
 		// Walk: off the queue. Another waker: claim. Walk: back, behind the others.
 		Name: "an entry whose claim was lost goes to the end", File: "waitqueue.go",

@@ -2,13 +2,10 @@ package waitqueue_test
 
 import (
 	"context"
-	"runtime"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kprim/kprim/internal/explore"
 	"github.com/kprim/kprim/waitqueue"
 )
 
@@ -247,35 +244,5 @@ func TestEntryOfAnotherQueueIsNoDataRace(t *testing.T) {
 				q.Finish(&e)
 			}
 		})
-	}
-}
-
-// A goroutine that sees the state of a prepared task finds its entry.
-func TestWhoSeesThePreparedStateFindsTheEntry(t *testing.T) {
-	var task waitqueue.Task
-	var q atomic.Pointer[waitqueue.Queue]
-	rounds := 20000
-	if testing.Short() || explore.Race {
-		rounds = 2000
-	}
-	turn := make(chan struct{})
-	go func() {
-		for range rounds {
-			fresh := new(waitqueue.Queue) // on which nobody has been
-			q.Store(fresh)
-			e := waitqueue.Entry{Task: &task}
-			fresh.Prepare(&e, waitqueue.Interruptible)
-			<-turn
-			fresh.Finish(&e)
-			<-turn
-		}
-	}()
-	for range rounds {
-		for task.State() == waitqueue.Running {
-			runtime.Gosched()
-		}
-		require.Equal(t, 1, q.Load().WakeUp())
-		turn <- struct{}{}
-		turn <- struct{}{}
 	}
 }

@@ -58,7 +58,7 @@ func entry(t *Task, ctx context.Context, exclusive bool) (*Entry, <-chan struct{
 		return tasks.Get().(*Task).entry(Uninterruptible, exclusive), nil
 	}
 	e := entries.Get().(*Entry)
-	e.kick, e.state, e.exclusive, e.off, e.over = make(kick, 1), Interruptible, exclusive, false, true
+	e.kick, e.state, e.exclusive, e.off = make(kick, 1), Interruptible, exclusive, true
 	return e, done
 }
 
@@ -68,7 +68,7 @@ func (t *Task) entry(s State, exclusive bool) *Entry {
 	if t.waiting { // a condition that waits itself, though it should not
 		e = &Entry{kind: prepared}
 	}
-	e.Task, e.state, e.exclusive, e.off, e.over = t, s, exclusive, false, true
+	e.Task, e.state, e.exclusive, e.off = t, s, exclusive, true
 	t.waiting = true
 	if t.parked.L == nil {
 		t.parked.L = (*bed)(t)
@@ -94,15 +94,13 @@ func ended(t *Task, ctx context.Context) error {
 // other order it could see the task asleep, call WakeUp, and wake nobody.
 func (q *Queue) prepare(e *Entry) {
 	q.mu.Lock()
-	q.check()
 	if e.queue == nil {
 		q.link(e)
 	}
 	q.mu.Unlock()
-	at("queued")
-	e.off, e.over = false, false
+	e.off = false
 	if t := e.Task; t != nil {
-		if q.Name != "" && !t.pooled {
+		if !t.pooled && q.Name != "" {
 			t.waitsOn.Store(q)
 		}
 		t.announce(e.state)
@@ -114,16 +112,16 @@ func (q *Queue) prepare(e *Entry) {
 func (e *Entry) sleep(end <-chan struct{}) (woken bool) {
 	select {
 	case <-e.kick:
-		e.off = true
+		woken = true
 	case <-end:
 		select { // if both have come, the wake-up wins
 		case <-e.kick:
-			e.off = true
+			woken = true
 		default:
 		}
 	}
 	at("awake")
-	return e.off
+	return woken
 }
 
 // leave takes e off the queue, after a prepare, and reports whether a wake-up
@@ -144,10 +142,13 @@ func (q *Queue) leave(e *Entry) (picked bool) {
 	return !q.remove(e)
 }
 
-// finish ends a wait, however it went, and gives up its entry. A wait that ends
-// by a panic or by [runtime.Goexit] passes on the wake-up that picked it.
+// finish ends a wait, however it went, and gives up its entry.
+//
+// A wait that returns has set e.off. Without that it ends by a panic or by
+// [runtime.Goexit], and the wake-up that may have picked it is for the next
+// waiter.
 func (q *Queue) finish(e *Entry) {
-	if (!e.off || !e.over) && q.leave(e) && !e.over && e.exclusive {
+	if !e.off && q.leave(e) && e.exclusive {
 		q.WakeUp()
 	}
 	t := e.Task
@@ -156,7 +157,7 @@ func (q *Queue) finish(e *Entry) {
 		entries.Put(e)
 		return
 	}
-	if q.Name != "" && !t.pooled {
+	if !t.pooled && q.Name != "" {
 		t.waitsOn.Store(nil) // or the task would keep q alive
 	}
 	if e != &t.own {

@@ -494,8 +494,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		if done {
 			// The condition may have been true before a wake-up that has picked
 			// this task since the announcement. The next waiter gets that one.
-			e.over = true
-			if exclusive && q.leave(e) {
+			if q.leave(e) && exclusive {
 				q.WakeUp()
 			}
 			return nil
@@ -503,24 +502,30 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		if l != nil {
 			l.Unlock()
 		}
-		woken := true
+		woken, off := true, false
 		if t := e.Task; t != nil {
 			t.parked.Wait() // as in Schedule
 			at("awake")
 			// Stop being wakeable before the test: a wake-up spent on this task
 			// now would be lost to the next waiter.
-			t.SetState(Running)
-			e.off = e.kind == waiting && t.word.Load()&taken != 0
+			if t.State() != Running {
+				t.SetState(Running)
+			}
+			off = e.kind == waiting && t.word.Load()&taken != 0
 		} else {
 			woken = e.sleep(end)
+			off = woken
 		}
 		if l != nil {
 			l.Lock()
 		}
 		if woken && cond() { // the usual end
-			e.over = true
+			if e.off = off; !off {
+				q.leave(e)
+			}
 			return nil
 		}
+		e.off = off
 		if err = ended(t, ctx); err == nil && !woken {
 			err = errNoErr
 		}
@@ -529,10 +534,11 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 	// Off the queue first, then the last test. A waker that picked this task
 	// did so before, and its change is seen; a later one cannot see this task
 	// and picks another.
-	e.over = !q.leave(e)
+	picked := q.leave(e)
+	e.off = !picked // during the test, see finish
 	done := cond()
+	e.off = true
 	at("tested")
-	e.over = true
 	if done {
 		return nil
 	}
