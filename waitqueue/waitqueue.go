@@ -64,6 +64,9 @@
 // Wake-ups are not remembered: one that finds no waiter does nothing. That
 // loses nothing, because Wait tests the condition after it has queued itself.
 //
+// No wait changes the profiler labels of its goroutine, also on a queue with a
+// name.
+//
 // # Memory model
 //
 // In the terms of the Go memory model:
