@@ -121,7 +121,7 @@ func TestWaitPanicsIfTheContextEndedWithoutAnErr(t *testing.T) {
 // The condition comes true before the end, and nobody wakes the waiter: the last
 // test finds it.
 func TestTrueConditionBeatsAContextWithoutAnErr(t *testing.T) {
-	for _, name := range []string{"Wait", "WaitExclusive", "WaitLocked", "WaitExclusiveLocked", "WaitAny", "Cond.WaitFor"} {
+	for _, name := range []string{"Wait", "WaitExclusive", "WaitLocked", "WaitExclusiveLocked", "WaitAny"} {
 		t.Run(name, func(t *testing.T) {
 			wait := contextWaits(t)[name]
 			synctest.Test(t, func(t *testing.T) {

@@ -32,10 +32,7 @@ func NewCond(l sync.Locker) *Cond { return &Cond{L: l} }
 //
 // If L is nil, or a method of L panics, Wait panics. It leaves no waiter behind,
 // and passes on a Signal that has reached it.
-func (c *Cond) Wait(ctx context.Context) error { return failed(c.wait(ctx)) }
-
-// wait is Wait, except that it returns errNoErr and does not panic with it.
-func (c *Cond) wait(ctx context.Context) error {
+func (c *Cond) Wait(ctx context.Context) error {
 	if err := ContextErr(ctx); err != nil {
 		return err
 	}
@@ -79,7 +76,7 @@ func (c *Cond) wait(ctx context.Context) error {
 	if picked {
 		return nil
 	}
-	return cmp.Or(ContextErr(ctx), errNoErr)
+	return failed(cmp.Or(ContextErr(ctx), errNoErr))
 }
 
 // attempt calls try. If that does not return, because it panics or calls
@@ -106,16 +103,16 @@ func (c *Cond) WaitFor(ctx context.Context, pred func() bool) error {
 			c.Signal()
 		}
 	}()
-	for last := error(nil); ; picked = picked || last == nil {
-		err := cmp.Or(ContextErr(ctx), last)
+	for {
+		err := ContextErr(ctx)
 		if pred() {
 			picked = false
 			return nil
 		}
 		if err != nil {
-			return failed(err)
+			return err
 		}
-		last = c.wait(ctx)
+		picked = c.Wait(ctx) == nil || picked
 	}
 }
 

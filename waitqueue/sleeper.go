@@ -100,7 +100,7 @@ func (q *Queue) prepare(e *Entry) {
 	q.mu.Unlock()
 	e.off = false
 	if t := e.Task; t != nil {
-		if !t.pooled && q.Name != "" {
+		if q.Name != "" && !t.pooled {
 			t.waitsOn.Store(q)
 		}
 		t.announce(e.state)
@@ -157,7 +157,7 @@ func (q *Queue) finish(e *Entry) {
 		entries.Put(e)
 		return
 	}
-	if !t.pooled && q.Name != "" {
+	if q.Name != "" && !t.pooled {
 		t.waitsOn.Store(nil) // or the task would keep q alive
 	}
 	if e != &t.own {

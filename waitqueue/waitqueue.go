@@ -58,8 +58,7 @@
 // ERESTARTSYS, which never leaves it, this package says EINTR.
 //
 // A context must have an Err once its Done channel is closed. If Err is nil
-// then, every wait tests its condition once more and panics, as package context
-// does.
+// then, a wait that would have to sleep on panics, as package context does.
 //
 // Wake-ups are not remembered: one that finds no waiter does nothing. That
 // loses nothing, because Wait tests the condition after it has queued itself.
@@ -509,12 +508,10 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		if t := e.Task; t != nil {
 			t.parked.Wait() // as in Schedule
 			at("awake")
+			off = e.kind == waiting && t.word.Load()&taken != 0
 			// Stop being wakeable before the test: a wake-up spent on this task
 			// now would be lost to the next waiter.
-			if t.State() != Running {
-				t.SetState(Running)
-			}
-			off = e.kind == waiting && t.word.Load()&taken != 0
+			t.SetState(Running)
 		} else {
 			woken = e.sleep(end)
 			off = woken
