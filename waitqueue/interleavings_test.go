@@ -646,48 +646,37 @@ func TestInterleavingsLateSignal(t *testing.T) {
 }
 
 // A goroutine that sees a task about to sleep finds its entry, also on a queue on
-// which nobody has been. No model has this, because there is no point between the
-// entry and the state; but an observer that looks all the time hits that moment.
+// which nobody has been. There is no point between the entry and the state, and no
+// need of one: at no point is the state there and the entry not.
 func TestInterleavingsWhoSeesTheStateFindsTheEntry(t *testing.T) {
 	for name, wait := range map[string]func(task *waitqueue.Task, q *waitqueue.Queue, cond func() bool){
-		"Wait": func(task *waitqueue.Task, q *waitqueue.Queue, cond func() bool) { _ = task.Wait(q, cond) },
+		"Wait":          func(task *waitqueue.Task, q *waitqueue.Queue, cond func() bool) { _ = task.Wait(q, cond) },
+		"WaitExclusive": func(task *waitqueue.Task, q *waitqueue.Queue, cond func() bool) { _ = task.WaitExclusive(q, cond) },
 		"Prepare": func(task *waitqueue.Task, q *waitqueue.Queue, cond func() bool) {
 			e := waitqueue.Entry{Task: task}
 			q.Prepare(&e, waitqueue.Interruptible)
-			for !cond() {
-				task.Schedule()
-			}
+			cond()
 			q.Finish(&e)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rounds := 20000
-			if explore.Race {
-				rounds = 2000
-			}
+			var q waitqueue.Queue
 			var task waitqueue.Task
-			var queue atomic.Pointer[waitqueue.Queue]
-			var turn atomic.Int32
-			over := make(chan struct{})
-			go func() {
-				defer close(over)
-				for round := range int32(rounds) {
-					queue.Store(new(waitqueue.Queue))
-					wait(&task, queue.Load(), func() bool { return turn.Load() > round })
-					<-over
+			var missing []string
+			waitqueue.SetYield(func(point string) {
+				if task.State() != waitqueue.Running && !q.Active() {
+					missing = append(missing, point)
 				}
-			}()
-			for range rounds {
-				for task.State() == waitqueue.Running {
-					runtime.Gosched()
-				}
-				woken := queue.Load().WakeUp()
-				turn.Add(1)
-				queue.Load().WakeUp()
-				over <- struct{}{}
-				require.Equal(t, 1, woken)
-			}
-			<-over
+			})
+			defer waitqueue.SetYield(nil)
+			seen := false
+			wait(&task, &q, func() bool {
+				seen = task.State() != waitqueue.Running
+				require.Equal(t, seen, q.Active())
+				return seen
+			})
+			require.True(t, seen)
+			require.Empty(t, missing, "points where the task is asleep and not on the queue")
 		})
 	}
 }

@@ -84,11 +84,11 @@ var mutants = []explore.Mutant{
 		// Waiter: announce. Observer: it sleeps; wake nobody. Waiter: queue.
 		Name: "the state is seen before the entry", File: "sleeper.go",
 		Old: "\tq.mu.Lock()\n\tif e.queue == nil {\n",
-		New: "\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n\tq.mu.Lock()\n\tif e.queue == nil {\n",
+		New: "\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n\tat(\"announced\")\n\tq.mu.Lock()\n\tif e.queue == nil {\n",
 	}, {
 		Name: "the state of a prepared task is seen before its entry", File: "entry.go",
 		Old: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\tif e.queue == nil {\n",
-		New: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\te.Task.SetState(s)\n\tif e.queue == nil {\n",
+		New: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\te.Task.SetState(s)\n\tat(\"announced\")\n\tif e.queue == nil {\n",
 	}, {
 		// Walk: off the queue. Another waker: claim. Walk: back, behind the others.
 		Name: "an entry whose claim was lost goes to the end", File: "waitqueue.go",
