@@ -177,10 +177,9 @@ func TestTablesOfThePackagesAgreeWithTheDocComments(t *testing.T) {
 }
 
 // A row says "differs" if a Differs: line of the doc comment is about its names,
-// and only then, except for the symbols of withoutDiffers.
+// and only then.
 func TestRowsDifferWhereTheDocCommentsDiffer(t *testing.T) {
 	docs := documented(t)
-	var unexplained []string
 	for _, name := range packages {
 		for _, cells := range kernelTable(t, name) {
 			symbol := strings.Trim(cells[1], "`")
@@ -189,20 +188,10 @@ func TestRowsDifferWhereTheDocCommentsDiffer(t *testing.T) {
 			case explained && cells[2] == "same":
 				t.Errorf("%s: the doc comment differs for %s, but its row says same", symbol, cells[0])
 			case !explained && strings.HasPrefix(cells[2], "differs"):
-				unexplained = append(unexplained, symbol)
+				t.Errorf("%s: the row of %s differs, but the doc comment does not say so", symbol, cells[0])
 			}
 		}
 	}
-	slices.Sort(unexplained)
-	require.Equal(t, withoutDiffers, unexplained, "a row differs without a Differs: line, or has that line now")
-}
-
-// withoutDiffers has the symbols whose row says how they differ, but whose doc
-// comment has no Differs: line yet. A symbol leaves the list when it has one.
-var withoutDiffers = []string{
-	"rwevent.Sleeper", "rwevent.Slot", "rwevent.Slot.Take", "rwevent.Slot.Wait",
-	"waitqueue.Queue.WaitLocked", "waitqueue.Queue.Wake", "waitqueue.Queue.WakeUpAll",
-	"waitqueue.Queue.WakeUpInterruptible", "waitqueue.Task",
 }
 
 // kernelTable returns the cells of the rows of a package's table.

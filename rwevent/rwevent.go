@@ -2,7 +2,7 @@
 //
 // An rwevent is an event guarded by a reader-writer lock. In kernel code it is
 // three variables that belong together: a value, the rwlock_t that guards it,
-// and the wait queue of those who want to see it change. Here it is one typed
+// and the wait queue on which others wait for a change. Here it is one typed
 // value, a [Slot]:
 //
 //	var trouble rwevent.Slot[int]
@@ -10,50 +10,61 @@
 //	trouble.Post(9527)           // the monitor
 //	id, err := trouble.Take(ctx) // the handler
 //
-// A Slot holds one event. A second Post before anybody has taken the first
-// replaces it: the slot says what is the case now, not all that has happened.
-// A [Table] holds one event for each key, such as the data structure that is in
-// trouble, and no key's events replace another's.
+// A Slot holds one event. A second Post before a Take replaces the first event:
+// the slot has the latest state of affairs, not the history. A [Table] holds one
+// event for each key, such as the data structure that is in trouble. An event of
+// one key never replaces an event of another key.
 //
 // # Which tool
 //
 //   - Use a channel when every event counts, or the poster should be held back.
 //   - Use [sync/atomic.Pointer] when nobody waits for a change.
-//   - Use [sync.Cond] when what is waited for is not a value, and nobody ever
-//     has to give up waiting.
-//   - Use a Slot when only the latest event matters and somebody waits for it.
+//   - Use [sync.Cond] when the waiter waits for something else than a value, and
+//     never has to give up waiting.
+//   - Use a Slot when only the latest event matters and a goroutine waits for it.
 //   - Use a Table when only the latest event of each of many things matters.
 //
-// # Who sees what
+// # The guarantees
 //
 // Events are numbered from 1 in the order of the posts; an event's number is its
 // generation.
 //
-//   - A Post that returned nil has put its event where everybody finds it, and
-//     has woken all who wait and one of those who take.
-//   - A Take gets an event that nobody else gets or has got.
+//   - A Post that returned nil has put its event where every look finds it. It has
+//     woken all callers of Wait and one caller of Take.
+//   - A Take gets an event that no other Take gets or has got.
 //   - A Wait gets an event that is there at that moment, of a later generation
 //     than the caller asked for, and leaves it there.
 //
 // Between two looks, events may have come and gone; the generations show how
-// many there were. Of those that were posted, each was taken once, or replaced
-// before that and counted by Overwritten, or is still there.
+// many there were. Each posted event has one of three fates. It was taken once;
+// or it was replaced before that, and counted by Overwritten; or it is still
+// there.
 //
-// Whoever has got the event of generation n, by whichever method, also sees
-// what its poster did before that Post, and what the posters of all earlier
-// events of the slot or table did before theirs.
+// # Memory model
+//
+// In the terms of the Go memory model:
+//
+//   - The Post of an event is synchronized before the return of each call that
+//     returns this event or a later one of the same slot or table. So the caller
+//     sees all that the posters of this event and of all earlier events did
+//     before their posts.
+//   - The taking of an event is synchronized before each Load, TryTake or Post
+//     that comes after it in the slot or table. So a Load that finds no event sees
+//     all that the taker did before its Take.
+//   - Close is synchronized before the return of each call that fails because of
+//     it.
 //
 // # Waiting
 //
 // Each wait has two forms. One takes a context, which may end it. The other takes
 // a [Sleeper], such as a kernel thread, which a signal or a stop interrupts.
-// An event that is there beats both, and it beats [Slot.Close] too: whoever can
-// be served does not hear that it is too late.
+// An event that is there beats both, and it beats [Slot.Close] too: a caller that
+// can be served does not hear that it is too late.
 //
-// A slot and a table never call code of the user's with their lock held, save
-// for the comparison and hashing of a table's keys, which the language does.
-// What they hand out is a copy of what was posted: a T with pointers in it
-// should not be changed any more after its Post.
+// A slot and a table never call the user's code with their lock held. The one
+// exception is the comparison and hashing of a table's keys, which the language
+// does. They hand out a copy of the posted value: if T has pointers, nobody should
+// change the values behind them after the Post.
 //
 // Kernel: rwlock_t with a wait_queue_head_t
 package rwevent
@@ -61,11 +72,14 @@ package rwevent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"math"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/kprim/kprim/waitqueue"
 )
@@ -74,20 +88,22 @@ import (
 // interrupted: a [waitqueue.Task], and so a kthread.Current.
 //
 // Kernel: current
+//
+// Differs: a Task or a kernel thread, which the caller names.
 type Sleeper interface {
 	// Wait blocks until cond returns true, which beats every interruption.
 	//
 	// Kernel: wait_event_interruptible
 	Wait(q *waitqueue.Queue, cond func() bool) error
 
-	// WaitExclusive is Wait for one who takes something.
+	// WaitExclusive is Wait for a waiter that takes something.
 	//
 	// Kernel: wait_event_interruptible_exclusive
 	WaitExclusive(q *waitqueue.Queue, cond func() bool) error
 }
 
-// errClosed is for what comes too late, or would never come. The text of
-// os.ErrClosed is about files.
+// errClosed is for an event that comes too late, or would never come. The text
+// of os.ErrClosed is about files.
 var errClosed error = closedError{}
 
 type closedError struct{}
@@ -95,9 +111,30 @@ type closedError struct{}
 func (closedError) Error() string { return "rwevent: closed" }
 func (closedError) Unwrap() error { return os.ErrClosed }
 
-// errNone says that nothing is there yet. It never leaves the package: who
-// waits sleeps on.
+// errNone says that nothing is there yet. It never leaves the package, because a
+// waiter sleeps on.
 var errNone = errors.New("rwevent: no event")
+
+// own returns the error of a wait with the name of this package at its front,
+// which the caller called, in the place of waitqueue's. An error of a sleeper that
+// is no Task keeps its own text.
+func own(err error) error {
+	if !strings.HasPrefix(err.Error(), foreign) {
+		return err
+	}
+	return waitError{err}
+}
+
+const foreign = "waitqueue: "
+
+// A waitError matches all that the error in it matches.
+type waitError struct{ error }
+
+func (e waitError) Error() string { return "rwevent: " + strings.TrimPrefix(e.error.Error(), foreign) }
+func (e waitError) Unwrap() error { return e.error }
+
+// Timeout reports whether a deadline ended the wait, as net.Error has it.
+func (e waitError) Timeout() bool { return errors.Is(e.error, syscall.ETIMEDOUT) }
 
 // A Slot holds the latest event of type T. The zero value is an empty slot,
 // ready to use. A Slot must not be copied after first use.
@@ -106,6 +143,8 @@ var errNone = errors.New("rwevent: no event")
 // generation of the latest one, taken or not, is the slot's generation.
 //
 // Kernel: rwlock_t, DEFINE_RWLOCK, with a wait_queue_head_t
+//
+// Differs: holds the event and its wait queue too; the lock itself is not to be had.
 type Slot[T any] struct {
 	mu          sync.RWMutex
 	event       T      // guarded by mu, as all down to closed
@@ -114,9 +153,9 @@ type Slot[T any] struct {
 	overwritten uint64
 	closed      bool
 
-	// What waiters look at before they lock, several times a wait: the
-	// generation of the event that is there, 0 if none is, final if the slot is
-	// closed. Written with mu held.
+	// Optimization: waiters look at this before they lock, several times a wait.
+	// It is the generation of the event that is there, 0 if none is, final if the
+	// slot is closed. Written with mu held.
 	news atomic.Uint64
 
 	queue waitqueue.Queue
@@ -142,14 +181,16 @@ func (s *Slot[T]) Post(v T) error {
 	s.gen++
 	s.news.Store(s.gen)
 	s.mu.Unlock()
-	s.queue.WakeUp() // after the change, or a waiter could look too early and sleep on
+	// After the change. With the other order a waiter could wake, find the old
+	// event, and sleep on.
+	s.queue.WakeUp()
 	return nil
 }
 
 // Load returns the event in the slot and the slot's generation. If no event is
 // there, because none was posted or the last was taken, ok is false and v is
-// the zero value. Readers do not block each other; with a poster between two of
-// them, the second waits for the poster, and so for the first's copy of T.
+// the zero value. Readers do not block each other, but a poster that waits for a
+// reader holds up the readers that come after it.
 //
 // Kernel: read_lock, read_unlock
 func (s *Slot[T]) Load() (v T, gen uint64, ok bool) {
@@ -186,8 +227,7 @@ func (s *Slot[T]) take() (v T, err error) {
 	return v, nil
 }
 
-// any reports whether it is worth while to take: there is an event, or none will
-// come.
+// any reports whether to call take: there is an event, or none will come.
 func (s *Slot[T]) any() bool { return s.news.Load() != 0 }
 
 // none returns the error of a look that finds no event.
@@ -203,28 +243,31 @@ func none(closed bool) error {
 // quicker, and then the taker goes to the end of the queue. A taker whose ctx
 // ends takes no wake-up with it that another could use.
 //
-// If ctx ends first, the error is that of [waitqueue.ContextErr]; if the slot is
-// closed, it matches [os.ErrClosed]. An event that is there beats both.
+// If ctx ends first, the error matches the same errors as [waitqueue.ContextErr].
+// If the slot is closed, it matches [os.ErrClosed]. An event that is there beats
+// both.
 //
 // Kernel: wait_event_interruptible_exclusive
+//
+// Differs: takes the event too.
 func (s *Slot[T]) Take(ctx context.Context) (T, error) {
-	// The condition of the wait only looks. Another may have taken the event by
-	// the time of take, and so has used the wake-up; this one starts anew, and
-	// looks before it sleeps.
+	// The condition of the wait only looks. Another taker may take the event
+	// between that look and take, and so has used the wake-up. Then this loop
+	// starts again, and looks before it sleeps.
 	for {
 		v, err := s.take()
 		if err != errNone {
 			return v, err
 		}
 		if err := s.queue.WaitExclusive(ctx, s.any); err != nil {
-			return v, err
+			return v, own(err)
 		}
 	}
 }
 
-// TakeBy is Take for one who sleeps without a context: a kernel thread says
-// slot.TakeBy(cur). The error of an interrupted wait is the sleeper's own. If an
-// event is there, it allocates nothing.
+// TakeBy is Take for a sleeper without a context: a kernel thread says
+// slot.TakeBy(cur). The error of an interrupted wait is the sleeper's own, or
+// matches it. If an event is there, it allocates nothing.
 //
 // Kernel: wait_event_interruptible_exclusive
 func (s *Slot[T]) TakeBy(by Sleeper) (T, error) {
@@ -234,7 +277,7 @@ func (s *Slot[T]) TakeBy(by Sleeper) (T, error) {
 			return v, err
 		}
 		if err := by.WaitExclusive(&s.queue, s.any); err != nil {
-			return v, err
+			return v, own(err)
 		}
 	}
 }
@@ -244,10 +287,13 @@ func (s *Slot[T]) TakeBy(by Sleeper) (T, error) {
 // generation that Load or Wait returned last, for a newer one. Events that
 // were replaced or taken meanwhile are not seen.
 //
-// If ctx ends first, the error is that of [waitqueue.ContextErr]; if the slot is
-// closed, it matches [os.ErrClosed]. An event that is there beats both.
+// If ctx ends first, the error matches the same errors as [waitqueue.ContextErr].
+// If the slot is closed, it matches [os.ErrClosed]. An event that is there beats
+// both.
 //
 // Kernel: wait_event_interruptible
+//
+// Differs: for a newer event than a given one.
 func (s *Slot[T]) Wait(ctx context.Context, after uint64) (T, uint64, error) {
 	for {
 		v, gen, err := s.newer(after)
@@ -255,13 +301,12 @@ func (s *Slot[T]) Wait(ctx context.Context, after uint64) (T, uint64, error) {
 			return v, gen, err
 		}
 		if err := s.queue.Wait(ctx, func() bool { return s.later(after) }); err != nil {
-			return v, 0, err
+			return v, 0, own(err)
 		}
 	}
 }
 
-// WaitBy is Wait for one who sleeps without a context, as [Slot.TakeBy] is
-// Take.
+// WaitBy is Wait for a sleeper without a context, as [Slot.TakeBy] is Take.
 //
 // Kernel: wait_event_interruptible
 func (s *Slot[T]) WaitBy(by Sleeper, after uint64) (T, uint64, error) {
@@ -271,7 +316,7 @@ func (s *Slot[T]) WaitBy(by Sleeper, after uint64) (T, uint64, error) {
 			return v, gen, err
 		}
 		if err := by.Wait(&s.queue, func() bool { return s.later(after) }); err != nil {
-			return v, 0, err
+			return v, 0, own(err)
 		}
 	}
 }
@@ -291,8 +336,8 @@ func (s *Slot[T]) newer(after uint64) (v T, gen uint64, err error) {
 	return v, gen, nil
 }
 
-// later reports whether it is worth while to look for an event later than after.
-// In a closed slot it is, whatever after is: the look finds that it is closed.
+// later reports whether to call newer. It is true for every after if the slot is
+// closed, because newer finds that out.
 func (s *Slot[T]) later(after uint64) bool {
 	news := s.news.Load()
 	return news > after || news == final
@@ -304,8 +349,8 @@ func (s *Slot[T]) later(after uint64) bool {
 // held in the body, which may post, take, or take its time.
 //
 // The sequence ends when the slot is closed and has nothing newer, and when ctx
-// ends. Even then it has what was posted before ctx ended, or what replaced
-// that; but it ends after that one, however quickly others post.
+// ends. Even then it has the event that was posted before ctx ended, or its
+// replacement. It ends after that one, however quickly others post.
 func (s *Slot[T]) Changes(ctx context.Context) iter.Seq2[uint64, T] {
 	return func(yield func(uint64, T) bool) {
 		var after uint64
@@ -321,8 +366,8 @@ func (s *Slot[T]) Changes(ctx context.Context) iter.Seq2[uint64, T] {
 	}
 }
 
-// Close says that no event will come any more: Post refuses, and whoever would
-// have to sleep for an event, or sleeps for one, gets an error that matches
+// Close says that no event will come any more. Post refuses, and a caller that
+// would have to sleep for an event, or sleeps for one, gets an error that matches
 // [os.ErrClosed]. An event that is there stays, and can still be loaded, waited
 // for and taken. Closing again does nothing.
 func (s *Slot[T]) Close() {
@@ -330,7 +375,7 @@ func (s *Slot[T]) Close() {
 	s.closed = true
 	s.news.Store(final)
 	s.mu.Unlock()
-	s.queue.WakeUpAll() // all takers: each of them has to hear it
+	s.queue.WakeUpAll() // all takers, because each of them has to hear it
 }
 
 // Overwritten returns how many events were replaced before anybody had taken
@@ -342,9 +387,29 @@ func (s *Slot[T]) Overwritten() uint64 {
 	return s.overwritten
 }
 
-// Queue returns the queue on which the slot's waiters sleep, for those who wait
-// by other means: on several slots at once by [waitqueue.WaitAny], or in a loop
-// that is written out. Their condition is that Load or TryTake reports true.
+// String returns the generation of s and its state, as in "Slot(3 event)". The
+// state is "event" or "no event", with "closed" behind it in a closed slot. The
+// event itself is not shown. Any goroutine may call it.
+func (s *Slot[T]) String() string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	state := "no event"
+	if s.there {
+		state = "event"
+	}
+	return fmt.Sprintf("Slot(%d %s%s)", s.gen, state, closedWord(s.closed))
+}
+
+func closedWord(closed bool) string {
+	if closed {
+		return " closed"
+	}
+	return ""
+}
+
+// Queue returns the queue on which the slot's waiters sleep, for a wait by other
+// means: on several slots at once by [waitqueue.WaitAny], or in a loop that is
+// written out. Its condition is that Load or TryTake reports true.
 //
 // Kernel: wait_queue_head_t
 func (s *Slot[T]) Queue() *waitqueue.Queue { return &s.queue }

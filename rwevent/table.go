@@ -2,6 +2,7 @@ package rwevent
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"math"
 	"slices"
@@ -16,18 +17,21 @@ import (
 //
 // An event is in the table from its Post until it is taken, or replaced by a
 // later one of the same key. Generations number all posts to the table, and each
-// event has that of its own Post.
+// event has the number of its own Post.
 //
 // There are two orders. Takers get the keys in the order of their first post
-// since they were last taken: a later event of a key takes over its turn, so
-// that one who posts often is neither preferred nor put off. Watchers get the
+// since they were last taken. A later event of a key takes over its turn, so a
+// key with many posts is neither preferred nor put off. Watchers get the
 // events in the order of their generations, which puts a replaced event's
 // successor at the end.
 //
 // A post and a take cost the same however many keys there are, on average over
-// many of them; a wait costs the logarithm of their number, and a step for each
-// event that has come since the caller's last look and was replaced or taken, of
-// which there are never more than two for each that is there.
+// many of them. A wait costs the logarithm of their number, and a step for each
+// event that has come since the caller's last look and was replaced or taken.
+// There are never more than two such events for each event that is there.
+//
+// A table holds no event that was taken or replaced. It may hold the key of such
+// an event while older events are there, in the same numbers.
 type Table[K comparable, T any] struct {
 	mu          sync.RWMutex
 	events      map[K]event[T] // guarded by mu, as all down to closed
@@ -93,10 +97,10 @@ func (t *Table[K, T]) put(k K, v T) error {
 	return nil
 }
 
-// tidy drops stale posts: at the front at once, so that the oldest event is
-// found without a search; elsewhere when they are more than the others, so that
-// going through all is paid for by the posts and takes that made them stale.
-// The caller holds mu.
+// tidy drops stale posts. At the front it does so at once, so that the oldest
+// event is found without a search. Elsewhere it waits until there are more stale
+// posts than others: the posts and takes that made them stale then pay for going
+// through all. The caller holds mu.
 func (t *Table[K, T]) tidy() {
 	for t.posts.len() > 0 && t.stale(t.posts.rest()[0]) {
 		t.posts.pop()
@@ -150,7 +154,7 @@ func (t *Table[K, T]) take() (k K, v T, err error) {
 	return k, v, nil
 }
 
-// any reports whether it is worth while to take.
+// any reports whether to call take.
 func (t *Table[K, T]) any() bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -168,12 +172,12 @@ func (t *Table[K, T]) Take(ctx context.Context) (K, T, error) {
 			return k, v, err
 		}
 		if err := t.queue.WaitExclusive(ctx, t.any); err != nil {
-			return k, v, err
+			return k, v, own(err)
 		}
 	}
 }
 
-// TakeBy is Take for one who sleeps without a context, as [Slot.TakeBy] is.
+// TakeBy is Take for a sleeper without a context, as [Slot.TakeBy] is.
 //
 // Kernel: wait_event_interruptible_exclusive
 func (t *Table[K, T]) TakeBy(by Sleeper) (K, T, error) {
@@ -183,7 +187,7 @@ func (t *Table[K, T]) TakeBy(by Sleeper) (K, T, error) {
 			return k, v, err
 		}
 		if err := by.WaitExclusive(&t.queue, t.any); err != nil {
-			return k, v, err
+			return k, v, own(err)
 		}
 	}
 }
@@ -201,12 +205,12 @@ func (t *Table[K, T]) Wait(ctx context.Context, after uint64) (K, T, uint64, err
 			return k, v, gen, err
 		}
 		if err := t.queue.Wait(ctx, func() bool { return t.later(after) }); err != nil {
-			return k, v, 0, err
+			return k, v, 0, own(err)
 		}
 	}
 }
 
-// WaitBy is Wait for one who sleeps without a context, as [Slot.WaitBy] is.
+// WaitBy is Wait for a sleeper without a context, as [Slot.WaitBy] is.
 //
 // Kernel: wait_event_interruptible
 func (t *Table[K, T]) WaitBy(by Sleeper, after uint64) (K, T, uint64, error) {
@@ -216,13 +220,13 @@ func (t *Table[K, T]) WaitBy(by Sleeper, after uint64) (K, T, uint64, error) {
 			return k, v, gen, err
 		}
 		if err := by.Wait(&t.queue, func() bool { return t.later(after) }); err != nil {
-			return k, v, 0, err
+			return k, v, 0, own(err)
 		}
 	}
 }
 
-// newer returns errNone if a watcher has to sleep. Posts are never taken for the
-// event that followed them: what is stale is passed over, and the event comes in
+// newer returns errNone if a watcher has to sleep. A stale post does not stand
+// for the event that replaced its own: it is passed over, and that event comes in
 // its own place.
 func (t *Table[K, T]) newer(after uint64) (k K, v T, gen uint64, err error) {
 	t.mu.RLock()
@@ -248,8 +252,8 @@ func (t *Table[K, T]) later(after uint64) bool {
 // is held in the loop's body, which may post, take, or take its time.
 //
 // The sequence ends when the table is closed and has nothing newer, and when ctx
-// ends. Even then it has what is there from before ctx ended; but it ends after
-// that, however quickly others post.
+// ends. Even then it has the events that were posted before ctx ended and are
+// still there. It ends after those, however quickly others post.
 func (t *Table[K, T]) Changes(ctx context.Context) iter.Seq2[K, T] {
 	return func(yield func(K, T) bool) {
 		var after uint64
@@ -273,8 +277,8 @@ func (t *Table[K, T]) generation() uint64 {
 	return t.gen
 }
 
-// Close says that no event will come any more, as [Slot.Close] does. What is in
-// the table can still be taken.
+// Close says that no event will come any more, as [Slot.Close] does. The events
+// in the table can still be taken.
 func (t *Table[K, T]) Close() {
 	t.mu.Lock()
 	t.closed = true
@@ -291,8 +295,17 @@ func (t *Table[K, T]) Overwritten() uint64 {
 	return t.overwritten
 }
 
-// Queue returns the queue on which the table's waiters sleep, for those who wait
-// by other means, as [Slot.Queue] does.
+// String returns the generation of t and the number of its events, as in
+// "Table(9 5 events)", with "closed" behind it for a closed table. The events are
+// not shown. Any goroutine may call it.
+func (t *Table[K, T]) String() string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return fmt.Sprintf("Table(%d %d events%s)", t.gen, t.turns.len(), closedWord(t.closed))
+}
+
+// Queue returns the queue on which the table's waiters sleep, for a wait by other
+// means, as [Slot.Queue] does.
 //
 // Kernel: wait_queue_head_t
 func (t *Table[K, T]) Queue() *waitqueue.Queue { return &t.queue }
@@ -306,8 +319,8 @@ type line[E any] struct {
 func (l *line[E]) rest() []E { return l.all[l.gone:] }
 func (l *line[E]) len() int  { return len(l.all) - l.gone }
 
-// push appends e. If more have left than are there, the rest moves into their
-// place, which their leaving has paid for.
+// push appends e. If more have left than are there, it moves the rest to the
+// front first. The pops before have paid for that.
 func (l *line[E]) push(e E) {
 	if l.gone > l.len() {
 		l.all, l.gone = slices.Delete(l.all, 0, l.gone), 0
@@ -318,12 +331,12 @@ func (l *line[E]) push(e E) {
 // pop removes the first of the rest, and returns it.
 func (l *line[E]) pop() (e E) {
 	first := &l.all[l.gone]
-	e, *first = *first, e // what has left is not held back from the garbage collector
+	e, *first = *first, e // the place holds nothing back from the garbage collector
 	l.gone++
 	return e
 }
 
-// delete removes from the rest those of which gone is true.
+// delete removes the elements for which gone is true.
 func (l *line[E]) delete(gone func(E) bool) {
 	l.all = l.all[:l.gone+len(slices.DeleteFunc(l.rest(), gone))]
 }

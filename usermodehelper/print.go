@@ -26,6 +26,3 @@ func (g *Gate) String() string {
 	}
 	return text
 }
-
-// MarshalText returns the text of [Gate.String], for log/slog and encoding/json.
-func (g *Gate) MarshalText() ([]byte, error) { return []byte(g.String()), nil }

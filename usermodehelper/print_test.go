@@ -26,13 +26,16 @@ func TestValuesPrintAsWords(t *testing.T) {
 		for _, format := range []string{"%v", "%s", "%+v"} {
 			require.Equal(t, text, fmt.Sprintf(format, v))
 		}
+		var log bytes.Buffer
+		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "v", v)
+		require.Contains(t, log.String(), text)
+		if _, ok := v.(*usermodehelper.Gate); ok {
+			continue // a struct that has one embedded is more than that in JSON
+		}
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "v", v)
 		quoted, err := json.Marshal(v)
 		require.NoError(t, err)
 		require.Equal(t, `"`+text+`"`, string(quoted))
-		var log bytes.Buffer
-		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "v", v)
-		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "v", v)
-		require.Contains(t, log.String(), text)
 		require.Contains(t, log.String(), `"v":"`+text+`"`)
 	}
 }

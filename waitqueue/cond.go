@@ -1,15 +1,18 @@
 package waitqueue
 
 import (
+	"cmp"
 	"context"
 	"sync"
 )
 
 // A Cond is a [sync.Cond] whose Wait can be ended by a context. Each Cond has
 // an L, which is held when a condition is changed and when Wait is called. Set
-// L, or use [NewCond]. A Cond must not be copied after first use.
+// L, or use [NewCond]. A Cond must not be copied after first use. If a copy and
+// its original share a waiter, the next call that meets it on the wrong one
+// panics.
 //
-// Signal and Broadcast are those of sync.Cond, and need not hold L. A waiter
+// Signal and Broadcast are as in sync.Cond, and need not hold L. A waiter
 // whose context ends never takes a Signal with it: if it was picked, Wait
 // returns nil.
 type Cond struct {
@@ -23,52 +26,90 @@ func NewCond(l sync.Locker) *Cond { return &Cond{L: l} }
 
 // Wait releases L, sleeps until a Signal or Broadcast reaches it or ctx ends,
 // and acquires L again: L is held on every return. It returns nil if it was
-// reached, and otherwise the error of [ContextErr], without having released L if
-// ctx had ended before. As with sync.Cond, the condition may be false again by
-// then, so Wait belongs in a loop; [Cond.WaitFor] is that loop.
+// reached, and otherwise the error of [ContextErr]. If ctx has ended before the
+// call, it does not release L. As with sync.Cond, the condition may be false
+// again when Wait returns, so Wait belongs in a loop; [Cond.WaitFor] is that loop.
+//
+// If L is nil, or a method of L panics, Wait panics. It leaves no waiter behind,
+// and passes on a Signal that has reached it.
 func (c *Cond) Wait(ctx context.Context) error {
 	if err := ContextErr(ctx); err != nil {
 		return err
 	}
 	e, end := entry(nil, ctx, true)
 	if e.Task != nil {
-		e.Task.announce(e.state) // before it is queued: who is found there sleeps
+		// Announced before it is queued: a Signal takes the entry off the queue and
+		// claims the task, which it can only claim if the task is asleep or about
+		// to sleep. With the other order that Signal is lost.
+		e.Task.announce(e.state)
 	}
 	// On the queue before L is free: a Signal that comes after that finds it.
 	c.queue.add(e)
-	c.L.Unlock()
+	at("queued")
+	e.off = false
+	mu, _ := c.L.(*sync.Mutex)
+	if mu != nil { // Optimization: it cannot panic, so it needs no defer.
+		mu.Unlock()
+	} else {
+		attempt(func() { c.L.Unlock() }, func() { c.queue.finish(e) })
+	}
 	if t := e.Task; t != nil {
-		t.parked.Wait() // as Schedule does
+		t.parked.Wait() // as in Schedule
 		at("awake")
 		e.off = t.word.Load()&taken != 0
 	} else {
-		e.sleep(end)
+		e.off = e.sleep(end)
 	}
+	// Off the queue before it waits for L: a Signal that comes meanwhile is for
+	// the next waiter.
 	picked := c.queue.leave(e)
 	c.queue.finish(e)
-	c.L.Lock()
+	if mu != nil {
+		mu.Lock()
+	} else {
+		attempt(func() { c.L.Lock() }, func() {
+			if picked {
+				c.Signal()
+			}
+		})
+	}
 	if picked {
 		return nil
 	}
-	return ContextErr(ctx)
+	return failed(cmp.Or(ContextErr(ctx), errNoErr))
+}
+
+// attempt calls try. If that does not return, because it panics or calls
+// [runtime.Goexit], attempt calls undo.
+func attempt(try, undo func()) {
+	returned := false
+	defer func() {
+		if !returned {
+			undo()
+		}
+	}()
+	try()
+	returned = true
 }
 
 // WaitFor blocks until pred returns true or ctx ends. pred runs with L held,
 // several times. Waiters are signalled in order of arrival; one that finds pred
-// false goes to the end. A true pred beats a ctx that has ended, and one who
-// gives up passes on the Signal that it may have got. A pred that panics takes
-// it along.
+// false goes to the end. A true pred beats a ctx that has ended. A waiter that
+// gives up, or whose pred panics, passes on the Signal that it may have got.
 func (c *Cond) WaitFor(ctx context.Context, pred func() bool) error {
 	picked := false // at least once, and pred was false then
+	defer func() {
+		if picked {
+			c.Signal()
+		}
+	}()
 	for {
 		err := ContextErr(ctx)
 		if pred() {
+			picked = false
 			return nil
 		}
 		if err != nil {
-			if picked {
-				c.Signal()
-			}
 			return err
 		}
 		picked = c.Wait(ctx) == nil || picked
@@ -89,10 +130,11 @@ func (c *Cond) Broadcast() {
 	}
 }
 
-// wakeFirst is WakeUp on the queue of a Cond, where every entry is that of a
-// Wait, exclusive, and of one who sleeps or is about to.
+// wakeFirst is WakeUp on the queue of a Cond. Every entry there is exclusive and
+// comes from a Wait, and its sleeper is asleep or about to sleep.
 func (q *Queue) wakeFirst() {
 	q.mu.Lock()
+	q.check()
 	if q.head == nil {
 		q.occupied.Store(false)
 		q.mu.Unlock()
@@ -108,6 +150,7 @@ func (q *Queue) wakeEach() {
 	var few [4]sleeper
 	sleepers := few[:0]
 	q.mu.Lock()
+	q.check()
 	for q.head != nil {
 		sleepers = append(sleepers, q.takeFirst())
 	}
@@ -124,7 +167,7 @@ func (q *Queue) takeFirst() sleeper {
 	s := sleeper{e.Task, e.kick}
 	q.unlink(e)
 	if s.task != nil {
-		s.task.claim(Normal, taken) // cannot fail
+		s.task.claim(Normal, taken) // cannot fail: it was announced before it was queued
 	}
 	return s
 }

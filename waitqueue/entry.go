@@ -1,7 +1,7 @@
 package waitqueue
 
 import (
-	"fmt"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -14,15 +14,15 @@ import (
 type Entry struct {
 	_ noCopy
 
-	Task *Task // whom to wake
+	Task *Task // the task to wake
 
 	// Func, if not nil, is called by a wake-up instead of waking Task. It may
 	// do that itself, by [Task.WakeUp] with mask. A result above 0 says that
-	// it has woken somebody, which uses up the budget of an exclusive entry; 0
+	// it has woken a waiter, which uses up the budget of an exclusive entry; 0
 	// that it has not; below 0 that the walk must end here. It runs with the
 	// queue locked: it must not block, panic, use the queue, or take a lock
-	// that is held where the queue is used. key is what [Queue.Wake] was given;
-	// it is nil for the other wake-ups, some of which waiters make themselves.
+	// that is held where the queue is used. key comes from [Queue.Wake]; it is
+	// nil for the other wake-ups, some of which waiters make themselves.
 	//
 	// Kernel: wait_queue_func_t
 	Func func(e *Entry, mask State, key any) int
@@ -30,14 +30,24 @@ type Entry struct {
 	queue      *Queue // where it is, or nil; guarded by queue.mu, as are the links
 	prev, next *Entry
 
-	// Of a wait; written before it is linked, as are the next three.
+	// The next four are written before the entry is linked; exclusive also later,
+	// by Prepare, with queue.mu held.
 	kick  kick // in the place of Task
 	state State
 
 	exclusive bool
 	priority  bool
 	kind      kind
-	off       bool // of the waiter only: a kick has come, or it has left by itself
+
+	// Of the waiter only: the entry is not on the queue, and the waiter has acted on
+	// the wake-up that took it off, if any.
+	off bool
+
+	// home is the last queue to which Add or Prepare took the entry, until Remove.
+	// Only its lock guards the field queue of such an entry: a caller that holds
+	// another queue's lock must not read that. The entry of a Wait has no home,
+	// because it is only ever on one queue.
+	home atomic.Pointer[Queue]
 }
 
 // noCopy has vet report copies.
@@ -56,12 +66,12 @@ const (
 )
 
 // Add puts e in front of the other ordinary entries: the last ordinary waiter
-// to come is the first to be woken. It stays there, whoever is woken, until
+// to come is the first to be woken. It stays there, also when it was woken, until
 // [Queue.Remove]. Adding an entry puts nobody to sleep, and a wake-up skips it
 // until its task announces a sleep by [Task.SetState].
 //
-// Add, and what is like it, panics if e has neither Task nor Func, or is on a
-// queue already.
+// Add, and the other methods that put an entry on a queue, panic if e has neither
+// Task nor Func, or is on a queue already.
 //
 // Kernel: add_wait_queue
 func (q *Queue) Add(e *Entry) {
@@ -84,38 +94,45 @@ func (q *Queue) AddPriority(e *Entry) {
 }
 
 // AddPriorityExclusive puts e at the head of the queue, as one that uses up a
-// wake-up: what it takes, nobody behind it gets. If a priority entry is there
-// already, e is not added, and the error matches [syscall.EBUSY].
+// wake-up: no entry behind it gets a wake-up that it has used. If a priority
+// entry is there already, e is not added, and the error matches [syscall.EBUSY].
 //
 // Kernel: add_wait_queue_priority_exclusive
 func (q *Queue) AddPriorityExclusive(e *Entry) error {
-	q.mu.Lock()
+	q.lockFor(e)
 	defer q.mu.Unlock()
 	e.fresh(true, true, added)
 	if q.head != nil && q.head.priority {
-		return errBusy
+		return busyError{}
 	}
-	q.link(e)
-	if e.Task != nil {
-		e.Task.showWchan(q)
-	}
+	q.put(e)
 	return nil
 }
 
-var errBusy = fmt.Errorf("waitqueue: a priority entry is on the queue already: %w", syscall.EBUSY)
+// busyError is EBUSY with a text of its own: a caller of this package has no
+// device that could be busy.
+type busyError struct{}
+
+func (busyError) Error() string { return "waitqueue: a priority entry is on the queue already" }
+func (busyError) Unwrap() error { return syscall.EBUSY }
 
 // Prepare puts e on the queue if it is not there, as an ordinary entry, and
 // announces the sleep of its Task: a loop that begins with it may test its
 // condition next and then call [Task.Schedule]. A wake-up takes e off the queue
-// again. Every way out of the loop must call [Queue.Finish]. An entry that was
-// put on the queue by Add stays what it is.
+// again. Every way out of the loop must call [Queue.Finish].
+//
+// If e is on the queue already, it becomes ordinary and keeps its place: an
+// exclusive entry in front of it may use up a wake-up before that reaches e. One
+// that Add put there stays there when it is woken. Prepare panics if e is on
+// another queue.
 //
 // Kernel: prepare_to_wait, DEFINE_WAIT, autoremove_wake_function
 func (q *Queue) Prepare(e *Entry, s State) { q.prepareAs(e, s, false) }
 
-// PrepareExclusive is Prepare with an exclusive entry. A wake-up that picks it
-// between the test and Finish is lost if the test has taken something else, as
-// in the kernel; [Queue.WaitExclusive] passes it on.
+// PrepareExclusive is Prepare with an exclusive entry. An entry that is on the
+// queue already becomes exclusive and keeps its place, in front of those behind
+// it. A wake-up that picks it between the test and Finish is lost if the test has
+// taken something else, as in the kernel; [Queue.WaitExclusive] passes it on.
 //
 // Kernel: prepare_to_wait_exclusive
 func (q *Queue) PrepareExclusive(e *Entry, s State) { q.prepareAs(e, s, true) }
@@ -135,13 +152,22 @@ func (q *Queue) Finish(e *Entry) {
 //
 // Differs: there the entry must be queued.
 func (q *Queue) Remove(e *Entry) {
-	q.remove(e)
+	if e.home.Load() != q {
+		return // not on q, and perhaps on another queue, whose lock guards e
+	}
+	q.mu.Lock()
+	if e.queue == q { // no wake-up has taken it off
+		q.unlink(e)
+	}
+	e.home.Store(nil) // or the entry would keep q alive
+	q.mu.Unlock()
 	if e.Task != nil {
 		e.Task.clearWchan(q)
 	}
 }
 
-// remove is Remove, and reports whether e was there.
+// remove takes the entry of a Wait off the queue, and reports whether it was
+// there.
 func (q *Queue) remove(e *Entry) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -152,8 +178,27 @@ func (q *Queue) remove(e *Entry) bool {
 	return true
 }
 
+// lockFor locks q to put e on it, and panics if e is on another queue. That is
+// looked up with the lock of the other queue, before q is locked: a wake-up there
+// may be taking e off at this moment.
+func (q *Queue) lockFor(e *Entry) {
+	if home := e.home.Load(); home != nil && home != q {
+		home.mu.Lock()
+		there := e.queue != nil
+		home.mu.Unlock()
+		if there {
+			panic("waitqueue: Entry is on another queue already")
+		}
+		if e.Task != nil { // a wake-up has taken e off, and it was not removed
+			e.Task.clearWchan(home)
+		}
+	}
+	q.mu.Lock()
+	q.check()
+}
+
 // fresh sets what kind of entry e is, or panics if it is in use. The caller
-// holds the lock of the queue that e goes to.
+// has called lockFor.
 func (e *Entry) fresh(exclusive, priority bool, k kind) {
 	if e.Task == nil && e.Func == nil {
 		panic("waitqueue: Entry without a Task and a Func")
@@ -165,16 +210,22 @@ func (e *Entry) fresh(exclusive, priority bool, k kind) {
 }
 
 func (q *Queue) mustAdd(e *Entry, exclusive, priority bool) {
-	q.mu.Lock()
+	q.lockFor(e)
 	defer q.mu.Unlock()
 	e.fresh(exclusive, priority, added)
+	q.put(e)
+}
+
+// put links an entry of the user's. The caller holds q.mu.
+func (q *Queue) put(e *Entry) {
 	q.link(e)
+	e.home.Store(q)
 	if e.Task != nil {
 		e.Task.showWchan(q)
 	}
 }
 
-// add puts e on the queue if it is not there.
+// add puts the entry of a Wait on the queue if it is not there.
 func (q *Queue) add(e *Entry) {
 	q.mu.Lock()
 	if e.queue == nil {
@@ -187,13 +238,16 @@ func (q *Queue) prepareAs(e *Entry, s State, exclusive bool) {
 	if e.Task == nil {
 		panic("waitqueue: Prepare of an Entry without a Task")
 	}
-	q.mu.Lock()
+	q.lockFor(e)
 	defer q.mu.Unlock()
-	if e.queue != q {
+	if e.queue == nil {
 		e.fresh(exclusive, false, prepared)
-		q.link(e)
+		q.put(e)
+	} else {
+		e.exclusive = exclusive // and it keeps its place
+		e.Task.showWchan(q)
 	}
-	e.Task.showWchan(q)
+	// Last: a goroutine that sees the state finds the entry.
 	e.Task.SetState(s)
 }
 
@@ -208,6 +262,7 @@ func (q *Queue) link(e *Entry) {
 		}
 		return
 	}
+	q.check()
 	if e.exclusive && !e.priority {
 		q.linkBehind(q.tail, e)
 	} else {

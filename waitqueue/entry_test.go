@@ -272,8 +272,9 @@ func TestWakeGoesByMaskAndBudget(t *testing.T) {
 		{waitqueue.Interruptible, 2, 2, "RDRS"},
 		{waitqueue.Uninterruptible, 2, 1, "SRSS"},
 		{waitqueue.Interruptible, waitqueue.All, 3, "RDRR"},
-		{waitqueue.Normal, 0, 0, "SDSS"},
-		{waitqueue.Normal, -1, 0, "SDSS"},
+		{waitqueue.Normal, 0, 4, "RRRR"},
+		{waitqueue.Normal, -1, 4, "RRRR"},
+		{waitqueue.Interruptible, 0, 3, "RDRR"},
 		{waitqueue.Running, waitqueue.All, 0, "SDSS"},
 		{waitqueue.Normal, waitqueue.All, 4, "RRRR"},
 	} {

@@ -3,9 +3,11 @@ package waitqueue_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -14,14 +16,11 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-var explorer = explore.Explorer{SetYield: waitqueue.SetYield}
+var explorer = explore.Explorer{SetYield: waitqueue.SetYield, Schedules: schedules}
 
-// The three ways to sleep: until a wake-up, in a select with a context, and at
-// the place of a task. The last two can be ended.
-var (
-	forms    = []string{"background", "ctx", "task"}
-	endForms = []string{"ctx", "task"}
-)
+// There are three ways to sleep: until a wake-up, in a select with a context, and
+// at the place of a task. The last two can be ended.
+var endForms = []string{"ctx", "task"}
 
 // A waiter waits in one of the forms.
 type waiter struct {
@@ -67,17 +66,31 @@ func (w *waiter) waitExclusive(q *waitqueue.Queue, cond func() bool) {
 
 func (w *waiter) succeeded() bool { return w.returned && w.err == nil }
 
+func timeIsShort() bool { return testing.Short() || explore.Race }
+
 // few returns points, and more unless time is short.
 func few(points, more string) string {
-	if testing.Short() || explore.Race {
+	if timeIsShort() {
 		return points
 	}
-	return points + " " + more
+	return points + "," + more
+}
+
+// pointsOf is the points of a model in each form. A wait with a context comes
+// neither to "commit" nor to "interrupted".
+type pointsOf map[string]string
+
+func same(points string, forms ...string) pointsOf {
+	all := pointsOf{}
+	for _, form := range forms {
+		all[form] = points
+	}
+	return all
 }
 
 // inEachForm explores a model in each form.
-func inEachForm(t *testing.T, forms []string, points string, model func(t *testing.T, s *explore.Schedule, form string)) {
-	for _, form := range forms {
+func inEachForm(t *testing.T, points pointsOf, model func(t *testing.T, s *explore.Schedule, form string)) {
+	for form, points := range points {
 		t.Run(form, func(t *testing.T) {
 			explorer.Explore(t, points, func(t *testing.T, s *explore.Schedule) { model(t, s, form) })
 		})
@@ -119,8 +132,11 @@ asleep: ["helper"]; the event is there`, first)
 // A waiter that tests, is overtaken by the waker, and then sleeps: that is the
 // lost wake-up.
 func TestInterleavingsOneWaiterOneWaker(t *testing.T) {
-	const points = "sampled tested commit awake unpark"
-	inEachForm(t, forms, points, func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, pointsOf{
+		"background": "tested, commit, awake, unpark",
+		"task":       "tested, commit, awake, unpark",
+		"ctx":        "tested, awake, unpark",
+	}, func(t *testing.T, s *explore.Schedule, form string) {
 		var q waitqueue.Queue
 		var ready atomic.Bool
 		w := newWaiter(t, form)
@@ -142,7 +158,7 @@ func TestInterleavingsOneWaiterOneWaker(t *testing.T) {
 
 // The same with a lock, and with a stop at every place where it is held.
 func TestInterleavingsWaitLocked(t *testing.T) {
-	inEachForm(t, []string{"background", "ctx"}, "sampled tested commit awake unpark", func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, pointsOf{"background": "tested, commit, awake, unpark", "ctx": "tested, awake, unpark"}, func(t *testing.T, s *explore.Schedule, form string) {
 		var q waitqueue.Queue
 		l := newLock(s)
 		ready := false
@@ -188,7 +204,10 @@ func (l *lock) Unlock() {
 // A condition that came true before the end of the wait beats it, also if that
 // was after the test and before the look at the context.
 func TestInterleavingsTrueBeforeTheEnd(t *testing.T) {
-	inEachForm(t, endForms, "sampled tested commit awake interrupted", func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, pointsOf{
+		"ctx":  "sampled, tested, awake",
+		"task": "sampled, tested, commit, awake, interrupted",
+	}, func(t *testing.T, s *explore.Schedule, form string) {
 		var q waitqueue.Queue
 		var ready atomic.Bool
 		w := newWaiter(t, form)
@@ -294,7 +313,10 @@ func (r *rivals) canceller(s *explore.Schedule) {
 func TestInterleavingsCancelAndWake(t *testing.T) {
 	for _, formB := range []string{"background", "task"} {
 		t.Run("B="+formB, func(t *testing.T) {
-			inEachForm(t, endForms, "sampled tested commit awake unpark interrupted", func(t *testing.T, s *explore.Schedule, formA string) {
+			inEachForm(t, pointsOf{
+				"ctx":  "sampled, tested, commit, awake, unpark", // B commits
+				"task": "sampled, tested, commit, awake, unpark, interrupted",
+			}, func(t *testing.T, s *explore.Schedule, formA string) {
 				var r rivals
 				s.Before(func() { r.start(t, s, formA, formB) })
 				r.waker(s, 1)
@@ -306,7 +328,7 @@ func TestInterleavingsCancelAndWake(t *testing.T) {
 
 // The same, but A and B may still be on their way.
 func TestInterleavingsCancelOnTheWay(t *testing.T) {
-	inEachForm(t, endForms, few("", "tested"), func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, same(few("", "tested"), endForms...), func(t *testing.T, s *explore.Schedule, form string) {
 		var r rivals
 		r.start(t, s, form, "background")
 		r.waker(s, 1)
@@ -317,7 +339,7 @@ func TestInterleavingsCancelOnTheWay(t *testing.T) {
 // Two tokens for two. One who took a token on the way to sleep, before any
 // wake-up, is still queued when the wake-up for the second token comes.
 func TestInterleavingsTwoTokens(t *testing.T) {
-	inEachForm(t, endForms, "tested", func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, same("tested", endForms...), func(t *testing.T, s *explore.Schedule, form string) {
 		var r rivals
 		r.start(t, s, form, form)
 		r.waker(s, 2)
@@ -328,7 +350,7 @@ func TestInterleavingsTwoTokens(t *testing.T) {
 // was picked for, and B sleeps again: the second token's wake-up must not pick A,
 // which has what it wants and has not left yet.
 func TestInterleavingsTwoTokensAndCancel(t *testing.T) {
-	inEachForm(t, endForms, "interrupted", func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, pointsOf{"ctx": "", "task": "interrupted"}, func(t *testing.T, s *explore.Schedule, form string) {
 		r := rivals{a: newWaiter(t, form), b: newWaiter(t, "background")}
 		s.Before(func() {
 			s.Thread("B", func(th *explore.Thread) { r.b.waitExclusive(&r.q, th.Test(r.tok.tryTake)) })
@@ -349,7 +371,7 @@ func TestInterleavingsTwoTokensAndCancel(t *testing.T) {
 
 // A came first. If it has not been ended by then, the only token is for it.
 func TestInterleavingsFirstComeFirstServed(t *testing.T) {
-	inEachForm(t, endForms, "tested commit awake unpark interrupted", func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, pointsOf{"ctx": "tested, awake, unpark", "task": "tested, commit, awake, unpark, interrupted"}, func(t *testing.T, s *explore.Schedule, form string) {
 		var r rivals
 		s.Before(func() { r.start(t, s, form, form) })
 		r.waker(s, 1)
@@ -369,7 +391,7 @@ func TestInterleavingsFirstComeFirstServed(t *testing.T) {
 // One wake-up is for all who watch and for one who takes: none is at the
 // expense of another.
 func TestInterleavingsWatcherAndTaker(t *testing.T) {
-	inEachForm(t, forms, "commit", func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, pointsOf{"background": "commit", "ctx": "", "task": "commit"}, func(t *testing.T, s *explore.Schedule, form string) {
 		var q waitqueue.Queue
 		var tok tokens
 		var seen atomic.Bool
@@ -404,7 +426,7 @@ func TestInterleavingsDeadline(t *testing.T) {
 
 // A loop written out, with a timeout for the sleep in place of a context.
 func TestInterleavingsScheduleTimeout(t *testing.T) {
-	explorer.Explore(t, "commit awake unpark", func(t *testing.T, s *explore.Schedule) {
+	explorer.Explore(t, "commit, awake, unpark", func(t *testing.T, s *explore.Schedule) {
 		var q waitqueue.Queue
 		var tok tokens
 		var took, late bool
@@ -446,7 +468,7 @@ func TestInterleavingsScheduleTimeout(t *testing.T) {
 // sleep, asleep, or waiting for the lock.
 func TestInterleavingsCondSignalAndCancel(t *testing.T) {
 	points := few("", "commit")
-	inEachForm(t, []string{"Wait", "WaitFor"}, points, func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, same(points, "Wait", "WaitFor"), func(t *testing.T, s *explore.Schedule, form string) {
 		c := waitqueue.NewCond(newLock(s))
 		items := 0
 		a, b := newWaiter(t, "ctx"), newWaiter(t, "background")
@@ -503,7 +525,7 @@ func TestInterleavingsCondSignalAndCancel(t *testing.T) {
 
 // Two tokens for two waiters, and a third who does not wait but may be quicker.
 func TestInterleavingsCompletionBarging(t *testing.T) {
-	inEachForm(t, []string{"background", "ctx"}, "added tested awake", func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, same("added, tested, awake", "background", "ctx"), func(t *testing.T, s *explore.Schedule, form string) {
 		var c waitqueue.Completion
 		var passed atomic.Int32
 		for _, name := range []string{"W1", "W2"} {
@@ -538,7 +560,7 @@ func TestInterleavingsCompletionBarging(t *testing.T) {
 
 // One waiter on two queues, each of which has a waker.
 func TestInterleavingsWaitAny(t *testing.T) {
-	inEachForm(t, []string{"background", "ctx"}, "commit awake unpark", func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, same("awake, unpark", "background", "ctx"), func(t *testing.T, s *explore.Schedule, form string) {
 		var left, right waitqueue.Queue
 		var n atomic.Int32
 		w := newWaiter(t, form)
@@ -560,4 +582,221 @@ func TestInterleavingsWaitAny(t *testing.T) {
 			return ""
 		}
 	})
+}
+
+// The first Signal comes without the lock, so at any moment: also when the waiter
+// is on the queue and has not released the lock. The second comes with the lock.
+// If the waiter has come by then, one of them reaches it.
+func TestInterleavingsCondSignalWithoutTheLock(t *testing.T) {
+	for form, points := range (pointsOf{"background": "queued, commit, awake, unpark", "ctx": "queued, awake, unpark"}) {
+		t.Run(form, func(t *testing.T) {
+			explorer.Explore(t, points, func(t *testing.T, s *explore.Schedule) {
+				c := waitqueue.NewCond(newLock(s))
+				w := newWaiter(t, form)
+				came, signalled := false, false // guarded by c.L
+				s.Thread("waiter", func(*explore.Thread) {
+					c.L.Lock()
+					defer c.L.Unlock()
+					came = true
+					w.err = c.Wait(w.ctx)
+					w.returned = true
+				})
+				s.Thread("signaller", func(th *explore.Thread) {
+					th.At("signal")
+					c.Signal()
+					th.At("lock")
+					c.L.Lock()
+					signalled = came
+					c.Signal()
+					c.L.Unlock()
+				})
+				s.Wrong = func() string {
+					if signalled && !w.succeeded() {
+						return "it had come, and was signalled"
+					}
+					return ""
+				}
+				s.Release = c.Broadcast
+			})
+		})
+	}
+}
+
+// A wait ends when a waker has claimed its task and not signalled it yet. The
+// goroutine waits again at once, on another queue, where nobody wakes it. The late
+// signal must not reach it there: it tests once before that sleep, and once on the
+// queue.
+func TestInterleavingsLateSignal(t *testing.T) {
+	explorer.Explore(t, "tested, commit, unpark", func(t *testing.T, s *explore.Schedule) {
+		var q, other waitqueue.Queue
+		var ready, over atomic.Bool
+		var tests atomic.Int32
+		s.Thread("waiter", func(th *explore.Thread) {
+			_ = q.Wait(context.Background(), th.Test(ready.Load))
+			_ = other.Wait(context.Background(), func() bool {
+				tests.Add(1)
+				return over.Load()
+			})
+		})
+		s.Thread("waker", func(th *explore.Thread) {
+			th.At("set")
+			ready.Store(true)
+			th.At("wake")
+			q.WakeUp()
+		})
+		s.Wrong = func() string {
+			if n := tests.Load(); n != 2 {
+				return fmt.Sprintf("%d tests", n)
+			}
+			return ""
+		}
+		s.Release = func() {
+			over.Store(true)
+			other.WakeUp()
+		}
+	})
+}
+
+// A goroutine that sees a task about to sleep finds its entry, also on a queue on
+// which nobody has been. There is no point between the entry and the state, and no
+// need of one: at no point is the state there and the entry not.
+func TestInterleavingsWhoSeesTheStateFindsTheEntry(t *testing.T) {
+	for name, wait := range map[string]func(task *waitqueue.Task, q *waitqueue.Queue, cond func() bool){
+		"Wait":          func(task *waitqueue.Task, q *waitqueue.Queue, cond func() bool) { _ = task.Wait(q, cond) },
+		"WaitExclusive": func(task *waitqueue.Task, q *waitqueue.Queue, cond func() bool) { _ = task.WaitExclusive(q, cond) },
+		"Prepare": func(task *waitqueue.Task, q *waitqueue.Queue, cond func() bool) {
+			e := waitqueue.Entry{Task: task}
+			q.Prepare(&e, waitqueue.Interruptible)
+			cond()
+			q.Finish(&e)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var q waitqueue.Queue
+			var task waitqueue.Task
+			var missing []string
+			waitqueue.SetYield(func(point string) {
+				if task.State() != waitqueue.Running && !q.Active() {
+					missing = append(missing, point)
+				}
+			})
+			defer waitqueue.SetYield(nil)
+			seen := false
+			wait(&task, &q, func() bool {
+				seen = task.State() != waitqueue.Running
+				require.Equal(t, seen, q.Active())
+				return seen
+			})
+			require.True(t, seen)
+			require.Empty(t, missing, "points where the task is asleep and not on the queue")
+		})
+	}
+}
+
+// At the point "claim" the queue is locked, so no thread of an explorer may stop
+// there. The tests below do by hand the one step of another goroutine that counts.
+
+// Another waker claims the task that a walk is about to claim. The walk goes on as
+// if it had not met the entry, which keeps its place.
+func TestInterleavingsLostClaimKeepsItsPlace(t *testing.T) {
+	const n = 5
+	for lost := range n - 1 {
+		var q waitqueue.Queue
+		var tasks [n]waitqueue.Task
+		var want []*waitqueue.Task
+		for i := range tasks {
+			q.PrepareExclusive(&waitqueue.Entry{Task: &tasks[i]}, waitqueue.Interruptible)
+			if i < lost {
+				tasks[i].SetState(waitqueue.Running)
+			}
+			if i != lost+1 { // which the wake-up is for
+				want = append(want, &tasks[i])
+			}
+		}
+		var claimed atomic.Bool
+		waitqueue.SetYield(func(point string) {
+			if point == "claim" && !claimed.Swap(true) {
+				tasks[lost].WakeUp(waitqueue.Normal)
+			}
+		})
+		require.Equal(t, 1, q.WakeUp())
+		waitqueue.SetYield(nil)
+		require.Equal(t, waitqueue.Running, tasks[lost+1].State())
+		require.Equal(t, want, q.Entries())
+	}
+}
+
+// The same for a sole waiter in its Wait.
+func TestInterleavingsLostClaimOfASoleWaiter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q waitqueue.Queue
+		var task waitqueue.Task
+		var tok tokens
+		var claimed atomic.Bool
+		waitqueue.SetYield(func(point string) {
+			if point == "claim" && !claimed.Swap(true) {
+				task.WakeUp(waitqueue.Normal)
+			}
+		})
+		defer waitqueue.SetYield(nil)
+		result := asleep(func() error { return task.WaitExclusive(&q, tok.tryTake) })
+		require.Zero(t, q.WakeUp())
+		require.False(t, ended(result))
+		tok.Store(1)
+		require.Equal(t, 1, q.WakeUp())
+		require.NoError(t, <-result)
+	})
+}
+
+// A waker is held at its claim of a task whose condition has just been true. A
+// task that was claimed already leaves without the lock of the queue, and its entry
+// is on another queue then, from which the waker must not take it.
+func TestInterleavingsClaimedTaskUsesItsEntryAgain(t *testing.T) {
+	for name, beside := range map[string]bool{"sole": false, "many": true} {
+		t.Run(name, func(t *testing.T) {
+			var q, other waitqueue.Queue
+			var task waitqueue.Task
+			if beside {
+				q.Add(&waitqueue.Entry{Task: new(waitqueue.Task)}) // awake
+			}
+			var ready atomic.Bool
+			var wakers sync.WaitGroup
+			claiming := make(chan struct{})
+			waitqueue.SetYield(func(point string) {
+				if point != "claim" || ready.Load() {
+					return
+				}
+				close(claiming)
+				// It gets to the other queue if it needs no lock. If it does, it
+				// waits for this goroutine, and nothing is to be seen.
+				for range 100 {
+					if task.State() == waitqueue.Interruptible && other.Active() {
+						return
+					}
+					time.Sleep(100 * time.Microsecond)
+				}
+			})
+			defer waitqueue.SetYield(nil)
+			result := make(chan error, 1)
+			go func() {
+				tests := 0
+				_ = task.Wait(&q, func() bool {
+					if tests++; tests == 2 {
+						wakers.Go(func() { q.WakeUp() })
+						<-claiming
+					}
+					return tests == 2
+				})
+				result <- task.Wait(&other, ready.Load)
+			}()
+			<-claiming
+			wakers.Wait()
+			for task.State() != waitqueue.Interruptible || !other.Active() {
+				runtime.Gosched()
+			}
+			ready.Store(true)
+			require.Equal(t, 1, other.WakeUp())
+			require.NoError(t, <-result)
+		})
+	}
 }

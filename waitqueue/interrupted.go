@@ -1,6 +1,7 @@
 package waitqueue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"syscall"
@@ -11,8 +12,8 @@ import (
 // context.Cause(ctx) with [errors.Is]; if ctx ended by its deadline, it
 // matches [syscall.ETIMEDOUT] in the place of EINTR.
 //
-// Wait loops written out use it where the kernel tests for a signal, and
-// whoever waits by other means to give the same error. It does not block.
+// A wait loop written out uses it where the kernel tests for a signal. Code that
+// waits by other means uses it to give the same error. It does not block.
 //
 // Kernel: ERESTARTSYS, EINTR, ETIME
 //
@@ -26,11 +27,24 @@ func ContextErr(ctx context.Context) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		errno = syscall.ETIMEDOUT
 	}
-	return &waitError{errno: errno, ended: err, cause: context.Cause(ctx)}
+	return &waitError{errno: errno, ended: err, cause: cmp.Or(context.Cause(ctx), err)}
 }
 
 // errInterrupted ends the wait of a task whose interrupt is set.
 var errInterrupted error = &waitError{errno: syscall.EINTR, ended: syscall.EINTR, cause: errors.New("an interrupt is set")}
+
+// errNoErr ends the wait of a context whose Done channel is closed and whose Err
+// is nil. Sleeping again would spin, because that channel stays closed. An error
+// would need a cause, and the context has none.
+var errNoErr = errors.New("waitqueue: the context's Done channel is closed, but its Err is nil")
+
+// failed returns the error of a wait, and panics with errNoErr.
+func failed(err error) error {
+	if err == errNoErr {
+		panic(err.Error())
+	}
+	return err
+}
 
 // A waitError says why a wait ended with its condition false.
 type waitError struct {

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -166,4 +167,33 @@ func TestLateKickReachesNobody(t *testing.T) {
 			require.ErrorIs(t, <-result, syscall.EINTR)
 		}
 	})
+}
+
+// A waiter that was picked leaves without the lock of its queue, which a long walk
+// may hold yet.
+func TestPickedWaiterLeavesWithoutTheLock(t *testing.T) {
+	var q waitqueue.Queue
+	walking, returned := make(chan struct{}), make(chan struct{})
+	var waker sync.WaitGroup
+	var late bool
+	q.AddExclusive(&waitqueue.Entry{Func: func(*waitqueue.Entry, waitqueue.State, any) int {
+		close(walking)
+		select {
+		case <-returned:
+		case <-time.After(10 * time.Second):
+			late = true
+		}
+		return 0
+	}})
+	tests := 0
+	require.NoError(t, q.Wait(context.Background(), func() bool {
+		if tests++; tests == 2 { // on the queue, in front of the other entry
+			waker.Go(func() { q.WakeUp() })
+			<-walking
+		}
+		return tests == 2
+	}))
+	close(returned)
+	waker.Wait()
+	require.False(t, late)
 }

@@ -1,11 +1,17 @@
 package waitqueue_test
 
 import (
+	"flag"
+	"maps"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if timeIsShort() {
+		maps.Copy(schedules, fewer)
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("runtime.handleEvent")) // of the runtime itself, on js
 }

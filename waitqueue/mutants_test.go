@@ -25,12 +25,12 @@ var mutants = []explore.Mutant{
 		// A is ended, and tests while it is still to be found. Waker: put a
 		// token, wake A. A returns its error, B sleeps on.
 		Name: "a cancel swallows a wake-up", File: "waitqueue.go",
-		Old: "\tq.leave(e)\n\tdone := cond()\n", New: "\tq.prepare(e)\n\tdone := cond()\n",
+		Old: "\te.off = !picked // during the test, see finish\n\tdone := cond()\n", New: "\tq.prepare(e)\n\t_ = picked\n\tdone := cond()\n",
 	}, {
 		// Waiter: test. The condition comes true, then the end. The waiter
 		// returns the error.
 		Name: "no test after an interruption", File: "waitqueue.go",
-		Old: "\tq.leave(e)\n\tdone := cond()\n", New: "\tq.leave(e)\n\tdone := false\n",
+		Old: "\tdone := cond()\n\te.off = true\n", New: "\tdone := false\n\te.off = true\n",
 	}, {
 		// Waiter: test, has its place. Waker: set, take it off the queue.
 		// Waiter: sleep, and nobody will find it.
@@ -40,20 +40,79 @@ var mutants = []explore.Mutant{
 		// A sleeps. B takes the first token on its way. Waker: put the second
 		// one, wake B, which does not need it.
 		Name: "a wake-up that was not needed is kept", File: "waitqueue.go",
-		Old: "q.leave(e) {\n\t\t\t\tq.WakeUp()\n", New: "q.leave(e) {\n",
+		Old: "\t\t\tif q.leave(e) && exclusive {\n\t\t\t\tq.WakeUp()\n", New: "\t\t\tif q.leave(e) && exclusive {\n",
 	}, {
 		// A is interrupted before it sleeps. It takes the first token, while the
 		// wake-up for the second one picks it. B sleeps on.
 		Name: "a task tests while it can be picked", File: "waitqueue.go",
-		Old: "\t\t\tt.SetState(Running) // or a", New: "\t\t\t// or a",
+		Old: "\t\t\tt.SetState(Running)\n", New: "",
 	}, {
 		// The same with a context that ends.
 		Name: "an ended waiter tests while it can be picked", File: "waitqueue.go",
-		Old: "if woken && cond() {", New: "if woken = cond(); woken {",
+		Old: "if woken && cond() {", New: "if cond() {",
 	}, {
 		// Signal, which picks A. A is ended. A gives up, B sleeps on.
 		Name: "a cancel swallows a Signal", File: "cond.go",
 		Old: "picked := c.queue.leave(e)\n", New: "picked := c.queue.leave(e) && ctx.Err() == nil\n",
+	}, {
+		// Waiter: queue. First Signal: takes it off, and finds nobody asleep.
+		// Waiter: announce, sleep. Second Signal: nobody is there.
+		Name: "a waiter of a Cond is queued before it announces its sleep", File: "cond.go",
+		Old: "\t\te.Task.announce(e.state)\n\t}\n\t// On the queue before L is free: a Signal that comes after that finds it.\n\tc.queue.add(e)\n\tat(\"queued\")\n",
+		New: "\t}\n\tc.queue.add(e)\n\tat(\"queued\")\n\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n",
+	}, {
+		// Waiter: unlock. Signal: nobody is there. Waiter: queue, sleep.
+		Name: "a waiter of a Cond is queued after it has released L", File: "cond.go",
+		Old: "\tc.queue.add(e)\n\tat(\"queued\")\n\te.off = false\n\tmu, _ := c.L.(*sync.Mutex)\n\tif mu != nil { // Optimization: it cannot panic, so it needs no defer.\n\t\tmu.Unlock()\n\t} else {\n\t\tattempt(func() { c.L.Unlock() }, func() { c.queue.finish(e) })\n\t}\n",
+		New: "\tmu, _ := c.L.(*sync.Mutex)\n\tc.L.Unlock()\n\tc.queue.add(e)\n\tat(\"queued\")\n\te.off = false\n",
+	}, {
+		// Waker: claim. Waiter: the condition is true, wait again, sleep. Waker:
+		// signal, which wakes the other wait.
+		Name: "a claim during the last test is forgotten", File: "task.go",
+		Old: "\t\tt.stray = t.stray || State(w&states) == Running\n", New: "",
+	}, {
+		Name: "a wait leaves without a look at its announcement", File: "sleeper.go",
+		Old: "\t\tt.settle()\n", New: "",
+	}, {
+		// The same, when the claim comes between the test and the sleep.
+		Name: "a claim before the sleep is forgotten", File: "task.go",
+		Old: "\t\tb.stray = true\n", New: "",
+	}, {
+		Name: "a task whose signal is on its way is used again", File: "sleeper.go",
+		Old: "if t.pooled && !t.stray {", New: "if t.pooled {",
+	}, {
+		// Waiter: announce. Observer: it sleeps; wake nobody. Waiter: queue.
+		Name: "the state is seen before the entry", File: "sleeper.go",
+		Old: "\tq.mu.Lock()\n\tif e.queue == nil {\n",
+		New: "\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n\tat(\"announced\")\n\tq.mu.Lock()\n\tif e.queue == nil {\n",
+	}, {
+		Name: "the state of a prepared task is seen before its entry", File: "entry.go",
+		Old: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\tif e.queue == nil {\n",
+		New: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\te.Task.SetState(s)\n\tat(\"announced\")\n\tif e.queue == nil {\n",
+	}, {
+		// Walk: off the queue. Another waker: claim. Walk: back, behind the others.
+		Name: "an entry whose claim was lost goes to the end", File: "waitqueue.go",
+		Old: "\t\tq.linkBehind(before, e)\n", New: "\t\t_ = before\n\t\tq.link(e)\n",
+	}, {
+		// Waker: claim. Task: wait on another queue. Waker: take the entry off that.
+		Name: "a walk claims before it unlinks", File: "waitqueue.go",
+		Old: "\tif kind != added {\n\t\tq.unlink(e)\n\t}\n\tat(\"claim\")\n\tif t.claim(mask, flag) {\n",
+		New: "\tclaimed := t.claim(mask, flag)\n\tat(\"claim\")\n\tif kind != added {\n\t\tq.unlink(e)\n\t}\n\tif claimed {\n",
+	}, {
+		Name: "a sole waiter is claimed before it is unlinked", File: "waitqueue.go",
+		Old: "\tq.head, q.tail, e.queue = nil, nil, nil // Unlink before claiming, see claim.\n\tat(\"claim\")\n\twoken := t.claim(mask, taken)\n",
+		New: "\twoken := t.claim(mask, taken)\n\tat(\"claim\")\n\tq.head, q.tail, e.queue = nil, nil, nil\n",
+	}, {
+		// Waiter: test. The condition comes true, then the end. Waiter: look at the
+		// context, return the error.
+		Name: "the end is sampled after the test", File: "waitqueue.go",
+		Old: "\tif cond() {\n\t\treturn nil\n\t}\n\tif err != nil {\n\t\treturn err\n\t}\n\te, end",
+		New: "\tif cond() {\n\t\treturn nil\n\t}\n\tif err = ended(t, ctx); err != nil {\n\t\treturn err\n\t}\n\te, end",
+	}, {
+		// Waiter: test, no token. Completion: wake nobody. Waiter: sleep. Token.
+		Name: "a completion wakes before it adds the token", File: "completion.go",
+		Old: "\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n\tat(\"added\")\n\tc.queue.WakeUp()\n",
+		New: "\tc.queue.WakeUp()\n\tat(\"added\")\n\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n",
 	},
 }
 

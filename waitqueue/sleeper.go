@@ -5,24 +5,25 @@ import (
 	"sync"
 )
 
-// A wait sleeps in one of two ways. A task, of the caller's or a pooled one for
-// a plain wait that nothing ends, sleeps at its own place, and its word says
-// that it does. If a context can end a plain wait, its goroutine sleeps in a
-// select, and needs no task: who is on the queue sleeps, or is about to.
+// A wait sleeps in one of two ways. A task sleeps at its own place, and its word
+// says that it does. It is the caller's, or a pooled one for a plain wait that
+// nothing ends. If a context can end a plain wait, its goroutine sleeps in a
+// select. Its entry has no Task and needs no state: queued means asleep or about
+// to sleep.
 
 // kick is the place to sleep of one wait that a context can end, or of a
 // [WaitAny]. It is buffered, 1: a wake-up not yet acted on. It is made for each
 // wait, on the waiter's goroutine, so that it belongs to the waiter's bubble.
 type kick chan struct{}
 
-// A sleeper is whom a wake-up has yet to set going.
+// A sleeper has been claimed by a wake-up and has yet to be unparked.
 type sleeper struct {
 	task *Task
 	kick kick // if task is nil
 }
 
-// unpark ends a sleep. Nothing but the sleeper's place to sleep is touched: the
-// entry may be in another wait by now.
+// unpark ends a sleep. It touches nothing except the sleeper's place to sleep:
+// the entry may be in another wait by now.
 func (s sleeper) unpark() {
 	if s.task != nil {
 		s.task.unpark()
@@ -39,15 +40,15 @@ func (k kick) unpark() {
 	}
 }
 
-// Both are empty of channels and timers while nobody uses them, so they may go
-// from bubble to bubble.
+// Both are empty of channels, timers and queues while they are in the pool. So
+// they may go from bubble to bubble, and keep nothing alive.
 var (
 	tasks   = sync.Pool{New: func() any { return &Task{pooled: true} }}
 	entries = sync.Pool{New: func() any { return new(Entry) }}
 )
 
-// entry returns the entry for one wait, and what may end its sleep besides a
-// wake-up. The wait is that of a task of the caller's if there is no ctx.
+// entry returns the entry for one wait, and the channel that may end its sleep
+// besides a wake-up. If ctx is nil, the wait is one of t.
 func entry(t *Task, ctx context.Context, exclusive bool) (*Entry, <-chan struct{}) {
 	if t != nil {
 		return t.entry(Interruptible, exclusive), nil
@@ -57,7 +58,7 @@ func entry(t *Task, ctx context.Context, exclusive bool) (*Entry, <-chan struct{
 		return tasks.Get().(*Task).entry(Uninterruptible, exclusive), nil
 	}
 	e := entries.Get().(*Entry)
-	e.kick, e.state, e.exclusive, e.off = make(kick, 1), Interruptible, exclusive, false
+	e.kick, e.state, e.exclusive, e.off = make(kick, 1), Interruptible, exclusive, true
 	return e, done
 }
 
@@ -67,7 +68,7 @@ func (t *Task) entry(s State, exclusive bool) *Entry {
 	if t.waiting { // a condition that waits itself, though it should not
 		e = &Entry{kind: prepared}
 	}
-	e.Task, e.state, e.exclusive, e.off = t, s, exclusive, false
+	e.Task, e.state, e.exclusive, e.off = t, s, exclusive, true
 	t.waiting = true
 	if t.parked.L == nil {
 		t.parked.L = (*bed)(t)
@@ -75,8 +76,8 @@ func (t *Task) entry(s State, exclusive bool) *Entry {
 	return e
 }
 
-// ended returns the error of a wait that has to end now, or nil. The wait is
-// one of a task of the caller's if there is no ctx.
+// ended returns the error of a wait that has to end now, or nil. If ctx is nil,
+// the wait is one of t.
 func ended(t *Task, ctx context.Context) error {
 	if ctx != nil {
 		return ContextErr(ctx)
@@ -87,8 +88,10 @@ func ended(t *Task, ctx context.Context) error {
 	return nil
 }
 
-// prepare puts e on the queue if a wake-up took it off, and announces the
-// sleep. The state is set last: a waker that sees it will find the entry.
+// prepare puts e on the queue if a wake-up took it off, and announces the sleep.
+//
+// The state is set last, so a goroutine that sees it finds the entry: with the
+// other order it could see the task asleep, call WakeUp, and wake nobody.
 func (q *Queue) prepare(e *Entry) {
 	q.mu.Lock()
 	if e.queue == nil {
@@ -96,8 +99,11 @@ func (q *Queue) prepare(e *Entry) {
 	}
 	q.mu.Unlock()
 	e.off = false
-	if e.Task != nil {
-		e.Task.announce(e.state)
+	if t := e.Task; t != nil {
+		if q.Name != "" && !t.pooled {
+			t.waitsOn.Store(q)
+		}
+		t.announce(e.state)
 	}
 }
 
@@ -106,16 +112,16 @@ func (q *Queue) prepare(e *Entry) {
 func (e *Entry) sleep(end <-chan struct{}) (woken bool) {
 	select {
 	case <-e.kick:
-		e.off = true
+		woken = true
 	case <-end:
-		select { // of two that have come, always the wake-up
+		select { // if both have come, the wake-up wins
 		case <-e.kick:
-			e.off = true
+			woken = true
 		default:
 		}
 	}
 	at("awake")
-	return e.off
+	return woken
 }
 
 // leave takes e off the queue, after a prepare, and reports whether a wake-up
@@ -124,21 +130,26 @@ func (q *Queue) leave(e *Entry) (picked bool) {
 	if e.off {
 		return true
 	}
+	e.off = true
 	if t := e.Task; t != nil {
 		t.settle()
 		t.SetState(Running)
+		// Optimization: the waker has told that e is off, which spares q.mu.
 		if e.kind == waiting && t.word.Load()&taken != 0 {
 			return true
 		}
 	}
-	e.off = true
 	return !q.remove(e)
 }
 
 // finish ends a wait, however it went, and gives up its entry.
+//
+// A wait that returns has set e.off. Without that it ends by a panic or by
+// [runtime.Goexit], and the wake-up that may have picked it is for the next
+// waiter.
 func (q *Queue) finish(e *Entry) {
-	if !e.off {
-		q.leave(e)
+	if !e.off && q.leave(e) && e.exclusive {
+		q.WakeUp()
 	}
 	t := e.Task
 	if t == nil {
@@ -146,12 +157,15 @@ func (q *Queue) finish(e *Entry) {
 		entries.Put(e)
 		return
 	}
+	if q.Name != "" && !t.pooled {
+		t.waitsOn.Store(nil) // or the task would keep q alive
+	}
 	if e != &t.own {
 		return
 	}
 	t.waiting = false
-	// If a signal may still be on its way, nobody may have the task again: it
-	// could be in another bubble then, and must not be woken from here.
+	// Another goroutine must not get a task whose signal may still be on its
+	// way: it could be in another bubble, which this one must not wake.
 	if t.pooled && !t.stray {
 		tasks.Put(t)
 	}

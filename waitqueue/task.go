@@ -16,41 +16,25 @@ const (
 	Running         State = 0      // awake
 	Interruptible   State = 1 << 0 // an interrupt ends the sleep
 	Uninterruptible State = 1 << 1 // only a wake-up ends it
-	Parked          State = 1 << 6 // only a wake-up that names it does, see package kthread
+	Parked          State = 1 << 6 // only a wake-up whose mask has it ends it, see package kthread
 	Dead            State = 1 << 7 // does not run any more
 
 	Normal = Interruptible | Uninterruptible // the mask of an ordinary wake-up
 )
 
-// String returns the letter that ps(1) shows for s: R, S, D, P or X.
-func (s State) String() string {
-	switch s {
-	case Running:
-		return "R"
-	case Interruptible:
-		return "S"
-	case Parked:
-		return "P"
-	case Dead:
-		return "X"
-	}
-	return "D"
-}
-
-// MarshalText returns the text of [State.String], for log/slog and
-// encoding/json.
-func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
 // A Task represents a goroutine that sleeps and is woken. Its own
 // goroutine calls SetState, Schedule, ScheduleTimeout, Wait and WaitExclusive;
-// anybody may call the other methods. A Task sleeps at one place, which both
-// wake-ups and interrupts reach, so that its own Wait allocates nothing.
+// any goroutine may call the other methods. A Task sleeps at one place, which
+// both wake-ups and interrupts reach, so that its own Wait allocates nothing. It
+// keeps no queue alive on which it does not wait.
 //
 // The zero value is a running task. A Task must not be copied after first use.
 //
 // Kernel: struct task_struct, as far as sleeping goes
+//
+// Differs: has no thread of its own, no signals and no credentials.
 type Task struct {
-	Name string // for those who look; set it before the first use, if at all
+	Name string // for String and for tools that list tasks; set it before the first use, if at all
 
 	word   atomic.Uint64 // a State, the flags below, and how often it was woken
 	parked sync.Cond     // the place to sleep; L is the task itself, as a bed
@@ -59,16 +43,23 @@ type Task struct {
 	own       Entry // of its own Wait
 	waiting   bool  // own is in use
 	announced bool  // a sleep was announced that it has not gone to yet
-	stray     bool  // it was claimed and not unparked yet, when it went on
 
-	wchan, waitsOn atomic.Pointer[Queue] // what Wchan shows, and in a Wait of its own
+	// A claimer's Signal may still be in flight, so a pooled Task must not be
+	// reused. Of the task's own goroutine only.
+	stray bool
 
-	pooled bool // of a plain wait; written before anybody else can see the task
+	// The queues with a name that Wchan shows: of an Add or Prepare, and of a Wait
+	// of its own. Each is nil again when the task has left that queue, or the task
+	// would keep the queue alive, and the struct around it.
+	wchan, waitsOn atomic.Pointer[Queue]
+
+	pooled bool // of a plain wait; written before another goroutine can see the task
 }
 
-// yield, if not nil, is called between the steps of a sleep and of a wake-up,
-// with no lock of this package held but for a wake function's sake. The tests
-// that go through every interleaving stop goroutines there.
+// yield, if not nil, is called between the steps of a sleep and of a wake-up. The
+// tests that go through every interleaving stop goroutines there. No lock of this
+// package is held at a point, except at "claim", and in a Task.WakeUp of a wake
+// function: there the queue is locked.
 var yield func(point string)
 
 func at(point string) {
@@ -81,11 +72,11 @@ func at(point string) {
 const (
 	states      = ownWait - 1
 	ownWait     = 1 << 29 // it sleeps in its own Wait
-	taken       = 1 << 30 // who claimed it has taken the entry of its wait off the queue
+	taken       = 1 << 30 // its claimer has taken the entry of its wait off the queue
 	interrupted = 1 << 31
 	wakeUp      = 1 << 32 // the rest is a count of these
 
-	kept uint64 = -wakeUp&(1<<64-1) | interrupted // by whoever changes the state
+	kept uint64 = -wakeUp&(1<<64-1) | interrupted // by each change of the state
 )
 
 // sleeps reports whether a task with this word has to sleep on.
@@ -137,10 +128,10 @@ func (t *Task) Schedule() {
 }
 
 // A bed is the lock of a task's parked, which calls Unlock when the sleeper
-// has its place there and not yet gone to sleep. From then on a Signal finds
+// has its place there and has not gone to sleep yet. From then on a Signal finds
 // the sleeper. So this is the moment for the last look: a waker that claims the
-// task later will signal it, and one that was earlier is seen here. That one's
-// signal may come at any time now.
+// task later will signal it, and a waker that was earlier is seen here. The signal
+// of the earlier one may come at any time from here on.
 type bed Task
 
 func (b *bed) Unlock() {
@@ -166,7 +157,8 @@ func (t *Task) announce(s State) {
 }
 
 // settle makes the task Running after a wait, which may have announced a last
-// sleep and not gone to it.
+// sleep and not gone to it. If a waker has claimed the task since, its signal is
+// stray: it comes when this wait is over, and must not find another one.
 func (t *Task) settle() {
 	for t.announced {
 		w := t.word.Load()
@@ -209,7 +201,7 @@ func (t *Task) WakeUp(mask State) bool {
 }
 
 // claim sets the task Running, with the given flag, if it is in a state of
-// mask. Whoever claims a task has to unpark it.
+// mask. The claimer has to unpark the task.
 func (t *Task) claim(mask State, flag uint64) bool {
 	for {
 		w := t.word.Load()
@@ -248,7 +240,7 @@ func (t *Task) Wchan() string {
 	return q.Name
 }
 
-// showWchan has the task show q, which costs nothing if q has no name.
+// showWchan has Wchan name q, which costs nothing if q has no name.
 func (t *Task) showWchan(q *Queue) {
 	if q.Name != "" {
 		t.wchan.Store(q)
@@ -271,9 +263,9 @@ func (t *Task) Interrupt() {
 	t.WakeUp(Interruptible)
 }
 
-// ClearInterrupt lets the task sleep again. Whoever has several reasons to
+// ClearInterrupt lets the task sleep again. A caller with several reasons to
 // interrupt a task must hold a lock over the test that none is left and this
-// call, or it wipes out a reason that has just come.
+// call. Without the lock, it wipes out a reason that has just come.
 //
 // Kernel: clear_thread_flag(TIF_SIGPENDING), recalc_sigpending
 func (t *Task) ClearInterrupt() { t.word.And(^uint64(interrupted)) }

@@ -1,6 +1,9 @@
 package waitqueue_test
 
 import (
+	"bytes"
+	"context"
+	"runtime/pprof"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -289,4 +292,32 @@ func TestMaskOfAllBitsIsOfStatesOnly(t *testing.T) {
 	require.False(t, task.WakeUp(^waitqueue.State(0)), "it is awake")
 	task.SetState(waitqueue.Uninterruptible)
 	require.True(t, task.WakeUp(^waitqueue.State(0)))
+}
+
+// A goroutine's profiler labels are its own, during a wait on a queue with a name
+// and after it.
+func TestWaitLeavesProfilerLabelsAlone(t *testing.T) {
+	labelled := func() bool {
+		var b bytes.Buffer
+		require.NoError(t, pprof.Lookup("goroutine").WriteTo(&b, 1))
+		return bytes.Contains(b.Bytes(), []byte(`"of the caller":"kept"`))
+	}
+	q := waitqueue.Queue{Name: "pipe_wait"}
+	var task waitqueue.Task
+	pprof.Do(t.Context(), pprof.Labels("of the caller", "kept"), func(ctx context.Context) {
+		for name, wait := range map[string]func(func() bool) error{
+			"plain": func(cond func() bool) error { return q.Wait(context.Background(), cond) },
+			"ctx":   func(cond func() bool) error { return q.WaitExclusive(ctx, cond) },
+			"task":  func(cond func() bool) error { return task.Wait(&q, cond) },
+		} {
+			tests := 0
+			require.NoError(t, wait(func() bool {
+				require.True(t, labelled(), name)
+				tests++
+				return tests == 2
+			}))
+			require.True(t, labelled(), name)
+		}
+	})
+	require.False(t, labelled())
 }

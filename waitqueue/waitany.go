@@ -24,8 +24,11 @@ func WaitAny(ctx context.Context, cond func() bool, queues ...*Queue) error {
 		entries[i].kick, entries[i].state = wake, state
 	}
 	defer removeAll(queues, entries)
-	for {
-		if err = ContextErr(ctx); err == nil {
+	for over := false; ; {
+		if err = ContextErr(ctx); over && err == nil {
+			err = errNoErr
+		}
+		if err == nil {
 			addAll(queues, entries)
 		} else {
 			removeAll(queues, entries)
@@ -34,11 +37,12 @@ func WaitAny(ctx context.Context, cond func() bool, queues ...*Queue) error {
 			return nil
 		}
 		if err != nil {
-			return err
+			return failed(err)
 		}
 		select {
 		case <-wake:
 		case <-end:
+			over = true
 		}
 		at("awake")
 		if cond() {
@@ -56,6 +60,6 @@ func addAll(queues []*Queue, entries []Entry) {
 
 func removeAll(queues []*Queue, entries []Entry) {
 	for i := range entries {
-		queues[i].Remove(&entries[i])
+		queues[i].remove(&entries[i])
 	}
 }

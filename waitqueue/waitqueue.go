@@ -1,7 +1,7 @@
 // Package waitqueue puts goroutines to sleep until a condition holds, and lets
 // a context end the sleep.
 //
-// It is the Linux kernel's wait queue. A waiter names a condition; a waker
+// It is the Linux kernel's wait queue. A waiter names a condition. A waker
 // changes the state behind that condition and then calls [Queue.WakeUp]:
 //
 //	var q waitqueue.Queue
@@ -17,11 +17,12 @@
 //
 // # Which tool
 //
-//   - Use a channel when the thing waited for is a message or happens once.
-//   - Use [sync.Cond] when nobody ever has to give up waiting.
-//   - Use golang.org/x/sync/semaphore when the thing waited for is a count.
-//   - Use [Cond] when the condition is guarded by a mutex, and each change is
-//     for one waiter, who comes first.
+//   - Use a channel when the waiter waits for a message, or for something that
+//     happens once.
+//   - Use [sync.Cond] when no waiter ever has to give up.
+//   - Use golang.org/x/sync/semaphore when the waiter waits for a count.
+//   - Use [Cond] when a mutex guards the condition, and each change is for the
+//     one waiter that came first.
 //   - Use [Queue] when the condition is atomic, when one wake-up is for all
 //     watchers and one worker, for waits on several queues, or to follow a
 //     kernel source.
@@ -29,8 +30,8 @@
 // # The rules
 //
 // The condition of [Queue.Wait] runs several times, on the waiter's goroutine,
-// with no lock held. So it must not block, and what it reads has to be atomic,
-// or locked by the condition itself. This is a data race:
+// with no lock held. So it must not block, and it may read only atomic values,
+// or values for which the condition itself takes the lock. This is a data race:
 //
 //	q.Wait(ctx, func() bool { return len(items) > 0 }) // wrong: others write items
 //
@@ -38,17 +39,17 @@
 //
 //	mu.Lock()
 //	err := q.WaitLocked(ctx, &mu, func() bool { return len(items) > 0 })
-//	... // mu is held, whatever err is
+//	... // mu is held, whether err is nil or not
 //	mu.Unlock()
 //
 // A condition is not called again once it has returned true, so
-// q.WaitExclusive(ctx, tryTake) tests and takes in one step. A condition that
-// panics leaves no waiter behind, but a wake-up that was spent on an exclusive
-// one is lost.
+// q.WaitExclusive(ctx, tryTake) tests and takes in one step. A condition may
+// panic or call [runtime.Goexit]: the wait leaves no waiter behind, and an
+// exclusive waiter that was picked passes its wake-up on.
 //
-// The context says what may end the sleep. [context.Background] never does
-// (the kernel's uninterruptible sleep); a context with a Done channel does
-// (interruptible); a deadline makes it one of the timeout forms. A condition
+// The context says which events may end the sleep. [context.Background] never
+// ends it (the kernel's uninterruptible sleep). A context with a Done channel
+// does (interruptible). A deadline makes it one of the timeout forms. A condition
 // that is true beats a context that has ended, on entry and on the way out.
 //
 // A wait that its context ended returns an error that matches [syscall.EINTR],
@@ -56,8 +57,31 @@
 // [syscall.ETIMEDOUT] and [context.DeadlineExceeded]. Where the kernel says
 // ERESTARTSYS, which never leaves it, this package says EINTR.
 //
+// A context must have an Err once its Done channel is closed. If Err is nil
+// then, a wait that would have to sleep on panics, as package context does.
+//
 // Wake-ups are not remembered: one that finds no waiter does nothing. That
 // loses nothing, because Wait tests the condition after it has queued itself.
+//
+// No wait changes the profiler labels of its goroutine, also on a queue with a
+// name.
+//
+// # Memory model
+//
+// In the terms of the Go memory model:
+//
+//   - The call of a wake-up is synchronized before the end of each sleep that it
+//     ends. So the next test of the condition sees all that the waker did before.
+//     This holds for the wake-ups of a Queue, [Task.WakeUp], [Task.Interrupt],
+//     [Cond.Signal] and [Cond.Broadcast].
+//   - [Completion.Complete] is synchronized before the return of the Wait or
+//     TryWait that takes its token, and before each Done that reports the token.
+//     [Completion.CompleteAll] is so for every Wait, TryWait and Done that it
+//     lets pass.
+//   - A Wait that did not sleep has only the order that its own condition makes:
+//     an atomic load or a lock in it. Where the order matters, let the condition
+//     read the state that the waker wrote.
+//   - A wake-up that found no waiter orders nothing.
 //
 // # Building your own wait loop
 //
@@ -90,21 +114,22 @@
 // another. As with a channel, a waiter in a bubble must be woken from inside
 // that bubble; waking it from outside ends the program.
 //
-// # What cannot be as in the kernel
+// # Differences from the kernel that Go forces
 //
-//   - No remaining time is returned: nil stands for what is left, ETIMEDOUT for
-//     0. A deadline is a point in time, and what is left of it is known to
-//     whoever set it. A timed wait can always be interrupted; a loop with
-//     [Task.ScheduleTimeout] need not be.
+//   - No remaining time is returned: nil stands for the time left, ETIMEDOUT for
+//     0. A deadline is a point in time, and its owner can compute the time left.
+//     A timed wait can always be interrupted; a loop with [Task.ScheduleTimeout]
+//     need not be.
 //   - There is no killable sleep: Go has no fatal signal that a goroutine could
 //     be told of.
 //   - Which of a timeout and an interruption wins cannot be chosen: a context
 //     keeps the one that came first.
-//   - There is no wait_woken, which an [Entry] with a Func that remembers can
-//     do, no semaphore, and no sleep_on, which loses wake-ups.
-//   - Who was woken first need not run first: goroutines run as they can.
-//   - How often a condition runs is not promised, save that an ended context on
-//     entry means once.
+//   - There is no wait_woken, because an [Entry] with a Func that remembers does
+//     the same. There is no semaphore, and no sleep_on, which loses wake-ups.
+//   - The waiter that is woken first need not run first: goroutines run as they
+//     can.
+//   - How often a condition runs is not promised, except that a context that has
+//     ended on entry means once.
 //
 // Kernel: include/linux/wait.h, include/linux/completion.h, kernel/sched/wait.c, kernel/sched/completion.c
 package waitqueue
@@ -118,17 +143,19 @@ import (
 
 // A Queue holds the goroutines that wait for one piece of state to change.
 // The zero value is an empty queue, ready to use.
-// A Queue must not be copied after first use.
+// A Queue must not be copied after first use. If a copy and its original share a
+// waiter, the next call that meets it on the wrong one panics.
 //
 // Kernel: wait_queue_head_t, DECLARE_WAIT_QUEUE_HEAD, init_waitqueue_head
 type Queue struct {
-	Name string // what [Task.Wchan] shows; set it before the first use, if at all
+	Name string // shown by [Task.Wchan]; set it before the first use, if at all
 
 	mu         sync.Mutex
 	head, tail *Entry // priority, ordinary, exclusive; guarded by mu
 
-	// occupied is true if there are entries, and for a while after the last
-	// one has left, until a wake-up finds nobody. Written with mu held.
+	// Invariant: a queue with entries has occupied set. It may stay set after the
+	// last entry leaves; the next wake-up that finds the queue empty clears it.
+	// Written with mu held.
 	occupied atomic.Bool
 
 	// No lock of this package is taken with mu held. Wake functions are called
@@ -145,21 +172,21 @@ type Queue struct {
 //
 // Kernel: wait_event, wait_event_interruptible, wait_event_interruptible_timeout
 //
-// Differs: which of them is chosen by ctx; no remaining time is returned. A wait with a deadline can always be interrupted, which wait_event_timeout cannot.
+// Differs: ctx chooses one of them; no remaining time is returned. A wait with a deadline can always be interrupted, which wait_event_timeout cannot.
 func (q *Queue) Wait(ctx context.Context, cond func() bool) error {
 	return q.wait(nil, ctx, nil, false, cond)
 }
 
-// WaitExclusive is Wait for those who consume what they wait for: a
+// WaitExclusive is Wait for a waiter that consumes the thing it waits for: a
 // [Queue.WakeUp] wakes only the exclusive waiter that has waited longest. All
 // exclusive waiters of a queue should wait for the same kind of thing, so that
 // any of them can use the wake-up.
 //
-// An exclusive waiter whose ctx ends swallows no wake-up: either it was still
-// queued, and a later WakeUp finds the next one, or it had been picked, and
-// then its last test of cond sees what the waker brought. Nor does one that
-// found cond true on its way to sleep: it passes on the wake-up that picked it
-// meanwhile, by a WakeUp of its own.
+// An exclusive waiter whose ctx ends swallows no wake-up. Either it was still
+// queued, and a later WakeUp finds the next waiter. Or it had been picked, and
+// then its last test of cond sees the change that the waker made. A waiter that
+// finds cond true on its way to sleep swallows none either: if a wake-up picked
+// it meanwhile, it passes that on by a WakeUp of its own.
 //
 // There is no hand-over: a newcomer may take the thing before the woken waiter
 // runs, which then goes back to the end of the queue.
@@ -174,10 +201,13 @@ func (q *Queue) WaitExclusive(ctx context.Context, cond func() bool) error {
 // WaitLocked is Wait with a condition that l guards. The caller holds l. It is
 // held whenever cond runs, released while the goroutine sleeps, and held again
 // on every return. Wakers change the state under l, and may call WakeUp with
-// or without it.
+// or without it. WaitLocked panics if l is nil.
 //
 // Kernel: wait_event_lock_irq, wait_event_interruptible_lock_irq
+//
+// Differs: l is any lock, not a spinlock with interrupts off.
 func (q *Queue) WaitLocked(ctx context.Context, l sync.Locker, cond func() bool) error {
+	mustLock(l)
 	return q.wait(nil, ctx, l, false, cond)
 }
 
@@ -187,63 +217,87 @@ func (q *Queue) WaitLocked(ctx context.Context, l sync.Locker, cond func() bool)
 //
 // Differs: the lock is the caller's, not the queue's own.
 func (q *Queue) WaitExclusiveLocked(ctx context.Context, l sync.Locker, cond func() bool) error {
+	mustLock(l)
 	return q.wait(nil, ctx, l, true, cond)
+}
+
+// mustLock panics if a wait with a lock has none, because wait without one is the
+// form whose condition needs no lock.
+func mustLock(l sync.Locker) {
+	if l == nil {
+		panic("waitqueue: WaitLocked without a lock")
+	}
 }
 
 // WakeUp wakes all ordinary waiters and one exclusive waiter, and returns how
 // many it woke. Change the state behind the condition before the call. A
 // waiter that is awake already is passed over, so no wake-up is spent on it.
 //
-// With nobody waiting it costs one atomic load, but for the first time after
-// the last waiter has gone.
+// On an empty queue it is one atomic load. Only the first call after the last
+// waiter has left takes the lock.
 //
 // Kernel: wake_up
 //
 // Differs: returns the number of all woken, where the kernel counts exclusive ones.
 func (q *Queue) WakeUp() int {
-	if !q.occupied.Load() { // here as well as in Wake, to be inlined
+	if !q.occupied.Load() { // Optimization: as in wake, but inlined into the caller.
 		return 0
 	}
-	return q.Wake(Normal, 1, nil)
+	return q.wake(Normal, 1, nil)
 }
 
 // WakeUpN is WakeUp for up to n exclusive waiters. If n is less than 1, it
-// wakes the ordinary waiters only.
+// wakes no exclusive waiter, and all ordinary ones.
 //
 // Kernel: wake_up_nr
 //
-// Differs: there an n of 0 wakes all; that is [Queue.WakeUpAll] here, because a computed budget of nothing should wake nobody.
-func (q *Queue) WakeUpN(n int) int { return q.Wake(Normal, n, nil) }
+// Differs: there an n of 0 or less wakes all, as [Queue.Wake] does. A caller here may compute n, and 0 then means that there is nothing for an exclusive waiter.
+func (q *Queue) WakeUpN(n int) int { return q.wake(Normal, n, nil) }
 
-// WakeUpAll wakes all waiters, ordinary and exclusive.
+// WakeUpAll wakes all waiters, ordinary and exclusive, and returns how many it
+// woke.
 //
 // Kernel: wake_up_all
-func (q *Queue) WakeUpAll() int { return q.Wake(Normal, All, nil) }
+//
+// Differs: returns the number of woken waiters.
+func (q *Queue) WakeUpAll() int { return q.wake(Normal, All, nil) }
 
-// WakeUpInterruptible is WakeUp for those whose sleep can be interrupted. It
-// passes over waiters whose context is [context.Background]: if there are
-// such, use WakeUp.
+// WakeUpInterruptible is WakeUp for waiters whose sleep can be interrupted. It
+// passes over waiters whose context is [context.Background]: if there are any,
+// use WakeUp.
 //
 // Kernel: wake_up_interruptible
-func (q *Queue) WakeUpInterruptible() int { return q.Wake(Interruptible, 1, nil) }
+//
+// Differs: returns the number of woken waiters.
+func (q *Queue) WakeUpInterruptible() int { return q.wake(Interruptible, 1, nil) }
 
 // All is a budget of exclusive wake-ups that does not run out.
 const All = math.MaxInt
 
-// Wake is what the other wake-ups are made of. It walks the queue from its
-// head, wakes whoever sleeps in a state of mask, and stops after n exclusive
-// waiters; n is as in [Queue.WakeUpN], and [All] wakes all. key is for the wake
-// functions of entries that have one. It returns how many were woken.
+// Wake is the general form of the wake-ups. It walks the queue from its head,
+// wakes each waiter that sleeps in a state of mask, and stops after n exclusive
+// ones. If n is less than 1, or [All], it wakes all waiters. key is for the wake
+// functions of entries that have one. It returns how many waiters it woke.
 //
 // Kernel: __wake_up, wake_up_poll, wake_up_interruptible_nr, wake_up_interruptible_all
+//
+// Differs: returns the number of all woken, where the kernel counts exclusive ones.
 func (q *Queue) Wake(mask State, n int, key any) int {
-	// A waiter sees to it that occupied is true before it tests its condition.
-	// The waker changed the condition before this load. So one of them sees
-	// the other.
+	if n < 1 {
+		n = All
+	}
+	return q.wake(mask, n, key)
+}
+
+// wake is Wake, except that an n below 1 wakes no exclusive waiter.
+func (q *Queue) wake(mask State, n int, key any) int {
+	// A waiter sets occupied before it tests its condition. The waker changed the
+	// condition before this load. So one of them sees the other.
 	if !q.occupied.Load() {
 		return 0
 	}
 	q.mu.Lock()
+	q.check()
 	e := q.head
 	if e != nil && e.next == nil && e.kind == waiting && e.Task != nil && (n > 0 || !e.exclusive) {
 		return q.wakeSole(e, mask)
@@ -251,14 +305,33 @@ func (q *Queue) Wake(mask State, n int, key any) int {
 	return q.wakeMany(mask, n, key)
 }
 
-// wakeSole is Wake for a queue on which there is only a task in its Wait: the
+// check panics if q was copied while an entry was on it, and gives up q.mu
+// before that. The entry may be in another wait by then, of a goroutine that
+// waits for something else. The caller holds q.mu.
+//
+// Invariant: an entry on the list of q has q in its field queue. A copy has the
+// list, but the entries name the original. An original whose list was changed
+// through a copy has an entry that names no queue, or its next one.
+func (q *Queue) check() {
+	if q.head != nil && q.head.queue != q {
+		q.copied()
+	}
+}
+
+func (q *Queue) copied() {
+	q.mu.Unlock()
+	panic("waitqueue: Queue was copied while a waiter was on it")
+}
+
+// wakeSole is wake for a queue on which there is only a task in its Wait: the
 // usual case, which needs no list. The caller holds q.mu, which is released.
 func (q *Queue) wakeSole(e *Entry, mask State) int {
 	t := e.Task
-	q.head, q.tail, e.queue = nil, nil, nil // first, see claim
+	q.head, q.tail, e.queue = nil, nil, nil // Unlink before claiming, see claim.
+	at("claim")
 	woken := t.claim(mask, taken)
 	if !woken {
-		q.linkBehind(nil, e) // it is awake, or sleeps in a state that is not of mask
+		q.linkBehind(nil, e) // it is awake, or sleeps in a state that is not in mask
 	}
 	q.mu.Unlock()
 	if !woken {
@@ -268,22 +341,22 @@ func (q *Queue) wakeSole(e *Entry, mask State) int {
 	return 1
 }
 
-// wakeMany is Wake for all other queues. The caller holds q.mu, which is
+// wakeMany is wake for all other queues. The caller holds q.mu, which is
 // released.
 func (q *Queue) wakeMany(mask State, n int, key any) int {
 	var few [4]sleeper
 	woken, sleepers := q.walk(mask, n, key, few[:0])
 	q.mu.Unlock()
-	// The goroutines are made ready without the lock: a thousand of them that
-	// run at once, and need it, would be in each other's way.
+	// Optimization: the goroutines are made ready without the lock. A thousand of
+	// them that run at once, and need it, would be in each other's way.
 	for _, s := range sleepers {
 		s.unpark()
 	}
 	return woken
 }
 
-// Active reports whether anybody is on the queue. Called after a change of
-// the state behind the condition, false means that nobody needs waking: a
+// Active reports whether an entry is on the queue. Called after a change of
+// the state behind the condition, false means that there is nobody to wake: a
 // waiter that is not on the queue yet will see the change. The caller needs no
 // lock for that.
 //
@@ -293,6 +366,7 @@ func (q *Queue) Active() bool {
 		return false
 	}
 	q.mu.Lock()
+	q.check()
 	defer q.mu.Unlock()
 	return q.head != nil
 }
@@ -307,11 +381,15 @@ func (q *Queue) walk(mask State, n int, key any, sleepers []sleeper) (int, []sle
 	woken := 0
 	var next *Entry
 	for e := q.head; e != nil; e = next {
-		// Once its task is claimed, an entry may be used again.
+		// Read before the wake-up: once its task is claimed, an entry may be used
+		// again.
 		next = e.next
 		exclusive := e.exclusive
 		if exclusive && n < 1 {
-			continue // no budget from the start: ordinary ones may be behind a priority one
+			// No budget from the start. Go on, because an ordinary entry may be
+			// behind an exclusive one that has priority or was queued before a
+			// Prepare.
+			continue
 		}
 		claimed, result := q.wakeEntry(e, mask, key)
 		if result < 0 {
@@ -333,8 +411,8 @@ func (q *Queue) walk(mask State, n int, key any, sleepers []sleeper) (int, []sle
 	return woken, sleepers
 }
 
-// wakeEntry wakes who sleeps with e, or calls its Func. It returns the sleeper
-// if that has yet to be unparked.
+// wakeEntry wakes the sleeper of e, or calls e.Func. It returns the sleeper if
+// that has yet to be unparked.
 func (q *Queue) wakeEntry(e *Entry, mask State, key any) (s sleeper, result int) {
 	if e.Func == nil {
 		if s = q.claim(e, mask); s != (sleeper{}) {
@@ -349,7 +427,7 @@ func (q *Queue) wakeEntry(e *Entry, mask State, key any) (s sleeper, result int)
 	return s, result
 }
 
-// claim wakes who sleeps with e, if in a state of mask, but for the unpark.
+// claim wakes the sleeper of e if its state is in mask, except for the unpark.
 func (q *Queue) claim(e *Entry, mask State) (s sleeper) {
 	t := e.Task
 	if t == nil {
@@ -367,30 +445,35 @@ func (q *Queue) claim(e *Entry, mask State) (s sleeper) {
 	if kind == waiting {
 		flag = taken
 	}
-	// Off the queue first: a task that was claimed may use its entry again.
+	// Unlink before claiming. A claimed task whose condition is true returns from
+	// its Wait without q.mu, and may put e on another queue at once.
 	if kind != added {
 		q.unlink(e)
 	}
+	at("claim")
 	if t.claim(mask, flag) {
 		s.task = t
 		return s
 	}
-	// Another waker was quicker, this moment. It is as if e had not been met.
+	// Another waker was quicker, this moment. The entry goes back to its place, not
+	// to the end: it is as if the walk had not met it.
 	if kind != added {
 		q.linkBehind(before, e)
 	}
 	return s
 }
 
-// wait is what all waits on one queue share: for a task of the caller's if
-// there is one, and else with one made for this sleep, which ctx may end. It is
-// one long function because each frame that a goroutine has to return through
-// costs a good deal after a switch.
+// wait is the common part of all waits on one queue. If the caller has a task,
+// it sleeps with that. Otherwise it sleeps with one made for this wait, which
+// ctx may end.
+//
+// Optimization: it is one long function, because each frame that a goroutine
+// returns through costs a good deal after a switch.
 func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool, cond func() bool) error {
-	// Whether the wait has to end is sampled before the test, here and below:
-	// a wait that was ended has seen its condition false after that.
+	// The end of the wait is sampled before the test, here and below. So a wait
+	// that was ended has seen its condition false after that.
 	var err error
-	if t == nil { // as ended does; a call of that costs every wait
+	if t == nil { // Optimization: ended, inlined by hand.
 		err = ContextErr(ctx)
 	} else if t.Interrupted() {
 		err = errInterrupted
@@ -400,9 +483,6 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 	}
 	if err != nil {
 		return err
-	}
-	if t != nil && t.waitsOn.Load() != q { // seldom: a store is dear
-		t.waitsOn.Store(q)
 	}
 	e, end := entry(t, ctx, exclusive)
 	defer q.finish(e) // also when cond panics
@@ -414,9 +494,9 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		done := cond()
 		at("tested")
 		if done {
-			// What was taken here is not what a wake-up brought that has
-			// picked this task since the announcement: the next one gets it.
-			if exclusive && q.leave(e) {
+			// The condition may have been true before a wake-up that has picked
+			// this task since the announcement. The next waiter gets that one.
+			if q.leave(e) && exclusive {
 				q.WakeUp()
 			}
 			return nil
@@ -424,32 +504,43 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		if l != nil {
 			l.Unlock()
 		}
-		woken := true
+		woken, off := true, false
 		if t := e.Task; t != nil {
-			t.parked.Wait() // as Schedule does, and then
+			t.parked.Wait() // as in Schedule
 			at("awake")
-			e.off = e.kind == waiting && t.word.Load()&taken != 0
-			t.SetState(Running) // or a wake-up could pick it yet, for what it takes in this test
+			off = e.kind == waiting && t.word.Load()&taken != 0
+			// Stop being wakeable before the test: a wake-up spent on this task
+			// now would be lost to the next waiter.
+			t.SetState(Running)
 		} else {
 			woken = e.sleep(end)
+			off = woken
 		}
 		if l != nil {
 			l.Lock()
 		}
 		if woken && cond() { // the usual end
+			if e.off = off; !off {
+				q.leave(e)
+			}
 			return nil
 		}
-		err = ended(t, ctx)
+		e.off = off
+		if err = ended(t, ctx); err == nil && !woken {
+			err = errNoErr
+		}
 		at("sampled")
 	}
 	// Off the queue first, then the last test. A waker that picked this task
 	// did so before, and its change is seen; a later one cannot see this task
 	// and picks another.
-	q.leave(e)
+	picked := q.leave(e)
+	e.off = !picked // during the test, see finish
 	done := cond()
+	e.off = true
 	at("tested")
 	if done {
 		return nil
 	}
-	return err
+	return failed(err)
 }
