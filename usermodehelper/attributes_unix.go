@@ -35,16 +35,25 @@ func checkEnv(env []string) error {
 	return nil
 }
 
-// checkFiles refuses files of which package os would panic, or close a descriptor
-// of the helper without a word.
+// checkFiles refuses a file that is not open. Package os would panic, or close a
+// descriptor of the helper and return no error.
 func checkFiles(files []*os.File) error {
 	for i, f := range files {
 		if f == nil {
 			continue
 		}
-		if *f == (os.File{}) || f.Fd() == ^uintptr(0) {
+		if !isOpen(f) {
 			return fmt.Errorf("files[%d] is not open: %w", i, syscall.EBADF)
 		}
 	}
 	return nil
+}
+
+// isOpen does not use Fd, which changes the mode of the file.
+func isOpen(f *os.File) bool {
+	if *f == (os.File{}) {
+		return false
+	}
+	conn, err := f.SyscallConn()
+	return err == nil && conn.Control(func(uintptr) {}) == nil
 }

@@ -26,7 +26,7 @@ type crew struct {
 	root   rootID
 	starts chan func() // unbuffered: an idle thread takes the next start
 
-	threads int         // guarded by crews.mu
+	threads int         // that run or are being made; guarded by crews.mu
 	helpers int         // that are not over; guarded by crews.mu
 	idle    *time.Timer // calls expire; nil until a helper is over; guarded by crews.mu
 	ended   bool        // guarded by crews.mu
@@ -47,7 +47,7 @@ const crewLinger = 100 * time.Millisecond
 func inCrew(start func() error) (over func(), err error) {
 	c, err := joinCrew()
 	if err != nil {
-		return nil, fmt.Errorf("usermodehelper: there is no place for a thread that starts helpers: %w", err)
+		return nil, err
 	}
 	c.run(func() { err = start() })
 	if err != nil {
@@ -61,22 +61,35 @@ func inCrew(start func() error) (over func(), err error) {
 // new one: the threads of the old crew still have the old root. Another mount of
 // the same directory does not count as another root.
 func joinCrew() (*crew, error) {
+	making.Lock()
+	defer making.Unlock()
 	root := rootOfThread()
-	crews.mu.Lock()
-	defer crews.mu.Unlock()
-	c := crews.present
-	if c == nil || c.root != root {
+	c, others := joinPresent(root, nil)
+	if c == nil {
 		if err := roomForThread(); err != nil {
 			return nil, err
 		}
-		c = &crew{root: root, starts: make(chan func())}
-		crews.present = c
+		c, others = joinPresent(root, &crew{root: root, starts: make(chan func())})
 	}
-	if c.helpers > 0 {
+	if others {
 		refillSpares()
 	}
-	c.helpers++
 	return c, nil
+}
+
+// joinPresent joins the present crew, or the other one in its place if it has
+// another root. It reports whether the crew has other helpers.
+func joinPresent(root rootID, other *crew) (c *crew, others bool) {
+	crews.mu.Lock()
+	defer crews.mu.Unlock()
+	if crews.present == nil || crews.present.root != root {
+		if other == nil {
+			return nil, false
+		}
+		crews.present = other
+	}
+	crews.present.helpers++
+	return crews.present, crews.present.helpers > 1
 }
 
 // run runs start on a thread of the crew and waits until it has returned. There
@@ -95,26 +108,33 @@ func (c *crew) run(start func()) {
 	<-done
 }
 
-// grow gives job to a new thread, if there may be one more. A crew has one thread
-// at least: [roomForThread] has made sure that there is one for it.
+// grow gives job to a new thread, if there may be one more. The first thread of a
+// crew may always be made: [roomForThread] has asked for it.
 func (c *crew) grow(job func()) bool {
-	crews.mu.Lock()
-	defer crews.mu.Unlock()
-	if c.threads >= runtime.GOMAXPROCS(0) || c.threads > 0 && roomForTask() != nil {
+	making.Lock()
+	defer making.Unlock()
+	n := c.addThread(1)
+	if n > runtime.GOMAXPROCS(0) || n > 1 && roomForTask() != nil {
+		c.addThread(-1)
 		return false
 	}
-	c.threads++
 	go c.thread(job)
 	return true
+}
+
+func (c *crew) addThread(n int) int {
+	crews.mu.Lock()
+	defer crews.mu.Unlock()
+	c.threads += n
+	return c.threads
 }
 
 // thread is one thread of the crew. Where unshare(2) is refused, as by the
 // seccomp filter of some containers, its helpers have the program's umask.
 func (c *crew) thread(first func()) {
-	runtime.LockOSThread() // for good: the thread ends with the goroutine
-	if syscall.Gettid() == syscall.Getpid() {
-		// The main thread never ends, and its root directory stands for the
-		// program's in /proc. Keep it until another thread has the job.
+	runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
+	if !mayEnd() {
+		// Keep this thread until another one has the job.
 		defer runtime.UnlockOSThread()
 		locked := make(chan struct{})
 		go func() {
@@ -147,8 +167,8 @@ func (c *crew) leave() {
 	}
 }
 
-// expire ends the threads, unless a helper runs. It may be called twice at the
-// end: a Reset can find the timer fired, and the first call in front of the lock.
+// expire ends the threads, unless a helper runs. It may be called twice: a Reset
+// does not take back a call that has begun and waits for the lock.
 func (c *crew) expire() {
 	crews.mu.Lock()
 	defer crews.mu.Unlock()
@@ -157,7 +177,7 @@ func (c *crew) expire() {
 	}
 	c.ended = true
 	close(c.starts)
-	spares -= c.threads
+	spares = max(0, spares-c.threads)
 	if crews.present == c {
 		crews.present = nil
 	}

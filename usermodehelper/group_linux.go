@@ -112,7 +112,7 @@ func lookAt(pid, group int) (m member, ok bool) {
 	}
 	// Main threads may end before others. Then the process looks like a zombie
 	// and is not: it still has its files.
-	dead := strings.Contains("ZXx", fields[state]) && fields[threads] == "1"
+	dead := strings.Contains("ZXx", fields[state]) && fields[threads] <= "1"
 	return member{pid: pid, alive: !dead}, true
 }
 

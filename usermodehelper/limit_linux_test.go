@@ -89,8 +89,7 @@ func isRefusal(err error) bool {
 func TestFirstHelperAtALimitOfProcesses(t *testing.T) {
 	needsRoot(t)
 	for _, c := range []struct{ others, room string }{
-		{"0", "0"}, {"0", "1"}, {"0", "3"}, {"0", "6"}, {"0", "9"}, {"0", "15"},
-		{"60", "0"}, {"60", "1"}, {"60", "2"}, {"60", "3"}, {"60", "4"}, {"60", "6"}, {"60", "9"}, {"60", "15"},
+		{"0", "0"}, {"0", "1"}, {"0", "6"}, {"0", "20"}, {"60", "0"}, {"60", "1"}, {"60", "6"}, {"60", "20"},
 	} {
 		t.Run(c.others+" others, room "+c.room, func(t *testing.T) {
 			t.Parallel() // each is a user of its own
@@ -108,12 +107,12 @@ func firstAtProcessLimit(args []string) error {
 	if err := asOneUser(uint64(others + 100)); err != nil {
 		return err
 	}
-	for range others {
-		other := exec.Command("/bin/sleep", "1000")
-		other.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		if err := other.Start(); err != nil {
+	if others > 0 {
+		end, err := crowd(others)
+		if err != nil {
 			return err
 		}
+		defer end()
 	}
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
@@ -137,8 +136,31 @@ func firstAtProcessLimit(args []string) error {
 	if room < 6 {
 		return nil
 	}
-	if refused, err := atOnce(4); err != nil || refused > 2 || started < 3 {
-		return fmt.Errorf("%d of 4 were refused, %d of 3 were started: %w", refused, started, err)
+	if started < 3 {
+		return fmt.Errorf("%d of 3 were started", started)
 	}
-	return nil
+	if room < 15 {
+		return nil
+	}
+	refused, err := atOnce(4)
+	if err == nil && refused > 0 {
+		return fmt.Errorf("%d of 4 were refused", refused)
+	}
+	return err
+}
+
+// crowd runs so many processes, all but one of which are children of another.
+func crowd(n int) (end func(), err error) {
+	const script = `while [ $# -gt 1 ]; do sleep 20 & shift; done; echo ready; exec sleep 20`
+	shell := exec.Command("/bin/sh", append([]string{"-c", script, "sh"}, make([]string, n)...)...)
+	shell.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := shell.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := shell.Start(); err != nil {
+		return nil, err
+	}
+	_, err = out.Read(make([]byte, len("ready\n")))
+	return func() { _ = syscall.Kill(-shell.Process.Pid, syscall.SIGKILL) }, err
 }

@@ -26,6 +26,7 @@ type process struct {
 	helper *Helper
 	child  *os.Process
 	pid    int
+	null   *os.File // stands for /dev/null until the start
 	output *capture // nil if none is wanted
 	begun  time.Time
 	over   func() // releases the thread that is the helper's parent
@@ -67,19 +68,20 @@ func (h *Helper) launch(ctx context.Context) (*process, error) {
 	return p, nil
 }
 
-// laterNull stands for /dev/null, which is opened when the helper is started. Were
-// it opened before, many waiting helpers would make the table of descriptors grow.
-// That takes long in the kernel, so the runtime would make threads, and at a limit
-// of processes those would take the helpers' places.
-var laterNull = os.NewFile(math.MaxInt32, os.DevNull)
+// laterNull returns a file that stands for /dev/null. The real one is opened when
+// the helper is started. If it were opened before, many waiting helpers would make the
+// table of descriptors grow. That takes long in the kernel. So the runtime would
+// make threads, and at a limit of processes those would take the helpers' places.
+func laterNull() *os.File { return os.NewFile(math.MaxInt32, os.DevNull) }
 
 // attributes returns the attributes of the helper before Init changes them. done
 // closes this program's copies of the files.
 func (p *process) attributes() (attr *os.ProcAttr, done func(), err error) {
+	p.null = laterNull()
 	attr = &os.ProcAttr{
 		Dir:   "/",
 		Env:   p.helper.Envp,
-		Files: []*os.File{laterNull, laterNull, laterNull},
+		Files: []*os.File{p.null, p.null, p.null},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	}
 	if p.helper.Output == nil {
@@ -120,23 +122,29 @@ func (p *process) tryStart(ctx context.Context, attr *os.ProcAttr) error {
 	if err != nil {
 		return err
 	}
+	tried := false
 	over, err := inCrew(func() error {
+		tried = true
 		if err := p.helper.stillWanted(ctx); err != nil { // ctx may have ended in Init
 			return err
 		}
 		defer beginStart()()
 		return p.startWithNull(cmd)
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		p.child, p.pid, p.over, p.begun = cmd.Process, cmd.Process.Pid, over, time.Now()
+	case !tried: // no thread could be made
+		return p.notStarted(err)
 	}
 	return err
 }
 
-// startWithNull opens /dev/null where Init has not replaced it, and starts cmd.
+// startWithNull opens /dev/null where Init has not replaced it, looks for descriptors
+// to close, and starts cmd.
 func (p *process) startWithNull(cmd *exec.Cmd) error {
 	files := append([]*os.File{cmd.Stdin.(*os.File), cmd.Stdout.(*os.File), cmd.Stderr.(*os.File)}, cmd.ExtraFiles...)
-	if slices.Contains(files, laterNull) {
+	if slices.Contains(files, p.null) {
 		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 		if errors.Is(err, os.ErrNotExist) { // which would say that the program is missing
 			err = fmt.Errorf("%v: %w", err, syscall.ENODEV)
@@ -146,22 +154,28 @@ func (p *process) startWithNull(cmd *exec.Cmd) error {
 		}
 		defer null.Close()
 		for i, f := range files {
-			if f == laterNull {
+			if f == p.null {
 				files[i] = null
 			}
 		}
 	}
+	files = withoutLeaks(files) // as late as possible
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = files[0], files[1], files[2], files[3:]
-	err := cmd.Start()
-	if err != nil && cmd.SysProcAttr.Chroot == "" {
-		if _, bad := os.Stat(cmd.Dir + "/."); bad != nil {
-			return p.notStarted(bad) // or a missing directory would look like a missing program
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("usermodehelper: %w", err)
+	if err := cmd.Start(); err != nil {
+		return p.explained(err, cmd)
 	}
 	return nil
+}
+
+// explained returns the error of a failed start. The error of a directory that the
+// helper cannot enter looks like an error of the program.
+func (p *process) explained(err error, cmd *exec.Cmd) error {
+	if cmd.SysProcAttr.Chroot == "" && (errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) {
+		if _, bad := os.Stat(cmd.Dir + "/."); bad != nil {
+			return p.notStarted(bad)
+		}
+	}
+	return fmt.Errorf("usermodehelper: %w", err)
 }
 
 func (h *Helper) stillWanted(ctx context.Context) error {
@@ -187,7 +201,6 @@ func (p *process) command(attr *os.ProcAttr) (*exec.Cmd, error) {
 	for len(files) < 3 {
 		files = append(files, nil)
 	}
-	files = withoutLeaks(files)
 	return &exec.Cmd{
 		Path: p.helper.Path, Args: p.helper.Argv, Dir: dir, SysProcAttr: &sys,
 		Env: append([]string{}, attr.Env...), // of a nil Env, os/exec makes the program's
@@ -369,6 +382,9 @@ func (p *process) giveUp(why error) error {
 		p.over()
 		p.helper.Gate.over()
 	}()
+	if why == nil {
+		return &interruption{text, []error{syscall.ENOTEMPTY}}
+	}
 	return &interruption{text, []error{why, syscall.ENOTEMPTY}}
 }
 

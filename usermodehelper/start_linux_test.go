@@ -488,6 +488,32 @@ func leakAtTheLimit([]string) error {
 	return nil
 }
 
+// A helper ends with its context, also while no other one can be started.
+func TestHelperEndsWhileAStartWaits(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	first := shell("exec sleep 1000")
+	result := started(t, ctx, first)
+	syscall.ForkLock.RLock() // as package os does for a moment
+	second := make(chan error, 1)
+	go func() {
+		_, err := usermodehelper.Call(t.Context(), "/bin/true", nil, nil, usermodehelper.WaitProc)
+		second <- err
+	}()
+	for syscall.ForkLock.TryRLock() { // the second start does not wait for it yet
+		syscall.ForkLock.RUnlock()
+		runtime.Gosched()
+	}
+	cancel()
+	select {
+	case got := <-result:
+		require.ErrorIs(t, got.err, syscall.EINTR)
+	case <-time.After(late):
+		t.Error("the first helper waits for the second")
+	}
+	syscall.ForkLock.RUnlock()
+	require.NoError(t, <-second)
+}
+
 // Dir is relative to the program's directory, not to the starting thread's.
 func TestInitMaySetARelativeDirectory(t *testing.T) {
 	sleeper := hold(t, nil) // keeps a thread that starts helpers, and is in another directory

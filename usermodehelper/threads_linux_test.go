@@ -2,10 +2,12 @@ package usermodehelper
 
 import (
 	"os"
+	"os/exec"
 	"regexp"
 	"runtime/metrics"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -38,6 +40,47 @@ func TestSparesAreMadeUpFor(t *testing.T) {
 		oneCrew(t)
 		require.GreaterOrEqual(t, threads(), want/2)
 		require.Less(t, spares, want, "the crew has used one up")
+		require.GreaterOrEqual(t, spares, want/2)
+	}
+}
+
+// Near the limit half of the threads end. Otherwise idle threads would hold the places
+// of helpers for ever.
+func TestSparesLeavePlacesForHelpers(t *testing.T) {
+	room := func(places int) func() error {
+		return func() error {
+			if places--; places < 0 {
+				return syscall.EAGAIN
+			}
+			return nil
+		}
+	}
+	for places, want := range map[int]int{0: 0, 1: 1, 2: 1, 7: 4, 8: 4, 9: 8} {
+		require.Equal(t, want, makeSpares(8, room(places)), "%d places", places)
+	}
+	before := threads()
+	makeSpares(before, room(before)) // holds every idle thread, and more
+	require.Eventually(t, func() bool { return threads() < before }, time.Minute, time.Millisecond)
+}
+
+// A thread that has started a process by itself does not end: the process may have
+// asked for a signal at the end of its parent task.
+func TestCrewEndsNoParentOfOtherProcesses(t *testing.T) {
+	if _, err := os.Stat("/proc/thread-self/children"); err != nil {
+		t.Skip("the kernel does not tell the children of a thread:", err)
+	}
+	for range 20 {
+		other := exec.Command("/bin/sleep", "1000")
+		other.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		require.NoError(t, other.Start())
+		for range 3 {
+			oneCrew(t)
+		}
+		ended, err := waitid(other.Process.Pid, syscall.WNOHANG)
+		require.NoError(t, err)
+		require.False(t, ended)
+		require.NoError(t, other.Process.Kill())
+		_ = other.Wait()
 	}
 }
 

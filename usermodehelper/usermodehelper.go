@@ -14,10 +14,8 @@
 //   - On Linux the umask is 022, so the helper's files do not depend on your
 //     program's umask.
 //   - The standard files are /dev/null. On Linux every other descriptor is
-//     closed, also one that was opened without close-on-exec. Such a descriptor
-//     can be missed in three cases. It has just taken the place of another, among
-//     more than 256. It has a number above 65,535, and there is no /proc. It has
-//     one of the last eight numbers that the limit allows.
+//     closed, also one that was opened without close-on-exec. "Descriptors" below
+//     lists the exceptions.
 //   - The helper leads a session of its own, and so a process group. It has no
 //     terminal, so it cannot stop there to ask for a password.
 //   - When the context ends, the whole group ends, not the helper alone. Exec
@@ -29,6 +27,17 @@
 // The helper runs as your program's user. Limits, priority, control group and
 // namespaces are your program's too. The helper does not inherit attributes of the
 // calling thread, such as a namespace that only this thread has entered.
+//
+// # Descriptors
+//
+// A start can miss a descriptor without close-on-exec in these cases:
+//
+//   - Another goroutine opens it during the start.
+//   - The program has more than 256 open descriptors, and this one has taken the
+//     place of another since the last start.
+//   - Its number is above the limit of open files, or is one of the last eight
+//     that the limit allows.
+//   - There is no /proc, and its number is above 65,535.
 //
 // # The end of a helper
 //
@@ -45,7 +54,7 @@
 // for it and then returns an error that matches [syscall.ENOTEMPTY].
 //
 // A process that has left the group may hold an Output open. Then Exec waits for
-// Grace and half a second more, kills nothing, and marks the Output as cut.
+// Grace and up to a second more, kills nothing, and marks the Output as cut.
 //
 // If your program dies, its helpers live on. Have ctx end on SIGINT and SIGTERM,
 // by [os/signal.NotifyContext]. On Linux, an Init that sets Pdeathsig ends the
@@ -73,10 +82,12 @@
 //   - Do not run helpers in a [testing/synctest] bubble. They are real processes,
 //     and they share threads with helpers outside of the bubble.
 //   - At a limit of processes a start returns [syscall.EAGAIN]. But the Go runtime
-//     ends your program if it needs a thread there. So all starts share at most
+//     ends your program if it needs a thread there. So starts share at most
 //     GOMAXPROCS threads. When a second helper runs, there are some spare ones. Each
 //     thread is made only if the kernel has just allowed one more process. If
 //     others take that place in the same moment, your program can still end.
+//   - To ask the kernel, this package starts a process that ends at once. A program
+//     that is told of SIGCHLD is told of those too.
 //
 // # Memory model
 //
@@ -199,7 +210,7 @@ type Helper struct {
 	// Each is reaped by its own pid. Reap works on Linux.
 	Reap bool
 
-	// Output, if not nil, keeps what the helper writes. A member of the group
+	// Output, if not nil, keeps the bytes that the helper writes. A member of the group
 	// that still holds the output when the helper has ended has Grace to close
 	// it. After that the rest of the group gets SIGKILL.
 	Output *Output
@@ -214,7 +225,7 @@ type Helper struct {
 	//     a closed file gets [syscall.EBADF]. Files after the third become the
 	//     descriptors 3, 4 and so on. Init may move /dev/null or replace it, but
 	//     not read or write it: it is opened after Init.
-	//   - Env and Dir. A relative Dir is relative to your program's directory.
+	//   - Env and Dir. Of two strings of Env for one name, the last counts. A relative Dir is relative to your program's directory.
 	//     With Chroot it must be absolute, and an empty one is /.
 	//   - Sys, which is not nil: a user, Pdeathsig, a control group and the like.
 	//     With Setsid false the helper has a group of its own in your program's
@@ -233,14 +244,15 @@ type Helper struct {
 
 	// Started, if not nil, is called with the pid of the helper once it runs,
 	// before Exec returns with WaitExec. The pid is also the number of its group.
-	// No other process gets the number before the helper is reaped, which is right
-	// before Cleanup. A Cleanup that needs the pid takes it from here: use a Helper
+	// No other process gets the number before the helper is reaped: right before
+	// Cleanup, or later if the error matches [syscall.ENOTEMPTY]. A Cleanup that needs the pid takes it from here: use a Helper
 	// for each call then. A Timeout goes on meanwhile. If Started panics, the
 	// helper is ended.
 	Started func(pid int)
 
-	// Cleanup, if not nil, is called once for each Exec, when all is over:
-	// the helper has ended and was reaped, or could not be started. It gets
+	// Cleanup, if not nil, is called once for each Exec, when all is over: the
+	// helper has ended and was reaped, or could not be started, or Exec has given
+	// up with [syscall.ENOTEMPTY]. It gets
 	// the results that Exec returns with WaitProc. With WaitProc, and when Exec
 	// fails, it is called before Exec returns. Otherwise it is called later, on a
 	// goroutine that ends with it.
@@ -380,7 +392,7 @@ func (h *Helper) finish(status Status, err error) (Status, error) {
 	return status, err
 }
 
-// clone copies what a caller may change once Exec has returned.
+// clone copies the slices, because a caller may change them once Exec has returned.
 func (h *Helper) clone() *Helper {
 	c := *h
 	c.Argv, c.Envp = slices.Clone(h.Argv), slices.Clone(h.Envp)
@@ -390,7 +402,7 @@ func (h *Helper) clone() *Helper {
 	return &c
 }
 
-// check refuses what no system could run as it was meant.
+// check refuses a call that no system could run as it was meant.
 func (h *Helper) check(ctx context.Context, mode Mode) error {
 	switch {
 	case !supported:
