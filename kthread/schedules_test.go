@@ -33,5 +33,5 @@ var schedules = map[string]int{
 }
 
 func TestREADMESaysHowManySchedulesThereAre(t *testing.T) {
-	explore.Stated(t, "../README.md", "./kthread", schedules)
+	explore.Stated(t, "kthread", schedules, mutants)
 }

@@ -57,5 +57,5 @@ func TestREADMESaysHowManySchedulesThereAre(t *testing.T) {
 	if timeIsShort() {
 		t.Skip("the README counts all schedules")
 	}
-	explore.Stated(t, "../README.md", "./waitqueue", schedules)
+	explore.Stated(t, "waitqueue", schedules, mutants)
 }

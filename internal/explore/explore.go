@@ -11,7 +11,7 @@
 //
 // What lies between two points counts as one step. So a model needs points
 // wherever another thread could do harm, and none where a lock is held that is
-// not a [Lock]: whoever wanted it would not be asleep in the eyes of synctest.
+// not a [Lock]: synctest would not take a thread that waits for it for asleep.
 // A woken thread runs on beside its waker, each up to its next point, and a
 // select that has two ways open takes either. Neither may make a difference. If
 // one does, a repeated schedule takes another course, and the search ends there.
@@ -95,8 +95,8 @@ var (
 
 // Explore goes through all schedules of a model and fails if one of them is
 // bad: it prints the first one. points lists, with commas, the points of the
-// package at which threads stop, besides the points of the model. The search is the
-// faster the fewer they are. Explore also fails if a point is never reached, and if
+// package at which threads stop, besides the points of the model. With fewer points the
+// search is shorter. Explore also fails if a point is never reached, and if
 // the number of schedules is another one than the Explorer knows for the test.
 func (e Explorer) Explore(t *testing.T, points string, model func(*testing.T, *Schedule)) {
 	t.Helper()
@@ -107,6 +107,7 @@ func (e Explorer) Explore(t *testing.T, points string, model func(*testing.T, *S
 	if *firstBad || *morePoints != "" {
 		return // a mutant may take another course
 	}
+	explored.Store(t.Name(), true)
 	require.Empty(t, found.missed, "no thread comes to these points")
 	require.Equal(t, e.Schedules[t.Name()], found.explored, "schedules that this test is known to have")
 }
