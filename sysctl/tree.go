@@ -85,9 +85,9 @@ type file struct {
 	header *Header
 	path   string // in the tree
 
-	inParts atomic.Bool     // the last attempts to read a whole text gave it in parts
-	events  atomic.Uint64   // how often it was written
-	poll    waitqueue.Queue // the waiters for the next event
+	spare  atomic.Pointer[[4096]byte] // the buffer of the last reading, if it may be used again
+	events atomic.Uint64              // how often it was written
+	poll   waitqueue.Queue            // the waiters for the next event
 }
 
 // Register adds entries to the directory dir, all of them or none. dir is a
