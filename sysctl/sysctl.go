@@ -100,8 +100,8 @@ import "io/fs"
 // never a mixture of two values in [Tree.ReadFile], in [Tree.FS] and in [Tree.Changes].
 // A Read that gives its text in parts is read several times, until the parts agree.
 //
-// The caller checks each result. An error that the method returns goes first, and
-// [io.EOF] is none. Otherwise these are [syscall.EIO]:
+// The caller checks each result. An error that the method returns goes first. [io.EOF] is
+// not such an error. Otherwise these are [syscall.EIO]:
 //
 //   - a count that is less than 0 or more than len(p)
 //   - a position that is less than 0
@@ -113,8 +113,8 @@ import "io/fs"
 //
 // A handler that wraps another one passes it the same Request, or a copy, and is then
 // read as well as the handler itself: nothing is torn. Register does not look into a
-// wrapper. If the data of the inner handler is nil, its first call panics. If a
-// [DoString] has room for nothing, its first Write panics. A panic goes on to the
+// wrapper. If the data of the inner handler is nil, its first call that reads or
+// stores a value panics. A [DoString] that has room for nothing panics in Write. A panic goes on to the
 // caller, and leaves no lock held and no call in progress.
 //
 // Kernel: proc_handler

@@ -91,8 +91,8 @@ type file struct {
 }
 
 // Register adds entries to the directory dir, all of them or none. dir is a
-// path with slashes, empty for the root. Empty parts of it are skipped. Register makes
-// directories as they are needed; they go with their last entry. With no entries at
+// path with slashes, empty for the root. Slashes at its ends, and two in a row, mean
+// nothing. Register makes directories as they are needed; they go with their last entry. With no entries at
 // all, dir exists and is empty.
 //
 // The error joins all faults of all entries, by [errors.Join]. If dir itself is at
@@ -164,8 +164,9 @@ func newHeader(t *Tree, dir string, entries []Entry) *Header {
 
 // Walk calls fn for each entry, in the order of a walk through the directories, until
 // fn returns an error, which Walk returns. Entries that are registered or unregistered
-// meanwhile may be seen or not. fn may do anything: no lock is held. Walk costs less
-// than [io/fs.WalkDir]: it allocates one slice.
+// meanwhile may be seen or not. fn may do anything: no lock is held. A whole
+// walk costs less than one by [io/fs.WalkDir]. Walk sorts all entries before the first
+// call, so a walk that ends early may cost more.
 //
 // Kernel: sysctl(8) -a
 func (t *Tree) Walk(fn func(path string, e Entry) error) error {
