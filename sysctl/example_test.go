@@ -142,7 +142,7 @@ func ExampleHandler() {
 	fmt.Println(err)
 	// Output:
 	// <nil> ETH0
-	// <nil> II
+	// write net/name: invalid argument ETH0
 	// write net/name: invalid argument
 	// flushed
 	// <nil>

@@ -231,6 +231,53 @@ func TestChangesOfAReaderThatNotifiesEnd(t *testing.T) {
 	}
 }
 
+// A busyContext has another goroutine that writes whenever the context is looked at.
+type busyContext struct {
+	context.Context
+	write func()
+}
+
+func (c busyContext) Err() error {
+	c.write()
+	return c.Context.Err()
+}
+
+func TestChangesEndThoughAnotherGoroutineAlwaysWrites(t *testing.T) {
+	var v sysctl.Int
+	tree, _ := treeWith(t, sysctl.DoIntVec(&v))
+	inner, cancel := context.WithCancel(t.Context())
+	writes := 0
+	ctx := busyContext{inner, func() {
+		if writes++; writes > 1000 {
+			t.Fatal("the loop goes on")
+		}
+		require.NoError(t, tree.Notify("x"))
+	}}
+	changes := tree.Changes(ctx, "x")
+	require.NoError(t, tree.Notify("x"))
+	for range changes {
+		cancel()
+	}
+}
+
+// A wrapped handler without data panics when it first reads or stores a value.
+func TestWrappedHandlerWithoutDataPanics(t *testing.T) {
+	for name, c := range map[string]struct {
+		h    sysctl.Handler
+		text string
+	}{
+		"Int": {sysctl.DoIntVec((*sysctl.Int)(nil)), "1"}, "Uint": {sysctl.DoUint(nil), "1"}, "String": {sysctl.DoString(nil, 9), "1"},
+		"whole": {sysctl.DoIntVecWhole(nil, 0, 9), "0"}, "Duration": {sysctl.DoDuration(nil, 0, 9), "1ns"}, "Bitmap": {sysctl.DoLargeBitmap(nil), "1"},
+	} {
+		tree, _ := treeWith(t, wrap{c.h})
+		require.Panics(t, func() { _, _ = tree.ReadFile(sysctl.Root, "x") }, name)
+		require.Panics(t, func() { _ = tree.WriteFile(sysctl.Root, "x", []byte(c.text)) }, name)
+	}
+	var s sysctl.String
+	tree, _ := treeWith(t, wrap{sysctl.DoString(&s, 0)})
+	require.Panics(t, func() { _ = tree.WriteFile(sysctl.Root, "x", []byte("1")) })
+}
+
 // A position that moves without any bytes, and an error that is not one, end a
 // text like any other.
 func TestReaderThatEndsInItsOwnWayIsRead(t *testing.T) {

@@ -92,8 +92,8 @@ type file struct {
 
 // Register adds entries to the directory dir, all of them or none. dir is a
 // path with slashes, empty for the root. Slashes at its ends, and two in a row, mean
-// nothing. Register makes directories as they are needed; they go with their last entry. With no entries at
-// all, dir exists and is empty.
+// nothing. Register makes directories as they are needed; they go with their last
+// entry. With no entries at all, dir exists and is empty.
 //
 // The error joins all faults of all entries, by [errors.Join]. If dir itself is at
 // fault, Register does not look at the entries. The error matches:
@@ -102,9 +102,10 @@ type file struct {
 //     or by a directory
 //   - [syscall.ENOTDIR] if a part of dir is a file
 //   - [syscall.EROFS] if dir is at or below a mount point
-//   - [ErrName] if a name or a part of dir is empty, "." or "..", or has a slash or a
-//     NUL byte; if no file of settings could set the entry, because of an equals sign,
-//     a newline, or a blank at its end; or if it is not UTF-8, as an [io/fs.FS] wants
+//   - [ErrName] if a name or a part of dir is "." or "..", or has a NUL byte; if a name
+//     is empty or has a slash; if no file of settings could set the entry, because of an
+//     equals sign, a newline, or a blank at the end of the name; or if it is not UTF-8,
+//     as an [io/fs.FS] wants
 //   - [ErrMode], [ErrNoHandler]
 //   - [ErrNoData] if the variable of a handler is nil
 //   - [ErrNoMaxlen] if the variable of a handler has room for nothing
