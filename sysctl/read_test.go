@@ -246,6 +246,7 @@ func TestChangesEndThoughAnotherGoroutineAlwaysWrites(t *testing.T) {
 	var v sysctl.Int
 	tree, _ := treeWith(t, sysctl.DoIntVec(&v))
 	inner, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	writes := 0
 	ctx := busyContext{inner, func() {
 		if writes++; writes > 1000 {
