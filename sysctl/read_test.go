@@ -848,6 +848,30 @@ func TestReaderThatSetsNothingShowsNoOtherText(t *testing.T) {
 	}
 }
 
+// An entry has its buffer again, but not after a reading that failed, and never with
+// text in it.
+func TestBufferOfAnEntryIsEmpty(t *testing.T) {
+	var late []byte
+	calls := 0
+	tree, _ := treeWith(t, reads(func(_ *sysctl.Request, p []byte) (int, error) {
+		require.Equal(t, make([]byte, len(p)), p)
+		copy(p, "text\n")
+		copy(late, "late\n")
+		if calls++; calls%2 == 1 {
+			late = p
+			return 0, syscall.EAGAIN
+		}
+		return 5, io.EOF
+	}))
+	for range 10 {
+		_, err := tree.ReadFile(sysctl.Root, "x")
+		require.ErrorIs(t, err, syscall.EAGAIN)
+		text, err := tree.ReadFile(sysctl.Root, "x")
+		require.NoError(t, err)
+		require.Equal(t, "text\n", string(text))
+	}
+}
+
 // What a caller has read is its own.
 func TestTextIsNotOverwrittenByTheNextRead(t *testing.T) {
 	var s sysctl.String
