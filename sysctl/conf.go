@@ -58,21 +58,27 @@ func (e *SettingError) Unwrap() error { return e.Err }
 // later of two settings of one key stays.
 //
 // The names are names in fsys, without a slash at the beginning: etc/x.conf in
-// os.DirFS("/"). A name may have *, ? and [ ] in it. A link to /dev/null is an empty
-// file, even if fsys does not follow it, as an [os.Root] does not.
+// os.DirFS("/"). A name may be a pattern, as key.*.x below. A link to /dev/null is an
+// empty file, even if fsys does not follow it, as an [os.Root] does not.
 //
 // Each line is one of these. Blanks around the line and around its parts are dropped:
 //
 //	# or ;             and then any text: a comment
-//	key = value        sets key, see [Path]; the value is the rest of the line, with what looks like a comment in it, and may be empty
+//	key = value        sets key, see [Path]; the value is the rest of the line, even a # in it, and may be empty
 //	-key = value       the same, but a failure is not reported
-//	key.*.x = value    sets all entries that match, or none: see [path.Match], for each part of the path; [! is [^, and there are [[:alpha:]] and the like
+//	key.*.x = value    sets all entries that match, or none
 //	-key               keeps patterns from setting key, which may be a pattern too
 //
-// A key that any line of the files sets or excludes by its name is set by no
-// pattern. An excluded pattern is matched as a whole: *, ? and [ ] stand for slashes
-// too, so -net.ipv4.* excludes all entries below net/ipv4. A last line of one
-// character without a newline is dropped, and so is a hyphen alone.
+// A pattern has *, ? and [ ], as in [path.Match], and also [!a] and [[:alpha:]]. It is
+// matched part by part. A part that begins with a dot matches only a pattern with that
+// dot.
+//
+// If a line of the files sets or excludes a key by its name, no pattern sets the key.
+// An excluded pattern is matched as a whole. Its *, ? and [ ] match slashes too, and
+// dots at the beginning of a part: -net.ipv4.* excludes all entries below net/ipv4.
+//
+// A second hyphen before a key is dropped. So is a last line of one character without a
+// newline, and a line of hyphens alone.
 //
 // Load goes on after each fault. It joins all faults by [errors.Join], each as a
 // [*SettingError]:
@@ -101,9 +107,16 @@ func (e *SettingError) Unwrap() error { return e.Err }
 //     nothing.
 //   - A line without a key is reported. sysctl(8) takes /proc/sys for the key.
 //   - A slash before an excluded key changes nothing. sysctl(8) excludes nothing then.
+//   - Two slashes in a key are one, so net//x=5 keeps a pattern from setting net/x. In
+//     sysctl(8) a later pattern sets it again.
 //   - A line with a NUL byte is reported. sysctl(8) drops the line from there on.
 //
-// Braces and ~ in names of files mean nothing here.
+// And these of a file:
+//
+//   - A directory that a pattern of a file matches is reported. sysctl(8) is silent.
+//   - If a file that a pattern matches cannot be read, the files after it are read.
+//     sysctl(8) reads no more files of that pattern.
+//   - Braces and ~ in names mean nothing.
 func (t *Tree) Load(cred Cred, fsys fs.FS, files ...string) error {
 	c := conf{fsys: fsys, named: map[string]bool{}}
 	for _, file := range files {
@@ -117,8 +130,8 @@ func (t *Tree) Load(cred Cred, fsys fs.FS, files ...string) error {
 // LoadDirs is [Tree.Load] for the files named *.conf in dirs, in the order of the
 // names of the files, not of the directories. If several directories have a file of
 // the same name, the file of the first of these directories hides the others. An
-// empty file, a directory of that name, and a link to either or to /dev/null hide
-// them too, and set nothing. A directory of dirs that does not exist is not a fault.
+// empty file, a directory of that name, a pipe, and a link to one of these or to
+// /dev/null hide them too, and set nothing. A directory of dirs that does not exist is not a fault.
 //
 // It is for a program's own directories, as etc/myapp.d and usr/lib/myapp.d. A key
 // that does not exist is reported, so a misspelt key is found: see [syscall.ENOENT].
@@ -166,7 +179,7 @@ type conf struct {
 	fsys     fs.FS
 	optional bool // a key need not exist
 	settings []setting
-	named    map[string]bool // the paths that are set, true for those that are no patterns
+	named    map[string]bool // the paths that are set, and those that are excluded
 	excluded []string        // patterns for the whole path: see across
 	errs     []error
 }
@@ -198,7 +211,7 @@ func (c *conf) readDirs(dirs []string) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(found)) {
-		if info, err := fs.Stat(c.fsys, found[name]); err != nil || !info.IsDir() {
+		if info, err := fs.Stat(c.fsys, found[name]); err != nil || info.Mode().IsRegular() { // a pipe might never end
 			c.read(found[name])
 		}
 	}
@@ -207,7 +220,10 @@ func (c *conf) readDirs(dirs []string) {
 // expand returns the files that a name stands for.
 func expand(fsys fs.FS, name string) []string {
 	if isPattern(name) {
-		if files, err := fs.Glob(fsys, name); err == nil && files != nil {
+		pattern := translated(name)
+		files, err := fs.Glob(fsys, pattern)
+		files = slices.DeleteFunc(files, func(file string) bool { return !matches(path.Clean(pattern), file) }) // hidden ones
+		if err == nil && len(files) > 0 {
 			return files
 		}
 	}
@@ -249,6 +265,9 @@ func explained(name string, err error) error {
 func (c *conf) add(file string, n int, line string) {
 	key, value, assigned := strings.Cut(line, "=")
 	key, hyphen := strings.CutPrefix(key, "-")
+	if hyphen {
+		key = strings.TrimPrefix(key, "-") // as sysctl(8) does
+	}
 	key = trim(key)
 	name := pathOf(key)
 	wrong := ""
@@ -268,9 +287,12 @@ func (c *conf) add(file string, n int, line string) {
 	case wrong != "":
 		c.fail(file, n, "", fmt.Errorf("%q: %s: %w", line, wrong, ErrSyntax))
 	case assigned:
-		c.named[name] = !isPattern(name)
+		if !isPattern(name) {
+			c.named[name] = true
+		}
 		c.settings = append(c.settings, setting{file, n, name, trim(value), hyphen})
 	default:
+		c.named[name] = true // a backslash in it may be one of the name
 		c.excluded = append(c.excluded, across(name))
 	}
 }
@@ -282,7 +304,13 @@ func pathOf(key string) string {
 	if name != "" && strings.HasSuffix(given, "/") {
 		name += "/" // which no file has: it stays an error
 	}
-	return brackets.ReplaceAllStringFunc(name, func(s string) string {
+	return translated(name)
+}
+
+// translated returns the pattern for [path.Match] that a pattern of the shell stands
+// for.
+func translated(pattern string) string {
+	return brackets.ReplaceAllStringFunc(pattern, func(s string) string {
 		if rest, negated := strings.CutPrefix(s, "[!"); negated {
 			s = "[^" + rest
 		}
@@ -299,7 +327,7 @@ var (
 	brackets = regexp.MustCompile(`(?s)\\.|\[(?:` + classes.String() + `|\\.|[^\\\]])+`)
 	classes  = regexp.MustCompile(`\[:[a-z]+:\]`)
 	members  = map[string]string{
-		"[:alnum:]": "0-9A-Za-z", "[:alpha:]": "A-Za-z", "[:blank:]": " - \t-\t", "[:cntrl:]": "\x00-\x1f\x7f", "[:digit:]": "0-9",
+		"[:alnum:]": "0-9A-Za-z", "[:alpha:]": "A-Za-z", "[:blank:]": " - \t-\t", "[:cntrl:]": "\x01-\x1f\x7f", "[:digit:]": "0-9",
 		"[:graph:]": "!-~", "[:lower:]": "a-z", "[:print:]": " -~", "[:punct:]": "!-." + standIn + ":-@[-`{-~", "[:space:]": " - \t-\r",
 		"[:upper:]": "A-Z", "[:xdigit:]": "0-9A-Fa-f",
 	}
@@ -389,8 +417,9 @@ func across(s string) string {
 	})
 }
 
-// standIn has the place of a slash. It is a code point that is not a character.
-const standIn = "\U0010ffff"
+// standIn has the place of a slash. It is one byte, as a slash is, because a * of
+// [path.Match] steps by bytes. No path has it.
+const standIn = "\x00"
 
 var bracketsAndSlashes = regexp.MustCompile(brackets.String() + "|/")
 
@@ -412,14 +441,18 @@ func isWellFormed(pattern string, parts bool) bool {
 }
 
 // matches reports whether a pattern of the shell's matches name. It is matched part
-// by part, for [ ] has no slash in it, and does not stand for one.
+// by part, for [ ] has no slash in it, and does not stand for one. A dot at the
+// beginning of a part needs a dot in the pattern.
+//
+// Kernel: glob(3)
 func matches(pattern, name string) bool {
 	for more := true; more; {
 		var p, n string
 		var below bool
 		p, pattern, more = strings.Cut(pattern, "/")
 		n, name, below = strings.Cut(name, "/")
-		if ok, _ := path.Match(p, n); !ok || more != below {
+		hidden := strings.HasPrefix(n, ".") && !strings.HasPrefix(strings.TrimPrefix(p, `\`), ".")
+		if ok, _ := path.Match(p, n); !ok || hidden || more != below {
 			return false
 		}
 	}

@@ -27,7 +27,7 @@ type modelSetting struct {
 }
 
 // modelLine is a line without the blanks around it: hyphen, key, equals sign, value.
-var modelLine = regexp.MustCompile(`(?s)^(-?)[ \t\v\f\r]*([^=]*?)[ \t\v\f\r]*(?:(=)[ \t\v\f\r]*(.*))?$`)
+var modelLine = regexp.MustCompile(`(?s)^(-?)-?[ \t\v\f\r]*([^=]*?)[ \t\v\f\r]*(?:(=)[ \t\v\f\r]*(.*))?$`)
 
 func (m *modelConf) read(name, text string) {
 	lines := strings.Split(text, "\n")
@@ -37,7 +37,7 @@ func (m *modelConf) read(name, text string) {
 			continue // there is no newline to count
 		}
 		line = strings.TrimRight(line, " \t\v\f\r")
-		if line == "" || line == "-" || line[0] == '#' || line[0] == ';' {
+		if line == "" || line == "-" || line == "--" || line[0] == '#' || line[0] == ';' {
 			continue
 		}
 		where := fmt.Sprintf("%s:%d: ", name, i+1)
@@ -80,8 +80,8 @@ func (m *modelConf) apply() {
 			continue
 		}
 		for _, path := range slices.Sorted(maps.Keys(m.entries)) {
-			without := slices.ContainsFunc(m.excluded, func(pattern string) bool { return modelGlob(pattern, path, true) })
-			if modelGlob(s.path, path, false) && !slices.Contains(m.set, path) && !without {
+			without := slices.Contains(m.excluded, path) || slices.ContainsFunc(m.excluded, func(pattern string) bool { return modelGlob(pattern, path, true) })
+			if modelGlob(s.path, path, false) && !modelHides(s.path, path) && !slices.Contains(m.set, path) && !without {
 				m.write(s, path)
 			}
 		}
@@ -141,6 +141,18 @@ func modelGlob(pattern, name string, across bool) bool {
 		}
 	}
 	return pattern[0] == name[0] && modelGlob(pattern[1:], name[1:], across)
+}
+
+// modelHides reports whether a part of the name begins with a dot that the pattern
+// does not have.
+func modelHides(pattern, name string) bool {
+	parts := strings.Split(pattern, "/")
+	for i, part := range strings.Split(name, "/") {
+		if part[0] == '.' && !regexp.MustCompile(`^\\?\.`).MatchString(parts[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // modelIsMalformed looks for a [ without a ], and for a backslash at the end of a

@@ -152,7 +152,7 @@ var linesOfAFile = map[string]struct {
 	"a hyphen hides a mode":                {"-kernel.osrelease=x", nil, nil},
 	"a hyphen hides a refusal":             {"-kernel.refuses=x\n-kernel.unknown=x\n-kernel=x\n-a.b=x", nil, nil},
 	"a hyphen hides no other line":         {"-kernel.refuses=x\nkernel.refuses=y", nil, []string{"2: write kernel/refuses: EINVAL"}},
-	"a second hyphen is the key's":         {"--kernel.hostname=x", nil, nil},
+	"a second hyphen is dropped":           {"--kernel.hostname=x\n---kernel.hostname=y", []string{"kernel/hostname=x\n"}, nil},
 	"a hyphen before the value":            {"kernel.msgmax=-1", []string{"kernel/msgmax=-1\n"}, nil},
 	"a NUL":                                {"kernel.hostname\x00=x\nkernel.hostname=\x00\n-a\x00\n\x00\n#\x00\na=1", []string{"a=1\n"}, []string{"1: syntax", "2: syntax", "3: syntax", "4: syntax"}},
 	"a byte order mark":                    {"\ufeffa=1\na=2\n\ufeffa=3", []string{"a=2\n"}, []string{"1: syntax", "3: open \ufeffa: ENOENT"}},

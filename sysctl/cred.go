@@ -2,8 +2,8 @@ package sysctl
 
 import "io/fs"
 
-// A Cred is the kind of caller that reads or writes, as far as a mode knows kinds. A
-// group member has the group's bits and no others, even where strangers have more.
+// A Cred is the kind of a caller. A mode has three bits for each kind. A group member
+// has the group's bits and no others, even where strangers have more.
 // Root has the owner's bits and no others: it cannot override a mode.
 //
 // The zero value is Nobody. A program that acts for itself passes Root. A value that

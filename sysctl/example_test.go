@@ -95,22 +95,18 @@ func ExampleTree_Changes() {
 	// now verbose
 }
 
-// An upper is a handler around another one: it takes a word, and stores it in
-// capitals.
+// An upper is a handler around another one: it takes a word of ASCII letters, and
+// stores it in capitals.
 type upper struct{ sysctl.Handler }
 
-// Write counts in bytes of p. The text in capitals may have another length than p:
-// so what the other handler has used of it is not what was used of p.
+// Write stores a text as long as p. Capitals of other letters may have another length.
+// Then neither the count nor the position would be those of p.
 func (u upper) Write(r *sysctl.Request, p []byte) (int, error) {
-	if bytes.ContainsAny(bytes.TrimSpace(p), " \t\n") {
+	notInWord := func(c rune) bool { return c <= ' ' || c > '~' }
+	if bytes.ContainsFunc(bytes.TrimSpace(p), notInWord) {
 		return 0, syscall.EINVAL
 	}
-	pos := r.Pos
-	if _, err := u.Handler.Write(r, bytes.ToUpper(p)); err != nil {
-		return 0, err
-	}
-	r.Pos = pos + int64(len(p))
-	return len(p), nil
+	return u.Handler.Write(r, bytes.ToUpper(p))
 }
 
 // A trigger is a handler that does something when it is written to.
@@ -146,7 +142,7 @@ func ExampleHandler() {
 	fmt.Println(err)
 	// Output:
 	// <nil> ETH0
-	// <nil> II
+	// write net/name: invalid argument ETH0
 	// write net/name: invalid argument
 	// flushed
 	// <nil>

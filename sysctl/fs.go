@@ -17,11 +17,12 @@ import (
 //
 // Sizes are 0 and there are no times, as in /proc/sys. A true size would have each
 // Stat, and so each listing, call the handler, and would be wrong after the next
-// write. A function that reads to the end works. Two that believe the size do not:
+// write. A function that reads to the end works. Functions that believe the size do
+// not. Among them are these:
 //
-//   - [net/http.FileServerFS] answers with an empty body. A handler of a few lines
-//     serves the tree: call [Tree.ReadFile] with the path of the URL, and write the
-//     text.
+//   - The file servers of [net/http] answer with an empty body: FileServerFS,
+//     ServeFileFS, and FileServer with [net/http.FS]. A handler of a few lines serves
+//     the tree: call [Tree.ReadFile] with the path of the URL, and write the text.
 //   - [archive/tar.Writer.AddFS] fails with [archive/tar.ErrWriteTooLong]. Copy the
 //     tree to a directory by [os.CopyFS] first, or use [archive/zip.Writer.AddFS].
 //

@@ -4,8 +4,8 @@ import "strings"
 
 // Path returns the path of the entry that sysctl(8) and its files call key. The
 // first separator in it decides: if it is a dot, all dots become slashes and all
-// slashes dots. If it is a slash, key is a path already. So the path of both
-// net.ipv4.conf.eth0/100.x and net/ipv4/conf/eth0.100/x is the second of the two.
+// slashes dots. If it is a slash, key is a path already. So the path of
+// net.ipv4.conf.eth0/100.x is net/ipv4/conf/eth0.100/x.
 //
 // Kernel: sysctl(8)
 func Path(key string) string {

@@ -117,8 +117,8 @@ func (t *Tree) Changes(ctx context.Context, path string) iter.Seq[string] {
 				now = f.events.Load()
 				return now != seen || f.header.isGone()
 			})
-			// In Wait a change goes before ctx. Here ctx goes first, because a
-			// body that writes the entry would keep the loop going for ever.
+			// In Wait a change goes before ctx. Here ctx goes first, because another
+			// goroutine that writes all the time would keep the loop going for ever.
 			if err != nil || ctx.Err() != nil || now == seen || !f.header.use() {
 				return
 			}

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
-	"sync"
 	"syscall"
 )
 
@@ -18,10 +19,13 @@ import (
 //
 //   - If the first part fills the buffer, ReadFile drops the part and begins again
 //     with a larger buffer, because some handlers give only one part.
-//   - If the text comes in several parts, ReadFile begins again, because the value
-//     may have changed between two of them. It keeps a text that comes in one part.
-//     After sixteen attempts it knows that the handler always gives parts, and keeps
-//     the last text. The next reading of that entry is one attempt.
+//   - A text in one part is from one call, and ReadFile returns it.
+//   - If the text comes in several parts, the value may have changed between two of
+//     them. ReadFile then reads the text again and again. It returns the text if each
+//     of 32 readings gives the same parts. Otherwise it begins anew.
+//
+// So a handler of a program's own can give its text in parts, at the cost of about
+// twenty readings for one. A handler whose parts never stay the same is an error.
 //
 // If the handler fails half-way, ReadFile returns the error and the text up to it.
 // The error is an [*fs.PathError]. It matches:
@@ -30,13 +34,13 @@ import (
 //   - [syscall.ENOTDIR] if a part of path is a file
 //   - [syscall.EISDIR] if path is a directory
 //   - [syscall.EACCES] if cred may not read the entry
-//   - [syscall.EIO] if the handler gives bytes and does not move r.Pos forward, or
-//     gives an impossible count
-//   - [syscall.ENOMEM] if the text has 4 MiB or more
+//   - [syscall.EIO] if the handler gives bytes and does not move r.Pos forward, gives
+//     an impossible count, or gives parts that change with each reading
+//   - [syscall.ENOMEM] if the text has 4 MiB or more, or more than 1024 parts
 //
 // Kernel: proc_sys_open, proc_sys_read
 //
-// Differs: reads all of the text; a text of 4 MiB or more is an error.
+// Differs: reads all of the text; a text of 4 MiB or more, or of more than 1024 parts, is an error.
 func (t *Tree) ReadFile(cred Cred, path string) ([]byte, error) {
 	f, err := t.open(cred, path, os.O_RDONLY)
 	if err != nil {
@@ -65,9 +69,6 @@ type snapshot struct {
 	text string
 }
 
-// buffers has the first buffers for handlers that are not stock handlers.
-var buffers = sync.Pool{New: func() any { return new([4096]byte) }}
-
 // text reads until the end. It gives up between two calls of the handler when ctx
 // has ended.
 func (f *file) text(ctx context.Context, cred Cred) ([]byte, error) {
@@ -75,12 +76,19 @@ func (f *file) text(ctx context.Context, cred Cred) ([]byte, error) {
 		text, err := f.first(ctx, &Request{Cred: cred, Path: f.path, tree: f.header.tree}, make([]byte, 64)) // most texts are short
 		return text, ended(err)
 	}
-	buf := buffers.Get().(*[4096]byte)
-	defer buffers.Put(buf)
+	buf := f.spare.Swap(nil)
+	if buf == nil {
+		buf = new([4096]byte)
+	}
 	r := &reading{Request: Request{Cred: cred, Path: f.path, tree: f.header.tree}}
 	text, err := f.whole(ctx, r, buf[:])
 	if len(text) <= len(buf) {
 		text = bytes.Clone(text) // it may be in buf
+	}
+	if err == nil {
+		// A handler that gave up may still write to buf, and buf must not come back.
+		// If a handler writes to buf later all the same, only its own entry has buf.
+		f.spare.Store(buf)
 	}
 	return text, err
 }
@@ -89,54 +97,91 @@ func (f *file) text(ctx context.Context, cred Cred) ([]byte, error) {
 type reading struct {
 	Request
 	snapshot snapshot
+	calls    int // of the handler, at least
 }
+
+// The bounds of a reading. With them a handler that never gives an end, or never gives
+// the same text twice, does not keep an Unregister waiting.
+const (
+	maxParts    = 1024          // of a text
+	maxAttempts = 100           // to find a text that is no mixture
+	maxCalls    = 32 * maxParts // after which there is no further attempt
+)
 
 // whole reads a text that is not a mixture of two values. A text in one part is from
 // one call. A text in several parts is one of these:
 //
 //   - The handler gave all of a short text. Then the value became a longer text, and
-//     the handler gave the rest of that one. Another attempt most likely shows it in
-//     one part. With a busy writer, one attempt in ten was seen to fail.
-//   - The handler always gives its text in parts.
-func (f *file) whole(ctx context.Context, r *reading, buf []byte) (text []byte, err error) {
-	const attempts = 16
+//     the handler gave the rest of that one. Another attempt most likely shows the
+//     text in one part.
+//   - The handler gives its text in parts. Then the same parts come again, or all of
+//     them are of the text that a DoString handler within it has begun to give.
+func (f *file) whole(ctx context.Context, r *reading, buf []byte) ([]byte, error) {
 	r.seen = &r.snapshot
-	var first []byte
-	for range attempts {
-		var parts int
-		text, parts, err = f.attempt(ctx, &r.Request, buf)
-		switch {
-		case parts == 0 && err == nil && first != nil:
-			return first, nil // a handler that gives its text only once
-		case parts <= 1 || err != nil:
-			f.inParts.Store(false)
+	for i := 0; i < maxAttempts && r.calls < maxCalls; i++ {
+		text, starts, err := f.attempt(ctx, r, buf)
+		if err != nil || starts == nil || r.seen.of != nil && string(text) == r.seen.text {
 			return text, err
-		case f.inParts.Load():
-			return text, nil
-		case first == nil:
-			first = bytes.Clone(text)
+		}
+		text = bytes.Clone(text) // of buf
+		same, err := f.repeats(ctx, r, buf, text, starts)
+		if same || err != nil {
+			return text, err
+		}
+		// A writer in step with the calls would spoil each attempt at the same place. A
+		// random number of calls takes it out of step.
+		runtime.Gosched()
+		for range rand.IntN(16) {
+			_, _ = f.first(ctx, &r.Request, buf) // an error comes again in the next attempt
 		}
 	}
-	f.inParts.Store(true)
-	return text, nil
+	return nil, fmt.Errorf("the handler gave its text in several parts, and other parts with each reading: %w", syscall.EIO)
 }
 
-// attempt reads from the beginning to the end, and counts the parts.
-func (f *file) attempt(ctx context.Context, r *Request, buf []byte) (text []byte, parts int, err error) {
-	clear(buf) // of another entry's text: a handler may claim bytes that it has not set
-	text, err = f.first(ctx, r, buf)
-	for n := len(text); n > 0; {
-		if parts++; err != nil {
-			break
+// repeats reports whether the handler gives the same parts each time. A handler that
+// copies from a position of its text gives a short text in one part, so it gives no
+// second part until the value has changed. It seems to give parts if a writer changes
+// the value to and fro between the calls. So a coin decides whether a first part is
+// followed by a second call or by a new first one: no writer changes with the coin.
+func (f *file) repeats(ctx context.Context, r *reading, buf, text []byte, starts []int) (bool, error) {
+	for range 32 {
+		if rand.IntN(2) == 0 {
+			r.calls++
+			part, err := f.first(ctx, &r.Request, buf)
+			if err != nil || !bytes.Equal(part, text[:starts[0]]) {
+				return false, ended(err)
+			}
+			continue
 		}
-		text = slices.Grow(text, 1)
-		n, err = f.part(ctx, r, text[len(text):cap(text)])
-		text = text[:len(text)+n]
-		if err == nil && len(text) >= tooLarge {
-			err = endless(len(text))
+		again, parts, err := f.attempt(ctx, r, buf)
+		if err != nil || !bytes.Equal(again, text) || !slices.Equal(parts, starts) {
+			return false, err
 		}
 	}
-	return text, parts, ended(err)
+	return true, nil
+}
+
+// attempt reads from the beginning to the end. It returns where each part but the
+// first begins.
+func (f *file) attempt(ctx context.Context, r *reading, buf []byte) (text []byte, starts []int, err error) {
+	clear(buf) // a handler may claim bytes that it has not set
+	text, err = f.first(ctx, &r.Request, buf)
+	for n := len(text); n > 0 && err == nil; {
+		r.calls++
+		if cap(text)-len(text) < 512 {
+			text = slices.Grow(text, 4096) // a handler of records cuts one for which there is no room
+		}
+		end := len(text)
+		n, err = f.part(ctx, &r.Request, text[end:cap(text)])
+		text = text[:end+n]
+		if n > 0 {
+			starts = append(starts, end)
+		}
+		if err == nil && (len(text) >= tooLarge || len(starts) >= maxParts) {
+			err = endless(len(starts)+1, len(text))
+		}
+	}
+	return text, starts, ended(err)
 }
 
 // first reads at position 0, with larger and larger buffers until one is not full.
@@ -148,7 +193,7 @@ func (f *file) first(ctx context.Context, r *Request, buf []byte) ([]byte, error
 		case err != nil || n < len(buf):
 			return buf[:n], err
 		case n >= tooLarge:
-			return nil, endless(n)
+			return nil, endless(1, n)
 		}
 		buf = make([]byte, min(4*len(buf), tooLarge))
 	}
@@ -176,6 +221,9 @@ func ended(err error) error {
 	return err
 }
 
-func endless(n int) error {
-	return fmt.Errorf("the handler gave %d bytes and no end: %w", n, syscall.ENOMEM)
+func endless(parts, n int) error {
+	if parts == 1 {
+		return fmt.Errorf("the handler gave %d bytes and no end: %w", n, syscall.ENOMEM)
+	}
+	return fmt.Errorf("the handler gave %d parts of together %d bytes and no end: %w", parts, n, syscall.ENOMEM)
 }

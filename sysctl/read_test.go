@@ -7,7 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -227,6 +229,54 @@ func TestChangesOfAReaderThatNotifiesEnd(t *testing.T) {
 		require.Equal(t, 100, calls)
 		header.Unregister()
 	}
+}
+
+// A busyContext has another goroutine that writes whenever the context is looked at.
+type busyContext struct {
+	context.Context
+	write func()
+}
+
+func (c busyContext) Err() error {
+	c.write()
+	return c.Context.Err()
+}
+
+func TestChangesEndThoughAnotherGoroutineAlwaysWrites(t *testing.T) {
+	var v sysctl.Int
+	tree, _ := treeWith(t, sysctl.DoIntVec(&v))
+	inner, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	writes := 0
+	ctx := busyContext{inner, func() {
+		if writes++; writes > 1000 {
+			t.Fatal("the loop goes on")
+		}
+		require.NoError(t, tree.Notify("x"))
+	}}
+	changes := tree.Changes(ctx, "x")
+	require.NoError(t, tree.Notify("x"))
+	for range changes {
+		cancel()
+	}
+}
+
+// A wrapped handler without data panics when it first reads or stores a value.
+func TestWrappedHandlerWithoutDataPanics(t *testing.T) {
+	for name, c := range map[string]struct {
+		h    sysctl.Handler
+		text string
+	}{
+		"Int": {sysctl.DoIntVec((*sysctl.Int)(nil)), "1"}, "Uint": {sysctl.DoUint(nil), "1"}, "String": {sysctl.DoString(nil, 9), "1"},
+		"whole": {sysctl.DoIntVecWhole(nil, 0, 9), "0"}, "Duration": {sysctl.DoDuration(nil, 0, 9), "1ns"}, "Bitmap": {sysctl.DoLargeBitmap(nil), "1"},
+	} {
+		tree, _ := treeWith(t, wrap{c.h})
+		require.Panics(t, func() { _, _ = tree.ReadFile(sysctl.Root, "x") }, name)
+		require.Panics(t, func() { _ = tree.WriteFile(sysctl.Root, "x", []byte(c.text)) }, name)
+	}
+	var s sysctl.String
+	tree, _ := treeWith(t, wrap{sysctl.DoString(&s, 0)})
+	require.Panics(t, func() { _ = tree.WriteFile(sysctl.Root, "x", []byte("1")) })
 }
 
 // A position that moves without any bytes, and an error that is not one, end a
@@ -481,9 +531,11 @@ func TestTextThatChangesWhileItIsReadIsReadAgain(t *testing.T) {
 }
 
 // fromPosition reads from r.Pos of the present text, as a program may write it.
-func fromPosition(s *sysctl.String) sysctl.Handler {
+func fromPosition(s *sysctl.String) sysctl.Handler { return fromPositionAnd(s, "\n") }
+
+func fromPositionAnd(s *sysctl.String, end string) sysctl.Handler {
 	return reads(func(r *sysctl.Request, p []byte) (int, error) {
-		text := s.Load() + "\n"
+		text := s.Load() + end
 		n := copy(p, text[min(int(r.Pos), len(text)):])
 		r.Pos += int64(n)
 		return n, nil
@@ -496,6 +548,8 @@ func TestHammerTextsAreNeverTorn(t *testing.T) {
 	handlers := wraps(sysctl.DoString(&s, 64))
 	handlers["anew"] = anew{sysctl.DoString(&s, 64)}
 	handlers["fromPosition"] = fromPosition(&s)
+	handlers["without a newline"] = fromPositionAnd(&s, "")
+	texts := []string{"ab", "ABCDEFGH", ""}
 	for name, h := range handlers {
 		t.Run(name, func(t *testing.T) {
 			s.Store("ab")
@@ -507,7 +561,7 @@ func TestHammerTextsAreNeverTorn(t *testing.T) {
 			var writer sync.WaitGroup
 			writer.Go(func() {
 				for i := 0; !over.Load(); i++ {
-					text := []string{"ab", "ABCDEFGH"}[i%2]
+					text := texts[i%3]
 					if i%1000 >= 50 {
 						s.Store(text)
 					} else if err := writes.WriteFile(sysctl.Root, "x", []byte(text+"\n")); err != nil {
@@ -522,7 +576,8 @@ func TestHammerTextsAreNeverTorn(t *testing.T) {
 					func() ([]byte, error) { return fs.ReadFile(view, "x") },
 				} {
 					text, err := read()
-					if err != nil || string(text) != "ab\n" && string(text) != "ABCDEFGH\n" {
+					if err != nil || !slices.Contains(texts, strings.TrimSuffix(string(text), "\n")) {
+						over.Store(true)
 						t.Fatalf("%q %v", text, err)
 					}
 				}
@@ -533,8 +588,8 @@ func TestHammerTextsAreNeverTorn(t *testing.T) {
 	}
 }
 
-// A handler may give its text in parts, and only once.
-func TestPartsAreJoined(t *testing.T) {
+// A text that is there only once is gone when ReadFile looks for the same parts again.
+func TestPartsThatComeOnceAreNotJoined(t *testing.T) {
 	queue := []string{"one\n", "two\n", "three\n"}
 	tree, _ := treeWith(t, reads(func(r *sysctl.Request, p []byte) (n int, err error) {
 		if len(queue) > 0 {
@@ -545,11 +600,93 @@ func TestPartsAreJoined(t *testing.T) {
 	}))
 	text, err := tree.ReadFile(sysctl.Root, "x")
 	require.NoError(t, err)
-	require.Equal(t, "one\ntwo\nthree\n", string(text))
+	require.Empty(t, text)
 }
 
-// A text in parts that is never the same twice is taken as it comes.
-func TestPartsThatAlwaysChangeAreReadInTheEnd(t *testing.T) {
+// A handler of parts may keep where it is, and begin anew at position 0.
+func TestPartsAreJoined(t *testing.T) {
+	var rest []string
+	tree, _ := treeWith(t, reads(func(r *sysctl.Request, p []byte) (n int, err error) {
+		if r.Pos == 0 {
+			rest = []string{"one\n", "two\n", "three\n"}
+		}
+		if len(rest) > 0 {
+			n, rest = copy(p, rest[0]), rest[1:]
+			r.Pos += int64(n)
+		}
+		return n, nil
+	}))
+	for range 20 {
+		text, err := tree.ReadFile(sysctl.Root, "x")
+		require.NoError(t, err)
+		require.Equal(t, "one\ntwo\nthree\n", string(text))
+	}
+}
+
+// Between the two parts the value was empty for a moment, and then stays empty.
+func TestTextThatBecomesEmptyIsNotTorn(t *testing.T) {
+	values := []string{"ab", "ABCDEFGH", ""}
+	tree, _ := treeWith(t, reads(func(r *sysctl.Request, p []byte) (int, error) {
+		n := copy(p, values[0][min(int(r.Pos), len(values[0])):])
+		r.Pos += int64(n)
+		values = values[min(1, len(values)-1):]
+		return n, nil
+	}))
+	text, err := tree.ReadFile(sysctl.Root, "x")
+	require.NoError(t, err)
+	require.Empty(t, text)
+}
+
+// Each reading meets the short text at first and the long one behind it.
+func TestWriterInStepWithTheReaderTearsNothing(t *testing.T) {
+	for range 200 {
+		var s sysctl.String
+		s.Store("ab")
+		h := fromPosition(&s)
+		tree, _ := treeWith(t, reads(func(r *sysctl.Request, p []byte) (int, error) {
+			first := r.Pos == 0
+			n, err := h.Read(r, p)
+			if s.Store("ab"); first {
+				s.Store("ABCDEFGH")
+			}
+			return n, err
+		}))
+		for range 3 {
+			text, err := tree.ReadFile(sysctl.Root, "x")
+			require.NoError(t, err)
+			require.Contains(t, []string{"ab\n", "ABCDEFGH\n"}, string(text))
+		}
+	}
+}
+
+// The writer is faster than the handler: no two calls see the same value, and most see
+// a longer text than the call before.
+func TestHandlerThatIsSlowerThanItsWriterTearsNothing(t *testing.T) {
+	texts := []string{"ab", "abab", "ababab", "abababab", "ababababab", ""}
+	rng := rand.New(rand.NewPCG(1, 2))
+	var s sysctl.String
+	for _, next := range []func(i int) int{
+		func(i int) int { return i % len(texts) },
+		func(i int) int { return i % 5 },
+		func(int) int { return rng.IntN(len(texts)) },
+	} {
+		calls := 0
+		h := fromPosition(&s)
+		tree, _ := treeWith(t, reads(func(r *sysctl.Request, p []byte) (int, error) {
+			calls++
+			s.Store(texts[next(calls)])
+			return h.Read(r, p)
+		}))
+		for range 300 {
+			text, err := tree.ReadFile(sysctl.Root, "x")
+			require.NoError(t, err)
+			require.Contains(t, texts, strings.TrimSuffix(string(text), "\n"))
+		}
+	}
+}
+
+// A text in parts that is never the same twice is an error, not a mixture.
+func TestPartsThatAlwaysChangeAreAnError(t *testing.T) {
 	calls := 0
 	tree, _ := treeWith(t, reads(func(r *sysctl.Request, p []byte) (int, error) {
 		if r.Pos == 3 {
@@ -559,10 +696,130 @@ func TestPartsThatAlwaysChangeAreReadInTheEnd(t *testing.T) {
 		r.Pos++
 		return copy(p, fmt.Sprintln(calls)), nil
 	}))
-	for _, want := range []string{"46\n47\n48\n", "49\n50\n51\n"} { // the sixteenth attempt, and a single one
+	for range 2 {
+		text, err := tree.ReadFile(sysctl.Root, "x")
+		require.ErrorIs(t, err, syscall.EIO)
+		require.ErrorContains(t, err, "read x: the handler gave its text in several parts, and other parts with each reading")
+		require.Empty(t, text)
+	}
+	require.Less(t, calls, 4000)
+}
+
+// A wrapper may give parts of a text that it has begun to read. None of them is of
+// another value, so no attempt fails.
+type inTens struct{ sysctl.Handler }
+
+func (h inTens) Read(r *sysctl.Request, p []byte) (int, error) {
+	return h.Handler.Read(r, p[:min(len(p), 10)])
+}
+
+func TestPartsOfOneValueAreNoMixture(t *testing.T) {
+	var s sysctl.String
+	i := 0
+	h := inTens{sysctl.DoString(&s, 100)}
+	tree, _ := treeWith(t, reads(func(r *sysctl.Request, p []byte) (int, error) {
+		i++
+		s.Store(strings.Repeat("abcdefg"[i%7:i%7+1], 40+i%7))
+		return h.Read(r, p)
+	}))
+	for range 100 {
 		text, err := tree.ReadFile(sysctl.Root, "x")
 		require.NoError(t, err)
-		require.Equal(t, want, string(text))
+		require.Equal(t, strings.Repeat(string(text[0]), len(text)-1)+"\n", string(text))
+	}
+}
+
+// A log of its own readings never ends. It has too many parts long before it has 4 MiB.
+func TestTextThatGrowsWithEachReadHasTooManyParts(t *testing.T) {
+	for _, line := range []string{"x", "read by root\n"} {
+		var log []byte
+		calls := 0
+		tree, header := treeWith(t, reads(func(r *sysctl.Request, p []byte) (int, error) {
+			calls++
+			log = append(log, line...)
+			n := copy(p, log[r.Pos:])
+			r.Pos += int64(n)
+			return n, nil
+		}))
+		_, err := tree.ReadFile(sysctl.Root, "x")
+		require.ErrorIs(t, err, syscall.ENOMEM)
+		require.ErrorContains(t, err, fmt.Sprintf("the handler gave 1025 parts of together %d bytes and no end", 1025*len(line)))
+		require.Equal(t, 1025, calls)
+		header.Unregister()
+	}
+}
+
+// However its parts change, a handler is not called for ever.
+func TestTableThatAlwaysChangesIsGivenUp(t *testing.T) {
+	calls := 0
+	tree, _ := treeWith(t, reads(func(r *sysctl.Request, p []byte) (int, error) {
+		calls++
+		switch r.Pos++; r.Pos {
+		case 1001:
+			return 0, nil
+		case 1000:
+			return copy(p, fmt.Sprintln(calls)), nil
+		}
+		return copy(p, "a row\n"), nil
+	}))
+	_, err := tree.ReadFile(sysctl.Root, "x")
+	require.ErrorIs(t, err, syscall.EIO)
+	require.Less(t, calls, 3*32*1024)
+}
+
+// A handler of records copies each as far as there is room.
+func TestRecordsAreNotCut(t *testing.T) {
+	var want strings.Builder
+	for i := range 900 {
+		fmt.Fprintf(&want, "record %d of some length\n", i)
+	}
+	tree, _ := treeWith(t, reads(func(r *sysctl.Request, p []byte) (int, error) {
+		if r.Pos == 900 {
+			return 0, nil
+		}
+		r.Pos++
+		return copy(p, fmt.Sprintf("record %d of some length\n", r.Pos-1)), nil
+	}))
+	text, err := tree.ReadFile(sysctl.Root, "x")
+	require.NoError(t, err)
+	require.True(t, want.String() == string(text), "%d bytes of %d", len(text), want.Len())
+}
+
+// A handler that gives up, as one with a timeout does, may leave a goroutine behind
+// that still writes to its buffer. No other text is touched by it.
+func TestBufferOfAHandlerThatGaveUpIsNotUsedAgain(t *testing.T) {
+	for name, end := range map[string]func() (int, error){
+		"an error":   func() (int, error) { return 0, context.DeadlineExceeded },
+		"a panic":    func() (int, error) { panic("it gave up") },
+		"no error":   func() (int, error) { return 0, nil },
+		"some bytes": func() (int, error) { return 3, io.EOF },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var tree sysctl.Tree
+			var late [][]byte
+			_, err := tree.Register("",
+				sysctl.Entry{Name: "secret", Mode: 0o600, Handler: reads(func(_ *sysctl.Request, p []byte) (int, error) {
+					late = append(late, p)
+					return end()
+				})},
+				sysctl.Entry{Name: "public", Mode: 0o644, Handler: reads(func(_ *sysctl.Request, p []byte) (int, error) {
+					n := copy(p, "public\n")
+					for _, p := range late {
+						copy(p, "secret\n")
+					}
+					return n, io.EOF
+				})})
+			require.NoError(t, err)
+			for range 20 {
+				func() {
+					defer func() { _ = recover() }()
+					_, _ = tree.ReadFile(sysctl.Root, "secret")
+				}()
+				text, err := tree.ReadFile(sysctl.Nobody, "public")
+				require.NoError(t, err)
+				require.Equal(t, "public\n", string(text))
+			}
+		})
 	}
 }
 
@@ -588,6 +845,30 @@ func TestReaderThatSetsNothingShowsNoOtherText(t *testing.T) {
 		text, err := tree.ReadFile(sysctl.Nobody, "idle")
 		require.NoError(t, err)
 		require.Equal(t, make([]byte, 500), text)
+	}
+}
+
+// An entry has its buffer again, but not after a reading that failed, and never with
+// text in it.
+func TestBufferOfAnEntryIsEmpty(t *testing.T) {
+	var late []byte
+	calls := 0
+	tree, _ := treeWith(t, reads(func(_ *sysctl.Request, p []byte) (int, error) {
+		require.Equal(t, make([]byte, len(p)), p)
+		copy(p, "text\n")
+		copy(late, "late\n")
+		if calls++; calls%2 == 1 {
+			late = p
+			return 0, syscall.EAGAIN
+		}
+		return 5, io.EOF
+	}))
+	for range 10 {
+		_, err := tree.ReadFile(sysctl.Root, "x")
+		require.ErrorIs(t, err, syscall.EAGAIN)
+		text, err := tree.ReadFile(sysctl.Root, "x")
+		require.NoError(t, err)
+		require.Equal(t, "text\n", string(text))
 	}
 }
 

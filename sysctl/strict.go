@@ -9,7 +9,7 @@ import "fmt"
 type WriteMode int32
 
 const (
-	Legacy WriteMode = -1 // it is taken as one at the beginning
+	Legacy WriteMode = -1 // such a write counts as a write at the beginning
 	Warn   WriteMode = 0  // the same, and the tree's Warn is called once
 	Strict WriteMode = 1  // the position counts: see the handlers
 )

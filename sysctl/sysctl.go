@@ -91,24 +91,30 @@ import "io/fs"
 //
 // A handler must not Unregister an entry of its own Register call, because Unregister
 // would wait for the call that it is in. It must not read, write or seek the File
-// through which it is called. It must not keep p after it has returned. A Read should
+// through which it is called. It must keep neither r nor p after it has returned: a
+// wrapper with a timeout passes on a Request and a buffer of its own. A Read should
 // change nothing, because ReadFile may read a text more than once. A Read that calls
 // Notify for its own entry keeps a loop over Changes busy.
 //
-// The caller checks each result. These are [syscall.EIO], unless the method returns
-// an error of its own:
+// A Read that copies all of its text from r.Pos on is the simplest one. Its text is
+// never a mixture of two values in [Tree.ReadFile], in [Tree.FS] and in [Tree.Changes].
+// A Read that gives its text in parts is read several times, until the parts agree.
+//
+// The caller checks each result. An error that the method returns goes first. [io.EOF] is
+// not such an error. Otherwise these are [syscall.EIO]:
 //
 //   - a count that is less than 0 or more than len(p)
 //   - a position that is less than 0
-//   - in [Tree.ReadFile], in [Tree.FS] and in [Tree.Changes]: a Read that gives bytes
-//     and does not move r.Pos forward, because it would give them for ever
+//   - in ReadFile, in FS and in Changes: a Read that gives bytes and does not move
+//     r.Pos forward, because it would give them for ever; with io.EOF it need not move
+//   - in ReadFile, in FS and in Changes: a Read whose text has several parts, if the
+//     parts do not agree in a hundred attempts
 //   - in [Tree.WriteFile]: a Write that uses no bytes
 //
 // A handler that wraps another one passes it the same Request, or a copy, and is then
-// read as well as the handler itself: nothing is torn. There is no Unwrap method: a
-// handler that changes the text cannot be looked through, and one that forgets the
-// method would be read badly. Register does not look into a wrapper either. If the
-// data of the inner handler is nil, the first call panics. A panic goes on to the
+// read as well as the handler itself: nothing is torn. Register does not look into a
+// wrapper. If the data of the inner handler is nil, its first call that reads or
+// stores a value panics. A [DoString] that has room for nothing panics in Write. A panic goes on to the
 // caller, and leaves no lock held and no call in progress.
 //
 // Kernel: proc_handler

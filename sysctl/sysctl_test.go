@@ -284,8 +284,7 @@ type greedy struct {
 }
 
 func (g *greedy) Read(r *sysctl.Request, p []byte) (int, error) {
-	n := copy(p, strings.Repeat("x", 3)) * max(0, min(1, g.most))
-	g.most--
+	n := copy(p, strings.Repeat("x", min(3, max(0, 3*g.most-int(r.Pos)))))
 	r.Pos += int64(n)
 	return n, g.err
 }

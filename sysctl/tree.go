@@ -85,15 +85,15 @@ type file struct {
 	header *Header
 	path   string // in the tree
 
-	inParts atomic.Bool     // the last attempts to read a whole text gave it in parts
-	events  atomic.Uint64   // how often it was written
-	poll    waitqueue.Queue // the waiters for the next event
+	spare  atomic.Pointer[[4096]byte] // the buffer of the last reading, if it may be used again
+	events atomic.Uint64              // how often it was written
+	poll   waitqueue.Queue            // the waiters for the next event
 }
 
 // Register adds entries to the directory dir, all of them or none. dir is a
-// path with slashes, empty for the root. Empty parts of it are skipped. Register makes
-// directories as they are needed; they go with their last entry. With no entries at
-// all, dir exists and is empty.
+// path with slashes, empty for the root. Slashes at its ends, and two in a row, mean
+// nothing. Register makes directories as they are needed; they go with their last
+// entry. With no entries at all, dir exists and is empty.
 //
 // The error joins all faults of all entries, by [errors.Join]. If dir itself is at
 // fault, Register does not look at the entries. The error matches:
@@ -102,9 +102,10 @@ type file struct {
 //     or by a directory
 //   - [syscall.ENOTDIR] if a part of dir is a file
 //   - [syscall.EROFS] if dir is at or below a mount point
-//   - [ErrName] if a name or a part of dir is empty, "." or "..", or has a slash or a
-//     NUL byte; if no file of settings could set the entry, because of an equals sign,
-//     a newline, or a blank at its end; or if it is not UTF-8, as an [io/fs.FS] wants
+//   - [ErrName] if a name or a part of dir is "." or "..", or has a NUL byte; if a name
+//     is empty or has a slash; if no file of settings could set the entry, because of an
+//     equals sign, a newline, or a blank at the end of the name; or if it is not UTF-8,
+//     as an [io/fs.FS] wants
 //   - [ErrMode], [ErrNoHandler]
 //   - [ErrNoData] if the variable of a handler is nil
 //   - [ErrNoMaxlen] if the variable of a handler has room for nothing
@@ -164,8 +165,9 @@ func newHeader(t *Tree, dir string, entries []Entry) *Header {
 
 // Walk calls fn for each entry, in the order of a walk through the directories, until
 // fn returns an error, which Walk returns. Entries that are registered or unregistered
-// meanwhile may be seen or not. fn may do anything: no lock is held. Walk costs less
-// than [io/fs.WalkDir]: it allocates one slice.
+// meanwhile may be seen or not. fn may do anything: no lock is held. A whole
+// walk costs less than one by [io/fs.WalkDir]. Walk sorts all entries before the first
+// call, so a walk that ends early may cost more.
 //
 // Kernel: sysctl(8) -a
 func (t *Tree) Walk(fn func(path string, e Entry) error) error {

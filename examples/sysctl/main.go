@@ -81,6 +81,9 @@ func (c *command) set(arg string) int {
 		return 1
 	}
 	key, optional := strings.CutPrefix(key, "-")
+	if optional {
+		key = strings.TrimPrefix(key, "-")
+	}
 	path := inTree(sysctl.Path(strings.Trim(key, blanks)))
 	err := c.tree.WriteFile(sysctl.Root, path, []byte(strings.Trim(value, blanks)+"\n"))
 	if err == nil || optional {

@@ -111,6 +111,8 @@ func TestCommandsSayWhatSysctl8Says(t *testing.T) {
 		"a write of nothing":      {args: []string{"kernel.none=1"}, stderr: "sysctl: cannot stat /proc/sys/kernel/none: No such file or directory\n", code: 1},
 		"a write below a file":    {args: []string{"kernel.hostname.x=1"}, stderr: "sysctl: cannot stat /proc/sys/kernel/hostname/x: Not a directory\n", code: 1},
 		"-r, blanks and -p":       {args: []string{"-r", "^kernel", "-p-"}, stdin: "  kernel.msgmax=1\ndemo.verbose=1\n", stdout: "kernel.msgmax = 1\n"},
+		"two hyphens":             {args: []string{"--", "--kernel.none=1", "--kernel.msgmax=1"}, stdout: "kernel.msgmax = 1\n"},
+		"-p of a negated pattern": {args: []string{"-p", filepath.Join(filepath.Dir(conf), "[![:digit:]].conf"), "-r", "two"}, stdout: "kernel.hostname = one # two\n"},
 		"a hyphen":                {args: []string{"--", "-kernel.none=1", "-kernel.msgmax=-1", "-kernel.msgmax=1"}, stdout: "kernel.msgmax = 1\n"},
 		"-p": {
 			args: []string{"-p", conf}, stdout: "kernel.hostname = one # two\n", code: 1,
