@@ -30,5 +30,5 @@ const (
 //
 // Kernel: test_perm
 func (c Cred) May(want, mode fs.FileMode) bool {
-	return c <= Root && mode.Perm()>>(3*c)&want == want
+	return c <= Root && mode>>(3*c)&7&want == want
 }
