@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/kprim/kprim/sysctl/vfs"
 )
 
 // tooLarge is the size at which a read or a write is refused: the kernel has no
@@ -77,26 +79,11 @@ func (t *Tree) OpenFile(cred Cred, path string, flag int) (*File, error) {
 
 // opened returns f as a File, whose rights were checked.
 func (f *file) opened(cred Cred, path string, flag int) *File {
-	opened := &File{tree: f.header.tree, path: path, file: f, want: wanted(flag)}
-	if flag&both == both {
-		opened.want = 0
-	}
+	_, want := vfs.Rights(flag)
+	opened := &File{tree: f.header.tree, path: path, file: f, want: want}
 	opened.SetCred(cred)
 	opened.seen.Store(f.events.Load())
 	return opened
-}
-
-const both = os.O_WRONLY | os.O_RDWR
-
-// wanted returns the rights that one needs to open a file with flag.
-func wanted(flag int) fs.FileMode {
-	switch flag & both {
-	case os.O_WRONLY:
-		return mayWrite
-	case os.O_RDWR, both:
-		return mayRead | mayWrite
-	}
-	return mayRead
 }
 
 // SetCred changes the Cred of the calls after it. A process that gives up its rights
@@ -234,10 +221,7 @@ var errNothingUsed = fmt.Errorf("the handler used none of the text: %w", syscall
 // open finds the entry at path and keeps it from going away until unuse.
 func (t *Tree) open(cred Cred, path string, flag int) (*file, error) {
 	const create = os.O_CREATE | os.O_EXCL
-	want := wanted(flag)
-	if flag&os.O_TRUNC != 0 {
-		want |= mayWrite
-	}
+	want, _ := vfs.Rights(flag)
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	f, err := t.lookup(path)

@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"syscall"
 
@@ -136,10 +135,7 @@ func (e entryNode) May(cred vfs.Cred, want fs.FileMode) error {
 //
 // Kernel: proc_sys_open
 func (e entryNode) Open(_ context.Context, cred vfs.Cred, flag int) (vfs.Handle, error) {
-	want := wanted(flag)
-	if flag&os.O_TRUNC != 0 {
-		want |= mayWrite
-	}
+	want, _ := vfs.Rights(flag)
 	if err := e.May(cred, want); err != nil {
 		return nil, e.failed("open", err.(*fs.PathError).Err)
 	}

@@ -63,15 +63,6 @@ type Node interface {
 	May(cred Cred, want fs.FileMode) error
 }
 
-// Rights that [Node.May] can ask for: the bits of one digit of a mode.
-//
-// Kernel: MAY_READ, MAY_WRITE, MAY_EXEC
-const (
-	MayRead  fs.FileMode = 4
-	MayWrite fs.FileMode = 2
-	MayExec  fs.FileMode = 1
-)
-
 // A File is a Node that can be opened, by several callers at once.
 type File interface {
 	Node

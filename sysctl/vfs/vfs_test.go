@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -63,6 +64,22 @@ func TestMayIsTheRuleOfTheModeForEveryMode(t *testing.T) {
 	}
 	for _, want := range []fs.FileMode{8, 12, fs.ModeDir, fs.ModeSetuid | 4} {
 		require.False(t, vfs.Attr{Mode: fs.ModeDir | fs.ModeSetuid | 0o777}.May(vfs.Process(0, 0, 0, nil), want))
+	}
+}
+
+func TestRightsOfAnOpening(t *testing.T) {
+	const r, w = vfs.MayRead, vfs.MayWrite
+	for flag, want := range map[int][2]fs.FileMode{
+		os.O_RDONLY:                              {r, r},
+		os.O_WRONLY:                              {w, w},
+		os.O_RDWR:                                {r | w, r | w},
+		os.O_WRONLY | os.O_RDWR:                  {r | w, 0},
+		os.O_RDONLY | os.O_TRUNC:                 {r | w, r},
+		os.O_WRONLY | os.O_CREATE | os.O_TRUNC:   {w, w},
+		os.O_RDONLY | os.O_APPEND | vfs.NonBlock: {r, r},
+	} {
+		need, open := vfs.Rights(flag)
+		require.Equal(t, want, [2]fs.FileMode{need, open}, "%#x", flag)
 	}
 }
 
