@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -236,6 +237,17 @@ func TestReleaseTwicePanics(t *testing.T) {
 	_, err := f.Open(t.Context(), root, os.O_RDONLY|vfs.NonBlock)
 	require.ErrorIs(t, err, syscall.EAGAIN)
 	next.Release()
+}
+
+func TestAFileWithoutUsersIsFree(t *testing.T) {
+	var f sleepfile.File
+	for range 5000 {
+		go open(t, &f, os.O_RDONLY).Release()
+		for f.UseCount() != 0 {
+			runtime.Gosched()
+		}
+		open(t, &f, os.O_RDONLY|vfs.NonBlock).Release()
+	}
 }
 
 func TestLogTellsTheSteps(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 //
 // User 0 owns the directory. Everybody may read and search it, and nobody may write it.
 //
-// Kernel: proc_create
+// Kernel: simple_fill_super, struct tree_descr
 func Static(nodes map[string]Node) Dir { return &static{maps.Clone(nodes)} }
 
 // A static is used through a pointer, because maps cannot be compared.

@@ -64,6 +64,8 @@ type Node interface {
 }
 
 // A File is a Node that can be opened, by several callers at once.
+//
+// Kernel: open of struct file_operations
 type File interface {
 	Node
 
@@ -85,6 +87,8 @@ type File interface {
 }
 
 // A Dir is a Node that has names.
+//
+// Kernel: lookup of struct inode_operations, iterate_shared of struct file_operations
 type Dir interface {
 	Node
 
@@ -107,7 +111,7 @@ type Dir interface {
 // With an error the count is 0. The error also matches:
 //
 //   - [syscall.EBADF] if the Handle is not open in this direction
-//   - [syscall.EPERM] if cred does not have the right that an opener had
+//   - [syscall.EPERM] if the file asks again, and cred does not have the right
 //   - [syscall.ENOENT] if the file is gone
 //   - an errno of the file, like [syscall.EINVAL] for a bad value
 //
