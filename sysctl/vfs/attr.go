@@ -7,7 +7,7 @@ import "io/fs"
 //
 // Kernel: struct kstat
 //
-// Differs: has only what the files here have.
+// Differs: has no number of links, no blocks and no times.
 type Attr struct {
 	Mode fs.FileMode // the permission bits, and fs.ModeDir for a Dir
 	UID  uint32      // the owner

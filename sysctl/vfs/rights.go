@@ -14,8 +14,8 @@ const (
 	MayExec  fs.FileMode = 1
 )
 
-// Rights returns what the flags of an opening mean: the rights that the opener needs, and
-// the directions in which the file is then open. They differ in two cases: O_TRUNC needs
+// Rights explains the flags of an opening. It returns the rights that the opener needs,
+// and the directions in which the file is then open. They differ in two cases: O_TRUNC needs
 // the right to write; O_WRONLY and O_RDWR together need both rights, and open the file for
 // nothing.
 //

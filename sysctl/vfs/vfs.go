@@ -1,5 +1,5 @@
-// Package vfs says what a file is to a server that gives it to processes: a name
-// with a mode, which several processes may have open at once.
+// Package vfs describes files that a server gives to processes. Such a file has a mode,
+// an owner and perhaps a size, and several processes may have it open at once.
 //
 // It has no files of its own. A [File] comes from elsewhere: sysctl.Tree.VFS gives a
 // whole tree, and examples/sleepfile one file that blocks. A mount, or a test in the
