@@ -120,12 +120,12 @@ func (e entryNode) Stat() (vfs.Attr, error) {
 	return vfs.Attr{Mode: e.file.Mode, Size: pageSize}, nil
 }
 
-// May implements [vfs.Node].
+// May implements [vfs.Node]. No entry can be executed, not even one that is gone.
 //
 // Kernel: proc_sys_permission
 func (e entryNode) May(cred vfs.Cred, want fs.FileMode) error {
 	attr, err := e.Stat()
-	if err == nil && !attr.May(cred, want) {
+	if want&vfs.MayExec != 0 || err == nil && !attr.May(cred, want) {
 		err = e.failed("access", syscall.EACCES)
 	}
 	return err

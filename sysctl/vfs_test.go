@@ -347,8 +347,10 @@ func requireGone(t *testing.T, dir, file vfs.Node, h vfs.Handle) {
 		_, err := node.Stat()
 		require.ErrorIs(t, err, syscall.ENOENT)
 		require.ErrorIs(t, node.May(rootProcess, 0), syscall.ENOENT)
-		require.ErrorIs(t, node.May(rootProcess, vfs.MayExec), syscall.ENOENT, "before EACCES")
+		require.ErrorIs(t, node.May(stranger, vfs.MayWrite), syscall.ENOENT, "before EACCES")
 	}
+	require.ErrorIs(t, dir.May(rootProcess, vfs.MayExec), syscall.ENOENT)
+	require.ErrorIs(t, file.May(rootProcess, vfs.MayExec), syscall.EACCES)
 	_, err := dir.(vfs.Dir).Names()
 	require.ErrorIs(t, err, syscall.ENOENT)
 	_, err = dir.(vfs.Dir).Lookup("x")

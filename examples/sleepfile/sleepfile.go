@@ -26,13 +26,14 @@ type File struct {
 
 	alreadyOpen atomic.Bool
 	waitQ       waitqueue.Queue // the openers that sleep
-	useCount    atomic.Int64    // of the opener that has the file, and all that sleep
+	useCount    atomic.Int64    // raised before alreadyOpen is set, lowered after it is cleared
 
 	mu      sync.Mutex
 	message string // guarded by mu
 }
 
-// UseCount returns how many openers have the file or sleep.
+// UseCount returns how many openers have the file or are in Open. If it is 0, the file is
+// free.
 func (f *File) UseCount() int { return int(f.useCount.Load()) }
 
 // Stat implements [vfs.Node]. The file is a stream, so its size is 0.
@@ -52,21 +53,26 @@ func (f *File) Open(ctx context.Context, cred vfs.Cred, flag int) (vfs.Handle, e
 	if f.May(cred, need) != nil { // before it can block
 		return nil, failed("open", syscall.EACCES)
 	}
-	taken := f.take()
-	if !taken && flag&vfs.NonBlock != 0 { // before it is counted
-		return nil, failed("open", syscall.EAGAIN)
-	}
 	f.useCount.Add(1)
-	if !taken {
-		f.log(cred.String(), "sleeps in open")
-		if err := f.waitQ.Wait(ctx, f.take); err != nil {
-			f.useCount.Add(-1) // no Release will do it
-			f.log(cred.String(), "gives up: %v", err)
-			return nil, failed("open", err)
-		}
+	if err := f.enter(ctx, cred, flag); err != nil {
+		f.useCount.Add(-1) // no Release will do it
+		f.log(cred.String(), "gives up: %v", err)
+		return nil, failed("open", err)
 	}
 	f.log(cred.String(), "has the file")
 	return &handle{file: f, opener: cred.String(), open: open}, nil
+}
+
+// enter takes the file, and sleeps before if it must.
+func (f *File) enter(ctx context.Context, cred vfs.Cred, flag int) error {
+	switch {
+	case f.take():
+		return nil
+	case flag&vfs.NonBlock != 0:
+		return syscall.EAGAIN
+	}
+	f.log(cred.String(), "sleeps in open")
+	return f.waitQ.Wait(ctx, f.take)
 }
 
 // take takes the file if it is free. The test and the change are one step. With two
@@ -130,6 +136,6 @@ func (h *handle) Release() {
 	}
 	h.file.log(h.opener, "closes the file")
 	h.file.alreadyOpen.Store(false)
-	h.file.useCount.Add(-1) // after the change: if it is 0, the file is free
+	h.file.useCount.Add(-1)
 	h.file.waitQ.WakeUpAll()
 }

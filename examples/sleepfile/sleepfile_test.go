@@ -2,6 +2,7 @@ package sleepfile_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -36,6 +37,9 @@ func open(t *testing.T, f *sleepfile.File, flag int) vfs.Handle {
 	require.NoError(t, err)
 	return h
 }
+
+// errClosing is the cause with which a server ends the contexts when it closes.
+var errClosing = errors.New("the server closes")
 
 // An opening is an Open in a goroutine of its own.
 type opening struct {
@@ -134,7 +138,7 @@ func TestAnEndedContextGivesTheCountBack(t *testing.T) {
 		h := open(t, &f, os.O_RDONLY)
 		signal, closed := start(t, &f), start(t, &f)
 		signal.cancel(nil)
-		closed.cancel(syscall.ESHUTDOWN) // a server that closes says so
+		closed.cancel(errClosing)
 		synctest.Wait()
 		for _, o := range []*opening{signal, closed} {
 			require.True(t, o.done.Load())
@@ -142,7 +146,7 @@ func TestAnEndedContextGivesTheCountBack(t *testing.T) {
 			require.Equal(t, syscall.EINTR, vfs.Errno(o.err))
 			require.Nil(t, o.handle)
 		}
-		require.ErrorIs(t, closed.err, syscall.ESHUTDOWN)
+		require.ErrorIs(t, closed.err, errClosing)
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
