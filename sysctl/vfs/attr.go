@@ -22,7 +22,7 @@ type Attr struct {
 
 // May reports whether the mode gives cred the rights want. The owner has the owner's
 // bits, a member of the group has the group's bits, and all others have the last three.
-// Nobody overrides the mode, not even user 0. If the groups of cred cannot be read, it
+// No user overrides the mode, not even user 0. If the groups of cred cannot be read, it
 // has only the rights that members and strangers have alike.
 //
 // Kernel: test_perm

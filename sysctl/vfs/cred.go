@@ -6,8 +6,8 @@ import (
 )
 
 // A Cred says which process makes a call: its user, its groups and its number. The zero
-// value is no user at all, and its groups are unknown. It is good for one call, because
-// the groups are read when they are first needed. A Cred may be copied.
+// value is no user at all, and its groups are unknown. A Cred is good for one call, and is
+// not kept after it, because the groups are read when a method needs them.
 //
 // Kernel: struct cred
 //
@@ -19,13 +19,13 @@ type Cred struct {
 	process  bool // not the zero value
 }
 
-// Process returns the Cred of a process with the ids uid and gid, for which it uses the
-// file system ids as the kernel does. pid is the number of the calling thread, or 0 if
-// it is not known.
+// Process returns the Cred of a process. uid and gid are its file system ids, as a request
+// of FUSE has them. pid is the number of the calling thread, or 0 if it is not known.
 //
 // groups returns the supplementary groups. It is called only if an answer depends on
-// them, during a call that has the Cred, and must not block. A server that cannot read
-// the groups returns an error. Then they are unknown, and so they are if groups is nil.
+// them, during a call that has the Cred, perhaps more than once. It must not block. It
+// returns an error if the groups cannot be read. Then they are unknown. If groups is nil,
+// they are unknown too.
 //
 // A program that acts for itself as user 0 passes Process(0, 0, os.Getpid(), nil).
 //

@@ -30,8 +30,9 @@
 //
 // # Memory model
 //
-// In the terms of the Go memory model, the return of each call is synchronized before
-// Release of its Handle, if the server keeps to its duties. A File says more if more holds.
+// In the terms of the Go memory model, the return of each other call of a Handle is
+// synchronized before its Release, if the server keeps to its duties. Nothing else is
+// ordered: a File needs a lock or an atomic for its data.
 //
 // Kernel: include/linux/fs.h, fs/read_write.c, fs/open.c
 package vfs
@@ -43,9 +44,9 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// A Node is a [File] or a [Dir]. A Node can be compared: two look-ups of one file give
-// values that are equal by ==. So a server can find the inode that it has for a file. A
-// name that was removed and made again leads to another Node.
+// A Node is a [File] or a [Dir]. Two look-ups of one file give Nodes that are equal by
+// ==, and a Node can be the key of a map. So a server finds the inode that it has for a
+// file. A name that was removed and made again leads to another Node.
 //
 // The methods do not block. They may be called by several goroutines at once. Their
 // errors match a [syscall.Errno], in particular [syscall.ENOENT] once the file is gone.
