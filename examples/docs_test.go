@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -25,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var packages = []string{"waitqueue", "kthread", "rwevent", "usermodehelper", "sysctl"}
+var packages = []string{"waitqueue", "kthread", "rwevent", "usermodehelper", "sysctl", "sysctl/vfs"}
 
 func readme(t *testing.T) string {
 	text, err := os.ReadFile("../README.md")
@@ -280,7 +281,7 @@ func documented(t *testing.T) map[string]string {
 	docs := map[string]string{}
 	for _, name := range packages {
 		for symbol, comment := range symbols(t, name) {
-			docs[name+"."+symbol] = comment
+			docs[path.Base(name)+"."+symbol] = comment
 		}
 	}
 	return docs

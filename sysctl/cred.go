@@ -25,7 +25,10 @@ const (
 	mayWrite fs.FileMode = 2
 )
 
-// may reports whether mode gives c the permission want.
-func (c Cred) may(want, mode fs.FileMode) bool {
-	return mode>>(3*c)&want == want
+// May reports whether mode gives c all of the rights want: the bits 4 to read, 2 to write
+// and 1 to execute, as access(2) has them. A want of 0 asks for nothing.
+//
+// Kernel: test_perm
+func (c Cred) May(want, mode fs.FileMode) bool {
+	return c <= Root && mode>>(3*c)&7&want == want
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/kprim/kprim/sysctl/vfs"
 )
 
 // tooLarge is the size at which a read or a write is refused: the kernel has no
@@ -27,7 +29,7 @@ const tooLarge = 4 << 20
 //
 // An Unregister does not wait for files, and a file does not keep its entry. After it:
 //
-//   - reads and writes give [syscall.ENOENT], even if the name is registered again
+//   - reads, writes and Stat give [syscall.ENOENT], even if the name is registered again
 //   - Poll gives PollErr and PollHup
 //   - Seek and SetCred still work
 //
@@ -72,26 +74,16 @@ func (t *Tree) OpenFile(cred Cred, path string, flag int) (*File, error) {
 		return nil, err
 	}
 	defer f.header.unuse()
-	opened := &File{tree: t, path: path, file: f, want: wanted(flag)}
-	if flag&both == both {
-		opened.want = 0
-	}
-	opened.SetCred(cred)
-	opened.seen.Store(f.events.Load())
-	return opened, nil
+	return f.opened(cred, path, flag), nil
 }
 
-const both = os.O_WRONLY | os.O_RDWR
-
-// wanted returns the rights that one needs to open a file with flag.
-func wanted(flag int) fs.FileMode {
-	switch flag & both {
-	case os.O_WRONLY:
-		return mayWrite
-	case os.O_RDWR, both:
-		return mayRead | mayWrite
-	}
-	return mayRead
+// opened returns f as a File, whose rights were checked.
+func (f *file) opened(cred Cred, path string, flag int) *File {
+	_, want := vfs.Rights(flag)
+	opened := &File{tree: f.header.tree, path: path, file: f, want: want}
+	opened.SetCred(cred)
+	opened.seen.Store(f.events.Load())
+	return opened
 }
 
 // SetCred changes the Cred of the calls after it. A process that gives up its rights
@@ -108,7 +100,7 @@ func (f *File) SetCred(cred Cred) { f.cred.Store(uint32(cred)) }
 func (f *File) Read(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n, pos, err := f.read(p, f.pos)
+	n, pos, err := f.read(f.owner(), p, f.pos)
 	f.pos = pos
 	return n, err
 }
@@ -118,8 +110,13 @@ func (f *File) Read(p []byte) (int, error) {
 // Kernel: pread
 //
 // Differs: returns io.EOF with fewer bytes than p has room for, as an io.ReaderAt does.
-func (f *File) ReadAt(p []byte, pos int64) (int, error) {
-	n, _, err := f.read(p, pos)
+func (f *File) ReadAt(p []byte, pos int64) (int, error) { return f.ReadAs(f.owner(), p, pos) }
+
+// ReadAs is ReadAt for another Cred than the file's own, which stays as it is. Two
+// processes may share an open file and have different rights. SetCred and then ReadAt
+// would be a race between them.
+func (f *File) ReadAs(cred Cred, p []byte, pos int64) (int, error) {
+	n, _, err := f.read(cred, p, pos)
 	if err == nil && n < len(p) {
 		err = io.EOF
 	}
@@ -132,17 +129,31 @@ func (f *File) ReadAt(p []byte, pos int64) (int, error) {
 func (f *File) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n, pos, err := f.write(p, f.pos)
+	n, pos, err := f.write(f.owner(), p, f.pos)
 	f.pos = pos
-	return n, err
+	return n, f.short(n, len(p), err)
 }
 
 // WriteAt is Write at another position, and moves nothing.
 //
 // Kernel: pwrite
-func (f *File) WriteAt(p []byte, pos int64) (int, error) {
-	n, _, err := f.write(p, pos)
-	return n, err
+func (f *File) WriteAt(p []byte, pos int64) (int, error) { return f.WriteAs(f.owner(), p, pos) }
+
+// WriteAs is WriteAt for another Cred than the file's own, as ReadAs is ReadAt.
+func (f *File) WriteAs(cred Cred, p []byte, pos int64) (int, error) {
+	n, _, err := f.write(cred, p, pos)
+	return n, f.short(n, len(p), err)
+}
+
+// Stat describes the entry: its name, its mode, a size of 0 and no times. After an
+// Unregister the error matches [syscall.ENOENT].
+//
+// Kernel: proc_sys_getattr
+func (f *File) Stat() (fs.FileInfo, error) {
+	if f.file.header.isGone() {
+		return nil, f.failed("stat", syscall.ENOENT)
+	}
+	return fileInfo{f.file.Name, f.file.Mode}, nil
 }
 
 // Seek moves the position. The size of the file counts as 0. The error matches
@@ -210,17 +221,14 @@ var errNothingUsed = fmt.Errorf("the handler used none of the text: %w", syscall
 // open finds the entry at path and keeps it from going away until unuse.
 func (t *Tree) open(cred Cred, path string, flag int) (*file, error) {
 	const create = os.O_CREATE | os.O_EXCL
-	want := wanted(flag)
-	if flag&os.O_TRUNC != 0 {
-		want |= mayWrite
-	}
+	want, _ := vfs.Rights(flag)
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	f, err := t.lookup(path)
 	switch {
 	case flag&create == create && (err == nil || err == syscall.EISDIR):
 		err = syscall.EEXIST // for every cred
-	case err == nil && !cred.may(want, f.Mode):
+	case err == nil && !cred.May(want, f.Mode):
 		err = syscall.EACCES
 	}
 	if err != nil {
@@ -255,8 +263,11 @@ func (t *Tree) find(path string) (*file, error) {
 	return nil, syscall.ENOENT
 }
 
-func (f *File) read(p []byte, pos int64) (n int, after int64, err error) {
-	r, err := f.use("read", mayRead, p, pos)
+// owner returns the Cred of the last SetCred.
+func (f *File) owner() Cred { return Cred(f.cred.Load()) }
+
+func (f *File) read(cred Cred, p []byte, pos int64) (n int, after int64, err error) {
+	r, err := f.use("read", cred, mayRead, p, pos)
 	if err != nil {
 		return 0, pos, err
 	}
@@ -271,25 +282,28 @@ func (f *File) read(p []byte, pos int64) (n int, after int64, err error) {
 	return n, r.Pos, nil
 }
 
-func (f *File) write(p []byte, pos int64) (n int, after int64, err error) {
-	r, err := f.use("write", mayWrite, p, pos)
+func (f *File) write(cred Cred, p []byte, pos int64) (n int, after int64, err error) {
+	r, err := f.use("write", cred, mayWrite, p, pos)
 	if err != nil {
 		return 0, pos, err
 	}
 	defer f.file.header.unuse()
-	n, err = f.file.write(&r, p)
-	switch {
-	case err != nil:
+	if n, err = f.file.write(&r, p); err != nil {
 		return 0, pos, f.failed("write", err)
-	case n < len(p):
-		return n, r.Pos, f.failed("write", fmt.Errorf("%d bytes of %d were used: %w", n, len(p), io.ErrShortWrite))
 	}
 	return n, r.Pos, nil
 }
 
+// short returns the error of a write: that it used n bytes of most, if it has no other.
+func (f *File) short(n, most int, err error) error {
+	if err != nil || n == most {
+		return err
+	}
+	return f.failed("write", fmt.Errorf("%d bytes of %d were used: %w", n, most, io.ErrShortWrite))
+}
+
 // use checks a call and keeps the entry from going away until unuse.
-func (f *File) use(op string, want fs.FileMode, p []byte, pos int64) (Request, error) {
-	cred := Cred(f.cred.Load())
+func (f *File) use(op string, cred Cred, want fs.FileMode, p []byte, pos int64) (Request, error) {
 	switch {
 	case pos < 0: // before the direction is looked at, as pread64 does
 		return Request{}, f.failed(op, outside(len(p), pos))
@@ -299,7 +313,7 @@ func (f *File) use(op string, want fs.FileMode, p []byte, pos int64) (Request, e
 		return Request{}, f.failed(op, outside(len(p), pos))
 	case !f.file.header.use():
 		return Request{}, f.failed(op, syscall.ENOENT)
-	case !cred.may(want, f.file.Mode):
+	case !cred.May(want, f.file.Mode):
 		f.file.header.unuse()
 		return Request{}, f.failed(op, syscall.EPERM)
 	case len(p) >= tooLarge:

@@ -1,6 +1,6 @@
 // Package sysctl gives a program tunables that are read and written as text
 // under a path and a mode, like the files below /proc/sys. They are in memory:
-// nothing appears in a file system.
+// nothing appears in a file system, unless a server mounts the result of [Tree.VFS].
 //
 // A variable is typed and read in the hot path by an atomic load. An [Entry]
 // gives it a name, a mode and a [Handler], and a [Tree] holds the entries:
@@ -49,10 +49,11 @@
 // sysctl(8). A [File] has a position, as an open file has. It shows short writes and
 // partial reads as they are. [Tree.Changes] and [File.Poll] tell of writes, and of
 // values that the program itself has stored, if it calls [Tree.Notify]. [Tree.FS] is
-// for functions that take an [io/fs.FS]. [Tree.Load] reads files like
-// /etc/sysctl.conf.
+// for functions that take an [io/fs.FS]. [Tree.VFS] is for a server that gives the tree
+// to real processes. [Tree.Load] reads files like /etc/sysctl.conf.
 //
-// Each access passes a [Cred]. Nothing in the package asks the operating system.
+// Each access passes a [Cred], and through VFS the Cred of package vfs. Nothing in the
+// package asks the operating system.
 //
 // # Memory model
 //
@@ -68,8 +69,8 @@
 //   - every Read, Write and Seek of one File before the next of these on that File
 //
 // Nothing else is ordered. Calls of a handler by two Files, by WriteFile and ReadFile,
-// or by ReadAt and WriteAt, may run at once: a handler of your own needs a lock or an
-// atomic for its data.
+// by ReadAt, ReadAs, WriteAt and WriteAs, or through VFS may run at once: a handler of
+// your own needs a lock or an atomic for its data.
 //
 // # Differences from the kernel
 //

@@ -1,0 +1,141 @@
+// Package sleepfile is /proc/sleep of article 3 as a file that a mount can serve to
+// processes. One opener at a time has it, and the others sleep in open until it is
+// closed. Program blocking-proc-file shows the loops of the article, step by step.
+package sleepfile
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/kprim/kprim/sysctl/vfs"
+	"github.com/kprim/kprim/waitqueue"
+)
+
+const messageLength = 80 // with the NUL at its end
+
+// A File is /proc/sleep. The zero value is free and has an empty message. A File must
+// not be copied after first use.
+type File struct {
+	// Log, if not nil, is told of each step of an opener, after the use count. It may
+	// be called by several goroutines at once. Set it before the first use.
+	Log func(format string, args ...any)
+
+	alreadyOpen atomic.Bool
+	waitQ       waitqueue.Queue // the openers that sleep
+	useCount    atomic.Int64    // raised before alreadyOpen is set, lowered after it is cleared
+
+	mu      sync.Mutex
+	message string // guarded by mu
+}
+
+// UseCount returns how many openers have the file or are in Open. If it is 0, the file is
+// free.
+func (f *File) UseCount() int { return int(f.useCount.Load()) }
+
+// Stat implements [vfs.Node]. The file is a stream, so its size is 0.
+func (f *File) Stat() (vfs.Attr, error) { return vfs.Attr{Mode: 0o644}, nil }
+
+// May is module_permission: everybody may read, and root may write.
+func (f *File) May(cred vfs.Cred, want fs.FileMode) error {
+	if attr, _ := f.Stat(); !attr.May(cred, want) {
+		return failed("access", syscall.EACCES)
+	}
+	return nil
+}
+
+// Open is module_open. It sleeps while another opener has the file, until ctx ends.
+func (f *File) Open(ctx context.Context, cred vfs.Cred, flag int) (vfs.Handle, error) {
+	need, open := vfs.Rights(flag)
+	if f.May(cred, need) != nil { // before it can block
+		return nil, failed("open", syscall.EACCES)
+	}
+	f.useCount.Add(1)
+	if err := f.enter(ctx, cred, flag); err != nil {
+		f.useCount.Add(-1) // no Release will do it
+		f.log(cred.String(), "gives up: %v", err)
+		return nil, failed("open", err)
+	}
+	f.log(cred.String(), "has the file")
+	return &handle{file: f, opener: cred.String(), open: open}, nil
+}
+
+// enter takes the file, and sleeps before if it must.
+func (f *File) enter(ctx context.Context, cred vfs.Cred, flag int) error {
+	switch {
+	case f.take():
+		return nil
+	case flag&vfs.NonBlock != 0:
+		return syscall.EAGAIN
+	}
+	f.log(cred.String(), "sleeps in open")
+	return f.waitQ.Wait(ctx, f.take)
+}
+
+// take takes the file if it is free. The test and the change are one step. With two
+// steps, two openers could pass the test.
+func (f *File) take() bool { return f.alreadyOpen.CompareAndSwap(false, true) }
+
+func (f *File) log(opener, format string, args ...any) {
+	if f.Log != nil {
+		f.Log("%d %s: %s", f.UseCount(), opener, fmt.Sprintf(format, args...))
+	}
+}
+
+func failed(op string, err error) error { return &fs.PathError{Op: op, Path: "sleep", Err: err} }
+
+// A handle is the file as its one opener has it.
+type handle struct {
+	file   *File
+	opener string      // for the log
+	open   fs.FileMode // the directions
+
+	begun    bool   // rest is set; guarded by file.mu
+	rest     string // of the line; guarded by file.mu
+	released atomic.Bool
+}
+
+// Read is module_output: one line, and then the end of the file, at any position.
+func (h *handle) Read(_ context.Context, _ vfs.Cred, p []byte, _ int64) (int, error) {
+	if h.open&vfs.MayRead == 0 {
+		return 0, failed("read", syscall.EBADF)
+	}
+	h.file.mu.Lock()
+	defer h.file.mu.Unlock()
+	if !h.begun {
+		h.begun, h.rest = true, "Last input:"+h.file.message+"\n"
+	}
+	n := copy(p, h.rest)
+	h.rest = h.rest[n:]
+	return n, nil
+}
+
+// Write is module_input. It keeps 79 bytes, in the place of the old message.
+func (h *handle) Write(_ context.Context, _ vfs.Cred, p []byte, _ int64) (int, error) {
+	if h.open&vfs.MayWrite == 0 {
+		return 0, failed("write", syscall.EBADF)
+	}
+	h.file.mu.Lock()
+	defer h.file.mu.Unlock()
+	n := min(len(p), messageLength-1)
+	h.file.message = string(p[:n])
+	return n, nil
+}
+
+// Flush does nothing: another descriptor may be open.
+func (h *handle) Flush() error { return nil }
+
+// Release is module_close. It wakes all sleepers: one gets the file, and the others
+// sleep again.
+func (h *handle) Release() {
+	if h.released.Swap(true) { // the file may be another opener's by now
+		panic("sleepfile: Release of a released Handle")
+	}
+	h.file.log(h.opener, "closes the file")
+	h.file.alreadyOpen.Store(false)
+	h.file.useCount.Add(-1)
+	h.file.waitQ.WakeUpAll()
+}
