@@ -68,8 +68,8 @@
 //   - every call of a handler before the return of [Header.Unregister]
 //   - every Read, Write and Seek of one File before the next of these on that File
 //
-// Nothing else is ordered. Calls of a handler by two Files, by WriteFile and ReadFile,
-// by ReadAt, ReadAs, WriteAt and WriteAs, or through VFS may run at once: a handler of
+// Nothing else is ordered. Two calls of a handler may run at once: by two Files, by
+// ReadFile and WriteFile, by calls with a position, or through VFS. So a handler of
 // your own needs a lock or an atomic for its data.
 //
 // # Differences from the kernel

@@ -102,10 +102,11 @@ type file struct {
 //     or by a directory
 //   - [syscall.ENOTDIR] if a part of dir is a file
 //   - [syscall.EROFS] if dir is at or below a mount point
-//   - [ErrName] if a name or a part of dir is "." or "..", or has a NUL byte; if a name
-//     is empty or has a slash; if no file of settings could set the entry, because of an
-//     equals sign, a newline, or a blank at the end of the name; or if it is not UTF-8,
-//     as an [io/fs.FS] wants
+//   - [ErrName] if a name or a part of dir is "." or "..", has a NUL byte, or is not
+//     UTF-8, as an [io/fs.FS] wants
+//   - [ErrName] if a name is empty or has a slash
+//   - [ErrName] if no file of settings could set the entry, because its name has an
+//     equals sign or a newline, or a blank at the end
 //   - [ErrMode], [ErrNoHandler]
 //   - [ErrNoData] if the variable of a handler is nil
 //   - [ErrNoMaxlen] if the variable of a handler has room for nothing
