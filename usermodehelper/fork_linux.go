@@ -118,7 +118,7 @@ func (c *crew) grow(job func()) bool {
 		c.addThread(-1)
 		return false
 	}
-	go c.thread(job)
+	go c.thread(job, make(chan struct{}))
 	return true
 }
 
@@ -130,21 +130,18 @@ func (c *crew) addThread(n int) int {
 }
 
 // thread is one thread of the crew. Where unshare(2) is refused, as by the
-// seccomp filter of some containers, its helpers have the program's umask.
-func (c *crew) thread(first func()) {
+// seccomp filter of some containers, its helpers have the program's umask. A thread
+// that may not end is held until found is closed. Otherwise the next goroutine could
+// get it again, and the one after that, without end.
+func (c *crew) thread(first func(), found chan struct{}) {
 	runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
 	if !mayEnd() {
-		// Keep this thread until another one has the job.
-		defer runtime.UnlockOSThread()
-		locked := make(chan struct{})
-		go func() {
-			runtime.LockOSThread()
-			close(locked)
-			c.thread(first)
-		}()
-		<-locked
+		go c.thread(first, found)
+		<-found
+		runtime.UnlockOSThread()
 		return
 	}
+	close(found)
 	if syscall.Unshare(syscall.CLONE_FS) == nil {
 		syscall.Umask(0o022)
 		_ = syscall.Chdir("/") // or the program could not unmount a directory that it has left
