@@ -79,6 +79,10 @@ func TestErrorsSayInWordsWhatWentWrong(t *testing.T) {
 				require.ErrorIs(t, c.err, want, text)
 			}
 		}
+		byStop, stopped := context.WithCancelCause(t.Context())
+		stopped(kthread.ErrStopped)
+		require.EqualError(t, held.Wait(byStop), "kthread: wait interrupted: asked to stop", "the name of the package comes once")
+		require.ErrorIs(t, held.Wait(byStop), kthread.ErrStopped)
 		_, err := kthread.Start(ended, "t", untilStopped)
 		require.EqualError(t, err, "kthread: wait interrupted: context canceled")
 		parked := kthread.Create("t", untilStopped)

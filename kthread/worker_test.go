@@ -1332,6 +1332,34 @@ func TestFlushThatWasGivenUpLeavesNothingBehind(t *testing.T) {
 	})
 }
 
+// A worker that is gone has no say in the works of another one, whose lock it
+// does not hold.
+func TestWorkerThatIsGoneRefusesWorksOfAnother(t *testing.T) {
+	const message = "kthread: a work can be used with one worker only"
+	synctest.Test(t, func(t *testing.T) {
+		gone, w := kthread.RunWorker("gone"), newWorker(t)
+		require.NoError(t, gone.Destroy(t.Context()))
+		require.NoError(t, w.Thread().Park(t.Context()))
+		var ran notes
+		pending, armed := ran.work(), ran.work()
+		work := kthread.Work{Func: pending.Func}
+		require.True(t, w.Queue(&work))
+		require.True(t, w.QueueDelayed(pending, 0))
+		require.True(t, w.QueueDelayed(armed, time.Second))
+		require.PanicsWithValue(t, message, func() { gone.Queue(&work) })
+		for _, d := range []*kthread.DelayedWork{pending, armed} {
+			for _, delay := range []time.Duration{0, time.Minute} {
+				require.PanicsWithValue(t, message, func() { gone.QueueDelayed(d, delay) })
+				require.PanicsWithValue(t, message, func() { gone.ModDelayed(d, delay) })
+			}
+		}
+		pass(time.Second)
+		w.Thread().Unpark()
+		require.NoError(t, w.Flush(t.Context()))
+		require.Len(t, ran.all(), 3)
+	})
+}
+
 // A work that a worker has refused because it is gone can be used with another.
 func TestWorkRefusedByAWorkerThatIsGoneIsFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
