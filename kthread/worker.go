@@ -97,15 +97,20 @@ func RunWorker(name string) *Worker {
 // Kernel: kthread_worker.task
 func (w *Worker) Thread() *Thread { return w.thread }
 
-// Current returns the worker's thread as its works see it. A work can so ask
-// [Current.ShouldStop], sleep until a stop is asked, or pass on a context that
+// Current returns the worker's thread as its works see it. With it, a work asks
+// [Current.ShouldStop], sleeps until a stop is asked, or passes on a context that
 // ends then:
 //
 //	work.Func = func() { fetch(worker.Current().Context()) }
 //
 // Only a work of this worker may use it, and only while it runs.
 //
+// A signal that a work has allowed stays pending from one work to the next. When
+// the worker has no work to run, it drops the pending signals.
+//
 // Kernel: current, in a work
+//
+// Differs: kthread_worker_fn keeps a pending signal, and never sleeps with it.
 func (w *Worker) Current() *Current { return &w.thread.cur }
 
 // main runs works until the thread is asked to stop.
@@ -130,6 +135,7 @@ func (w *Worker) main(cur *Current) error {
 		case cur.ShouldStop():
 			return nil
 		default:
+			cur.Flush() // a signal that no work took would end every wait at once
 			cur.ParkMe()
 		}
 	}

@@ -1375,6 +1375,27 @@ func TestWorkRefusedByAWorkerThatIsGoneIsFree(t *testing.T) {
 	})
 }
 
+// A worker sleeps with a signal that no work has taken, and drops it. A work that
+// runs, or is pending, finds the signal.
+func TestIdleWorkerDropsSignals(t *testing.T) {
+	w := newWorker(t)
+	allow := kthread.Work{Func: func() { _ = w.Current().Allow(usr1) }}
+	require.True(t, w.Queue(&allow))
+	require.NoError(t, allow.Flush(t.Context()))
+	require.NoError(t, w.Thread().Signal(usr1))
+	require.Eventually(t, func() bool { return !w.Current().Pending() }, time.Second, time.Millisecond, "the worker spins")
+
+	begin, found := make(chan bool), make(chan syscall.Signal, 1)
+	first := kthread.Work{Func: func() { begin <- true; <-begin }}
+	second := kthread.Work{Func: func() { found <- w.Current().Dequeue() }}
+	require.True(t, w.Queue(&first))
+	<-begin
+	require.True(t, w.Queue(&second))
+	require.NoError(t, w.Thread().Signal(usr1))
+	begin <- true
+	require.Equal(t, usr1, <-found)
+}
+
 // waitsForRuns are the calls that wait for the end of a run.
 var waitsForRuns = map[string]func(w *kthread.Worker, k *kthread.Work, ctx context.Context) error{
 	"CancelSync": func(_ *kthread.Worker, k *kthread.Work, ctx context.Context) error {
