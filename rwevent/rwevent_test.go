@@ -396,6 +396,46 @@ func TestChangesEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// An endingContext ends when it is asked for its Err. The function ending is called
+// just before that.
+type endingContext struct {
+	context.Context
+	end    context.CancelFunc
+	ending func()
+}
+
+func endingAfter(ctx context.Context, ending func()) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	return &endingContext{ctx, cancel, ending}
+}
+
+func (c *endingContext) Err() error {
+	if c.Context.Err() == nil {
+		c.ending()
+		c.end()
+	}
+	return c.Context.Err()
+}
+
+// An event that is posted just before the context ends is seen.
+func TestChangesHasTheEventBeforeTheEnd(t *testing.T) {
+	var s rwevent.Slot[int]
+	_ = s.Post(1)
+	last := 0
+	for _, v := range s.Changes(endingAfter(t.Context(), func() { _ = s.Post(2) })) {
+		last = v
+	}
+	require.Equal(t, 2, last)
+
+	var table rwevent.Table[string, int]
+	_ = table.Post("a", 1)
+	seen := map[string]int{}
+	for k, v := range table.Changes(endingAfter(t.Context(), func() { _ = table.Post("b", 2) })) {
+		seen[k] = v
+	}
+	require.Equal(t, map[string]int{"a": 1, "b": 2}, seen)
+}
+
 func TestBreakLeavesNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s rwevent.Slot[int]

@@ -66,9 +66,11 @@ type post[K comparable] struct {
 //
 // Kernel: write_lock, write_unlock, wake_up
 func (t *Table[K, T]) Post(k K, v T) error {
+	t.queue.Active() // A copy panics here, before it has the event.
 	if err := t.put(k, v); err != nil {
 		return err
 	}
+	at("posted")
 	t.queue.WakeUp()
 	return nil
 }
@@ -142,6 +144,7 @@ func (t *Table[K, T]) TryTake() (k K, v T, ok bool) {
 
 // take returns errNone if a taker has to sleep.
 func (t *Table[K, T]) take() (k K, v T, err error) {
+	at("take")
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.turns.len() == 0 {
@@ -225,10 +228,10 @@ func (t *Table[K, T]) WaitBy(by Sleeper, after uint64) (K, T, uint64, error) {
 	}
 }
 
-// newer returns errNone if a watcher has to sleep. A stale post does not stand
-// for the event that replaced its own: it is passed over, and that event comes in
-// its own place.
+// newer returns errNone if a watcher has to sleep. It passes over the posts of
+// events that were replaced. The later event has a post of its own, behind them.
 func (t *Table[K, T]) newer(after uint64) (k K, v T, gen uint64, err error) {
+	at("look")
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	posts := t.posts.rest()
@@ -280,9 +283,11 @@ func (t *Table[K, T]) generation() uint64 {
 // Close says that no event will come any more, as [Slot.Close] does. The events
 // in the table can still be taken.
 func (t *Table[K, T]) Close() {
+	t.queue.Active() // A copy panics here, as in Post.
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()
+	at("closed")
 	t.queue.WakeUpAll()
 }
 

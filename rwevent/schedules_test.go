@@ -1,0 +1,11 @@
+package rwevent_test
+
+// schedules is how many schedules the model of each test has.
+var schedules = map[string]int{
+	"TestInterleavingsPostsAndTakers/Slot":   292,
+	"TestInterleavingsPostsAndTakers/Table":  300,
+	"TestInterleavingsCloseAndTakers/Slot":   220,
+	"TestInterleavingsCloseAndTakers/Table":  220,
+	"TestInterleavingsPostsAndWatcher/Slot":  74,
+	"TestInterleavingsPostsAndWatcher/Table": 3684,
+}
