@@ -185,15 +185,16 @@ func TestHandleOfAThreadThatIsGoneKeepsNobodyAlive(t *testing.T) {
 	}
 	collected := make(chan struct{})
 	runtime.AddCleanup(kthread.Create("its place", untilStopped), func(struct{}) { close(collected) }, struct{}{})
-	for done := false; !done; {
+	for range 100 {
 		runtime.GC()
 		select {
 		case <-collected:
-			done = true
-		default:
-			runtime.Gosched()
+			runtime.KeepAlive(gone)
+			return
+		case <-time.After(time.Millisecond):
 		}
 	}
+	t.Error("a thread that nobody has is kept alive")
 	runtime.KeepAlive(gone)
 }
 
