@@ -1396,6 +1396,22 @@ func TestIdleWorkerDropsSignals(t *testing.T) {
 	require.Equal(t, usr1, <-found)
 }
 
+// A work is queued while it runs. The worker reads its function without a lock, so
+// nothing may write that: run this with -race.
+func TestHammerDelayedWorkIsQueuedWhileItBegins(t *testing.T) {
+	w := newWorker(t)
+	ran := 0
+	d := kthread.DelayedWork{Func: func() { ran++ }}
+	queued := 0
+	for range 2000 {
+		if w.QueueDelayed(&d, 0) {
+			queued++
+		}
+	}
+	require.NoError(t, w.Destroy(t.Context()))
+	require.Equal(t, queued, ran)
+}
+
 // waitsForRuns are the calls that wait for the end of a run.
 var waitsForRuns = map[string]func(w *kthread.Worker, k *kthread.Work, ctx context.Context) error{
 	"CancelSync": func(_ *kthread.Worker, k *kthread.Work, ctx context.Context) error {

@@ -113,12 +113,7 @@ func (e *Entry) sleep(end <-chan struct{}) (woken bool) {
 	select {
 	case <-e.kick:
 		woken = true
-	case <-end:
-		select { // if both have come, the wake-up wins
-		case <-e.kick:
-			woken = true
-		default:
-		}
+	case <-end: // perhaps after a wake-up: leave finds that out
 	}
 	at("awake")
 	return woken

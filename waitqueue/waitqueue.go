@@ -76,8 +76,9 @@
 //     [Cond.Signal] and [Cond.Broadcast].
 //   - [Completion.Complete] is synchronized before the return of the Wait or
 //     TryWait that takes its token, and before each Done that reports the token.
-//     [Completion.CompleteAll] is so for every Wait, TryWait and Done that it
-//     lets pass.
+//   - [Completion.CompleteAll] is synchronized before the return of every Wait and
+//     TryWait that it lets pass, and before each Done that returns true because
+//     of it.
 //   - A Wait that did not sleep has only the order that its own condition makes:
 //     an atomic load or a lock in it. Where the order matters, let the condition
 //     read the state that the waker wrote.
