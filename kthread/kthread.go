@@ -108,7 +108,7 @@
 // of all bubbles is for goroutines outside only. A wait from elsewhere ends the
 // program when the thread ends.
 //
-// # What is defined here, and not in the kernel
+// # Defined here, and not in the kernel
 //
 //   - A second stop returns the same error as the first. The kernel hangs.
 //   - A thread that would wait for itself gets EDEADLK, and so does a work that
@@ -120,7 +120,7 @@
 //   - A work that is used with a second worker panics. The kernel warns.
 //   - A worker can be parked. The kernel's never looks whether it should.
 //
-// # What cannot be as in the kernel
+// # Different from the kernel, because of Go
 //
 //   - Creation cannot be interrupted, because it waits for nothing. Start can.
 //   - No signal kills a thread, and there is no killable sleep.

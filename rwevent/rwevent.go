@@ -252,7 +252,7 @@ func none(closed bool) error {
 }
 
 // Take waits for an event and takes it. A Post wakes the taker that has waited
-// longest, but does not keep the event for it: a TryTake or a new Take may be
+// longest, but does not keep the event for it. A TryTake or a new Take may be
 // quicker, and then the taker goes to the end of the queue. A taker whose ctx
 // ends takes no wake-up with it that another could use.
 //

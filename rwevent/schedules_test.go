@@ -1,5 +1,11 @@
 package rwevent_test
 
+import (
+	"testing"
+
+	"github.com/kprim/kprim/internal/explore"
+)
+
 // schedules is how many schedules the model of each test has.
 var schedules = map[string]int{
 	"TestInterleavingsPostsAndTakers/Slot":   292,
@@ -8,4 +14,8 @@ var schedules = map[string]int{
 	"TestInterleavingsCloseAndTakers/Table":  220,
 	"TestInterleavingsPostsAndWatcher/Slot":  74,
 	"TestInterleavingsPostsAndWatcher/Table": 3684,
+}
+
+func TestREADMESaysHowManySchedulesThereAre(t *testing.T) {
+	explore.Stated(t, "README.md", "./rwevent", schedules)
 }

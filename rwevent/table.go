@@ -36,7 +36,7 @@ type Table[K comparable, T any] struct {
 	mu          sync.RWMutex
 	events      map[K]event[T] // guarded by mu, as all down to closed
 	turns       line[K]        // the keys of events, in order of first post
-	posts       line[post[K]]  // those of events in order, and stale ones between them
+	posts       line[post[K]]  // in order; the stale ones between them have no event
 	gen         uint64         // how many were posted
 	overwritten uint64
 	closed      bool
@@ -44,7 +44,7 @@ type Table[K comparable, T any] struct {
 	queue waitqueue.Queue
 }
 
-// An event is what a key has in the table.
+// An event is the latest value of a key, with its generation.
 type event[T any] struct {
 	value T
 	gen   uint64
@@ -80,7 +80,7 @@ func (t *Table[K, T]) put(k K, v T) error {
 		panic("rwevent: Post of a key that is not equal to itself")
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock() // also when k holds what cannot be hashed, which panics
+	defer t.mu.Unlock() // also when k cannot be hashed, which panics
 	if t.closed {
 		return errClosed
 	}

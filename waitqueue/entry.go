@@ -57,7 +57,7 @@ type noCopy struct{}
 func (*noCopy) Lock()   {}
 func (*noCopy) Unlock() {}
 
-// A kind says what a wake-up does with an entry, besides waking its task.
+// A kind says whether a wake-up takes an entry off, besides waking its task.
 type kind uint8
 
 const (
@@ -118,8 +118,8 @@ func (busyError) Error() string { return "waitqueue: a priority entry is on the 
 func (busyError) Unwrap() error { return syscall.EBUSY }
 
 // Prepare puts e on the queue if it is not there, as an ordinary entry, and
-// announces the sleep of its Task: a loop that begins with it may test its
-// condition next and then call [Task.Schedule]. A wake-up takes e off the queue
+// announces the sleep of its Task. A loop that begins with it may test its
+// condition next, and then call [Task.Schedule]. A wake-up takes e off the queue
 // again. Every way out of the loop must call [Queue.Finish].
 //
 // If e is on the queue already, it becomes ordinary and keeps its place: an
@@ -211,7 +211,7 @@ func (q *Queue) lockFor(e *Entry) {
 	q.checkTail()
 }
 
-// fresh sets what kind of entry e is, or panics if it is in use. The caller
+// fresh sets the kind of e, or panics if e is in use. The caller
 // has called lockFor.
 func (e *Entry) fresh(exclusive, priority bool, k kind) {
 	if e.Task == nil && e.Func == nil {
