@@ -113,7 +113,15 @@ func (e *Entry) sleep(end <-chan struct{}) (woken bool) {
 	select {
 	case <-e.kick:
 		woken = true
-	case <-end: // perhaps after a wake-up: leave finds that out
+	case <-end:
+		// If both have come, select picks at random. The wake-up wins always, so
+		// that each schedule of the models has one course. A waiter would lose
+		// nothing without it, because leave finds the wake-up too.
+		select {
+		case <-e.kick:
+			woken = true
+		default:
+		}
 	}
 	at("awake")
 	return woken
