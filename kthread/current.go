@@ -84,7 +84,7 @@ func (cur *Current) WaitTimeout(q *waitqueue.Queue, d time.Duration, cond func()
 		over = !time.Now().Before(deadline)
 		return over
 	})
-	if err == nil && over {
+	if over {
 		return errTimedOut
 	}
 	return err
@@ -144,7 +144,7 @@ func (cur *Current) Sleep(d time.Duration) error {
 	task := &cur.t.task
 	for d > 0 {
 		// Set the state, then look: a Park after the look finds the state and
-		// undoes it.
+		// undoes it. A pending stop or signal goes first, see below.
 		task.SetState(waitqueue.Interruptible)
 		if cur.ShouldPark() && !cur.Pending() {
 			task.SetState(waitqueue.Running)

@@ -19,6 +19,7 @@ type DelayedWork struct {
 	work  Work
 	timer *time.Timer // armed, or nil; guarded by the worker's mu
 	armed int         // the number of that timer, see fire; guarded likewise
+	due   time.Time   // when that timer fires; guarded likewise
 }
 
 // QueueDelayed is [Worker.Queue] after a delay; at once if that is 0 or less.
@@ -37,13 +38,17 @@ func (w *Worker) QueueDelayed(d *DelayedWork, delay time.Duration) bool {
 // ModDelayed is QueueDelayed that replaces an earlier request: d is run after
 // this delay, and not after the former. It reports whether d was pending. While a
 // [DelayedWork.CancelSync] waits for the end of d, ModDelayed queues nothing and
-// returns true.
+// returns true. If the worker is gone, ModDelayed takes back an earlier request, and
+// queues nothing.
 //
 // Kernel: kthread_mod_delayed_work
 func (w *Worker) ModDelayed(d *DelayedWork, delay time.Duration) (wasPending bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.ownDelayed(d); d.work.cancels > 0 {
+	if !w.ownDelayed(d) {
+		return false
+	}
+	if d.work.cancels > 0 {
 		return true
 	}
 	wasPending = w.takeBack(d)
@@ -114,18 +119,28 @@ func (w *Worker) arm(d *DelayedWork, delay time.Duration) {
 	}
 	d.armed++
 	armed := d.armed
+	d.due = time.Now().Add(delay)
 	d.timer = time.AfterFunc(delay, func() { w.fire(d, armed) })
+	if w.timers == nil {
+		w.timers = make(timers)
+	}
+	w.timers[d.timer] = struct{}{}
 }
 
-// disarm stops the timer, and reports whether it was armed. The caller holds
-// w.mu.
+// timers are the timers of a worker that are armed.
+type timers map[*time.Timer]struct{}
+
+// disarm stops the timer, and reports whether it was armed. The exit of the worker
+// has stopped all timers. A timer counts as armed until it would have fired. The
+// caller holds w.mu.
 func (w *Worker) disarm(d *DelayedWork) bool {
 	if d.timer == nil {
 		return false
 	}
 	d.timer.Stop()
+	delete(w.timers, d.timer)
 	d.timer = nil
-	return true
+	return !w.gone || time.Now().Before(d.due)
 }
 
 // takeBack makes d not pending, and reports whether it was. The caller holds
@@ -144,6 +159,7 @@ func (w *Worker) fire(d *DelayedWork, armed int) {
 	w.mu.Lock()
 	due := d.timer != nil && d.armed == armed
 	if due {
+		delete(w.timers, d.timer)
 		d.timer = nil
 		if due = w.free(&d.work); due {
 			d.work.pending = w.works.PushBack(&d.work)

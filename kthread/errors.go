@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"syscall"
 
 	"github.com/kprim/kprim/waitqueue"
@@ -26,6 +27,8 @@ var (
 	errNotReady = &failure{"the function returned before it was ready", nil}
 )
 
+const prefix = "kthread: "
+
 // A failure is an error of this package. Its text is for people: it leaves out
 // the errno, which is for errors.Is.
 type failure struct {
@@ -33,7 +36,7 @@ type failure struct {
 	is   error // matched with errors.Is, or nil
 }
 
-func (f *failure) Error() string { return "kthread: " + f.text }
+func (f *failure) Error() string { return prefix + f.text }
 func (f *failure) Unwrap() error { return f.is }
 
 // Timeout reports whether time ran out, as in net.Error.
@@ -49,5 +52,6 @@ func contextErr(ctx context.Context) error {
 	if errors.Is(err, syscall.ETIMEDOUT) {
 		text = "wait timed out: "
 	}
-	return &failure{text + cmp.Or(context.Cause(ctx), ctx.Err()).Error(), err}
+	cause := cmp.Or(context.Cause(ctx), ctx.Err()).Error()
+	return &failure{text + strings.TrimPrefix(cause, prefix), err}
 }

@@ -70,7 +70,6 @@ func TestErrorsSayInWordsWhatWentWrong(t *testing.T) {
 			"kthread: unparked or stopped before it parked":      {held.Park(t.Context()), []error{syscall.EINTR}}, // it is asked to stop
 			"kthread: signal 1: the thread is gone":              {gone.Signal(1), []error{syscall.ESRCH}},
 			"kthread: no signal has the number 65":               {held.Signal(65), []error{syscall.EINVAL}},
-			"kthread: this system has no such signal":            {held.Signal(lacking), []error{syscall.EINVAL, errors.ErrUnsupported}},
 			"kthread: the worker is gone":                        {delayed.Flush(t.Context()), []error{syscall.ESRCH}},
 		} {
 			require.Error(t, c.err, text)
@@ -79,6 +78,10 @@ func TestErrorsSayInWordsWhatWentWrong(t *testing.T) {
 				require.ErrorIs(t, c.err, want, text)
 			}
 		}
+		byStop, stopped := context.WithCancelCause(t.Context())
+		stopped(kthread.ErrStopped)
+		require.EqualError(t, held.Wait(byStop), "kthread: wait interrupted: asked to stop", "the name of the package comes once")
+		require.ErrorIs(t, held.Wait(byStop), kthread.ErrStopped)
 		_, err := kthread.Start(ended, "t", untilStopped)
 		require.EqualError(t, err, "kthread: wait interrupted: context canceled")
 		parked := kthread.Create("t", untilStopped)

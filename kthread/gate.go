@@ -46,18 +46,18 @@ func (g *gate) open() { g.sem.Release(tokens) }
 // wait blocks until the gate is open or ctx has ended. An open gate beats an
 // ended ctx. Acquire prefers the ended ctx, so TryAcquire has the last word.
 //
-// If the Done channel of ctx is closed while its Err is nil, Acquire returns nil
-// without a token. Package context does not allow that, but any
-// package can define a context.
+// If Err of ctx is nil though its Done channel is closed, Acquire returns nil
+// without a token. Err may be set a moment later. Package context does not allow
+// that, but any package can define a context.
 func (g *gate) wait(ctx context.Context) error {
 	err := g.sem.Acquire(ctx, 1)
-	if err == nil && isDone(ctx) && ctx.Err() == nil {
-		err = errNoErr
-	}
-	if err == nil || g.sem.TryAcquire(1) {
+	if err == nil && !isDone(ctx) {
 		return nil
 	}
-	return cmp.Or(contextErr(ctx), err)
+	if g.sem.TryAcquire(1) {
+		return nil
+	}
+	return cmp.Or(contextErr(ctx), errNoErr)
 }
 
 func isDone(ctx context.Context) bool {

@@ -2,7 +2,9 @@ package kthread
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -116,4 +118,68 @@ func TestContextWithoutAnErrDoesNotOpenAGate(t *testing.T) {
 		require.NoError(t, g.wait(ctx), "an open gate beats it")
 		require.ErrorIs(t, thread.Wait(ctx), syscall.EINTR)
 	})
+}
+
+// A lateContext is done, but its Err is nil for the first calls.
+type lateContext struct {
+	brokenContext
+	calls atomic.Int32 // that are left with nil
+}
+
+func newLate(calls int) *lateContext {
+	c := &lateContext{brokenContext: brokenContext{context.Background(), make(chan struct{})}}
+	close(c.done)
+	c.calls.Store(int32(calls))
+	return c
+}
+
+func (c *lateContext) Err() error {
+	if c.calls.Add(-1) >= 0 {
+		return nil
+	}
+	return context.Canceled
+}
+
+// A wait that returns nil says that the thing has happened. No Err that comes late
+// may end it so.
+func TestContextWhoseErrIsLateOpensNoGate(t *testing.T) {
+	for calls := range 8 {
+		t.Run(fmt.Sprint(calls), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				late := func() context.Context { return newLate(calls) }
+				g := newGate()
+				require.Error(t, g.wait(late()))
+				g.open()
+				require.NoError(t, g.wait(late()), "an open gate beats it")
+
+				letGo := make(chan struct{})
+				thread := Run("t", func(*Current) error { <-letGo; return nil })
+				synctest.Wait()
+				require.Error(t, thread.Park(late()))
+				require.Error(t, thread.Wait(late()))
+				require.Error(t, thread.StopContext(late()))
+
+				started, err := Start(late(), "t", func(*Current) error { <-letGo; return nil })
+				require.Error(t, err)
+
+				w := RunWorker("w")
+				k := Work{Func: func() { <-letGo }}
+				d := DelayedWork{Func: k.Func}
+				w.Queue(&k)
+				w.QueueDelayed(&d, 0)
+				synctest.Wait()
+				require.Error(t, k.Flush(late()))
+				require.Error(t, d.Flush(late()))
+				require.Error(t, w.Flush(late()))
+				require.Error(t, w.Destroy(late()))
+				_, err = k.CancelSync(late())
+				require.Error(t, err)
+
+				close(letGo)
+				require.NoError(t, thread.Stop())
+				_ = started.Stop() // it may not have run
+				require.NoError(t, w.Destroy(t.Context()))
+			})
+		})
+	}
 }

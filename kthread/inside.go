@@ -17,6 +17,7 @@ var errDeadlock = &failure{"a thread cannot wait for itself", syscall.EDEADLK}
 // A mark is the argument of the thread's outermost function. It tells the
 // thread's goroutine from all others. Go passes an array in memory, not in
 // registers, so a traceback shows its value for as long as the function runs.
+// A build that takes the printing out of the runtime takes this away, see Stop.
 // To note the goroutine's number at the start would take as long as the start.
 type mark [2]*Thread
 

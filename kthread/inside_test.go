@@ -140,8 +140,8 @@ func deep(n int, f func() error) error {
 	return deep(n-1, f)
 }
 
-// Others who wait, threads among them, are not taken for it: neither while it
-// sleeps nor while it runs.
+// Another goroutine or thread may wait for a thread, while that sleeps and while it
+// runs.
 func TestOthersCanWaitForAThread(t *testing.T) {
 	for name, work := range map[string]func(cur *kthread.Current, hold chan struct{}){
 		"runs":   func(cur *kthread.Current, hold chan struct{}) { <-hold },

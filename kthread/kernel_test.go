@@ -3,7 +3,9 @@ package kthread_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -105,8 +107,33 @@ func TestKernel21Signals(t *testing.T) {
 	})
 }
 
-// lacking is the value of a signal where the system has none of its name.
-const lacking = syscall.Signal(202)
+// A signal has no number on a system that lacks it. The methods tell it from a number
+// that no signal has on any system.
+func TestSignalThatTheSystemLacks(t *testing.T) {
+	named := []syscall.Signal{kthread.SIGHUP, kthread.SIGUSR1, kthread.SIGUSR2, kthread.SIGCHLD}
+	synctest.Test(t, func(t *testing.T) {
+		thread := kthread.Run("t", untilStopped)
+		synctest.Wait()
+		for _, sig := range named {
+			if err := thread.Signal(sig); sig > 64 {
+				require.EqualError(t, err, "kthread: this system has no such signal")
+				require.ErrorIs(t, err, syscall.EINVAL)
+				require.ErrorIs(t, err, errors.ErrUnsupported)
+			} else {
+				require.NoError(t, err)
+			}
+		}
+		for number := 65; number < 256; number++ {
+			if sig := syscall.Signal(number); !slices.Contains(named, sig) {
+				err := thread.Signal(sig)
+				require.EqualError(t, err, fmt.Sprint("kthread: no signal has the number ", number))
+				require.ErrorIs(t, err, syscall.EINVAL)
+				require.NotErrorIs(t, err, errors.ErrUnsupported)
+			}
+		}
+		require.Equal(t, errMine, thread.Stop())
+	})
+}
 
 // All of them or none.
 func TestAllowAndDisallowRefuseNumbersWithoutASignal(t *testing.T) {
@@ -114,9 +141,7 @@ func TestAllowAndDisallowRefuseNumbersWithoutASignal(t *testing.T) {
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
 			require.ErrorIs(t, cur.Allow(1, 65), syscall.EINVAL)
 			require.ErrorIs(t, cur.Disallow(1, 0), syscall.EINVAL)
-			err := cur.Allow(1, lacking)
-			require.ErrorIs(t, err, errors.ErrUnsupported, "a signal that this system lacks")
-			require.ErrorIs(t, err, syscall.EINVAL)
+			require.ErrorIs(t, cur.Allow(1, 202), syscall.EINVAL, "also on a system that lacks some")
 			var q waitqueue.Queue
 			return cur.Wait(&q, func() bool { return cur.ShouldStop() })
 		})

@@ -82,8 +82,8 @@
 //
 // # Memory model
 //
-// In the words of the Go memory model, of two things on one line the first
-// happens before the second:
+// In the words of the Go memory model: on each line, the left event happens before
+// the right one.
 //
 //   - Run, Start, or the first WakeUp is called; the function of the thread begins.
 //   - The thread calls Ready; Start returns.
@@ -91,10 +91,11 @@
 //   - Stop is called; the thread's ShouldStop returns true, a sleep ends with
 //     [ErrStopped], or its context ends.
 //   - Signal is called; the Dequeue returns that takes this signal.
-//   - The thread calls ParkMe; Park returns nil.
+//   - The thread calls ParkMe and parks; the Park of another goroutine returns nil.
 //   - Unpark is called; the ParkMe returns that it ends.
-//   - Queue, QueueDelayed or ModDelayed is called; the run begins that it
-//     asks for. If Queue returns false for a pending work, it is the next run.
+//   - Queue, QueueDelayed or ModDelayed is called; the next run of this work
+//     begins. This holds also for a Queue that returns false because the work is
+//     pending.
 //   - A run ends; the Flush, CancelSync or Destroy returns that waited for it, and
 //     the next run of the worker begins.
 //
@@ -107,19 +108,19 @@
 // of all bubbles is for goroutines outside only. A wait from elsewhere ends the
 // program when the thread ends.
 //
-// # What is defined here, and not in the kernel
+// # Defined here, and not in the kernel
 //
 //   - A second stop returns the same error as the first. The kernel hangs.
 //   - A thread that would wait for itself gets EDEADLK, and so does a work that
 //     would wait for its own worker. The kernel hangs. See [Thread.Stop] for the
-//     two places where this package hangs too.
+//     places where this package hangs too.
 //   - Park returns ENOSYS if the thread ends without having parked, and EINTR
 //     if it is unparked or stopped before. The kernel hangs.
 //   - Flush of a delayed work whose time has not come runs it. The kernel hangs.
 //   - A work that is used with a second worker panics. The kernel warns.
 //   - A worker can be parked. The kernel's never looks whether it should.
 //
-// # What cannot be as in the kernel
+// # Different from the kernel, because of Go
 //
 //   - Creation cannot be interrupted, because it waits for nothing. Start can.
 //   - No signal kills a thread, and there is no killable sleep.
@@ -300,9 +301,14 @@ func (t *Thread) WakeUp() bool {
 //   - If the thread itself calls Stop, it is asked, and the error matches
 //     [syscall.EDEADLK].
 //
-// Two calls of the thread itself are not noticed, and wait for ever. One is made
-// in the condition of a wait, which must not block. The other is made in an
-// iterator that the thread drives by [iter.Pull], which runs on another goroutine.
+// Some calls of the thread itself are not noticed, and wait for ever:
+//
+//   - A call in the condition of a wait, which must not block, from the second
+//     test on.
+//   - A call in an iterator that the thread drives by [iter.Pull], which runs on
+//     another goroutine.
+//   - All calls in a program that is built without the texts that the Go runtime
+//     prints. The call is recognized by a traceback.
 //
 // Kernel: kthread_stop
 //
@@ -332,7 +338,10 @@ func (t *Thread) StopContext(ctx context.Context) error {
 // [waitqueue.ContextErr] does. A thread that is gone beats a ctx that has ended.
 //
 // If the thread itself calls Wait, the error matches [syscall.EDEADLK], except in
-// the two places that [Thread.Stop] names.
+// the places that [Thread.Stop] names.
+//
+// If the Done channel of ctx is closed while its Err is nil, which package context
+// does not allow, the error says so. This holds for all methods with a ctx.
 //
 // Kernel: wait_for_completion on the thread's exit
 func (t *Thread) Wait(ctx context.Context) error {

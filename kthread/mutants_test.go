@@ -19,6 +19,12 @@ var mutants = []explore.Mutant{
 		Name: "a flush takes back a stop", File: "signal.go",
 		Old: "if t.pending == 0 && !t.stop.Load() {", New: "if t.pending == 0 {",
 	}, {
+		// Thread: no stop is asked. Stop: set the flag, interrupt. Thread: clear the
+		// interrupt, and sleep.
+		Name: "a flush gives up the lock between its look and its clear", File: "signal.go",
+		Old: "\tif t.pending == 0 && !t.stop.Load() {\n",
+		New: "\tstop := t.stop.Load()\n\tt.mu.Unlock()\n\tat(\"looked\")\n\tt.mu.Lock()\n\tif t.pending == 0 && !stop {\n",
+	}, {
 		// The function calls Goexit. Start waits for Ready for ever.
 		Name: "ready is lost on Goexit", File: "kthread.go",
 		Old: "\tif t.awaited && !t.readied.Load() {\n\t\tt.ready.open()\n\t}\n\tt.finish()", New: "\tt.finish()",

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -160,15 +161,17 @@ func TestOrderOfAQueuedWork(t *testing.T) {
 
 // A Queue that finds the work pending orders too.
 func TestOrderOfAWorkThatIsPending(t *testing.T) {
-	w := newWorker(t)
-	require.NoError(t, w.Thread().Park(t.Context()))
-	x, ran := 0, make(chan int, 2)
-	k := kthread.Work{Func: func() { ran <- x }}
-	require.True(t, w.Queue(&k))
-	time.AfterFunc(20*time.Millisecond, w.Thread().Unpark) // nothing else of this goroutine lets it run
-	x = 1
-	_ = w.Queue(&k)
-	require.Equal(t, 1, <-ran)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorker(t)
+		require.NoError(t, w.Thread().Park(t.Context()))
+		x, ran := 0, make(chan int, 2)
+		k := kthread.Work{Func: func() { ran <- x }}
+		require.True(t, w.Queue(&k))
+		time.AfterFunc(time.Second, w.Thread().Unpark) // when this goroutine sleeps
+		x = 1
+		require.False(t, w.Queue(&k))
+		require.Equal(t, 1, <-ran)
+	})
 }
 
 func TestOrderOfTheEndOfARun(t *testing.T) {

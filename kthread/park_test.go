@@ -298,3 +298,18 @@ func life(t *testing.T, early bool) {
 	}
 	others.Wait()
 }
+
+// A thread is asked to park, and a signal or a stop ends its sleep too. The sleep
+// says so, because a loop that parks would not look for these.
+func TestSleepNamesASignalOrAStopBeforeAPark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			_ = cur.Allow(usr1)
+			_ = cur.Thread().Park(t.Context())
+			require.EqualError(t, cur.Sleep(time.Hour), "kthread: asked to park")
+			_ = cur.Thread().Signal(usr1)
+			return cur.Sleep(time.Hour)
+		})
+		require.EqualError(t, thread.Wait(t.Context()), "kthread: interrupted by a signal")
+	})
+}

@@ -10,18 +10,42 @@ import (
 //	thread 7 [flusher]
 //
 // It does not tell the state of the thread. [Thread.Info] does.
-func (t *Thread) String() string { return fmt.Sprintf("thread %d [%s]", t.pid, t.label.name) }
+func (t *Thread) String() string {
+	if t.label == nil {
+		return "no thread"
+	}
+	return fmt.Sprintf("thread %d [%s]", t.pid, t.label.name)
+}
+
+// Format prints the text of [Thread.String] for every verb. To print the fields,
+// as %#v does otherwise, would be a data race.
+func (t *Thread) Format(f fmt.State, verb rune) { format(f, verb, t) }
+
+func format(f fmt.State, verb rune, v fmt.Stringer) {
+	if verb != 'q' {
+		verb = 's'
+	}
+	fmt.Fprintf(f, fmt.FormatString(f, verb), v.String())
+}
 
 // MarshalText returns the text of [Thread.String], for log/slog and
 // encoding/json.
 func (t *Thread) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 // String returns the text of [Thread.String].
-func (cur *Current) String() string { return cur.t.String() }
+func (cur *Current) String() string {
+	if cur.t == nil {
+		return "no thread"
+	}
+	return cur.t.String()
+}
+
+// Format is [Thread.Format].
+func (cur *Current) Format(f fmt.State, verb rune) { format(f, verb, cur) }
 
 // MarshalText returns the text of [Thread.String], for log/slog and
 // encoding/json.
-func (cur *Current) MarshalText() ([]byte, error) { return cur.t.MarshalText() }
+func (cur *Current) MarshalText() ([]byte, error) { return []byte(cur.String()), nil }
 
 // String returns the number and the name of the worker's thread, as in
 //
@@ -32,6 +56,10 @@ func (w *Worker) String() string {
 	}
 	return fmt.Sprintf("worker %d [%s]", w.thread.pid, w.thread.label.name)
 }
+
+// Format prints the text of [Worker.String] for every verb, as [Thread.Format]
+// does.
+func (w *Worker) Format(f fmt.State, verb rune) { format(f, verb, w) }
 
 // MarshalText returns the text of [Worker.String], for log/slog and
 // encoding/json.
@@ -47,12 +75,19 @@ func (k *Work) String() string {
 	return "work of no worker"
 }
 
+// Format prints the text of [Work.String] for every verb, as [Thread.Format] does.
+func (k *Work) Format(f fmt.State, verb rune) { format(f, verb, k) }
+
 // MarshalText returns the text of [Work.String], for log/slog and
 // encoding/json.
 func (k *Work) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // String returns the text of [Work.String], after the word "delayed".
 func (d *DelayedWork) String() string { return "delayed " + d.work.String() }
+
+// Format prints the text of [DelayedWork.String] for every verb, as
+// [Thread.Format] does.
+func (d *DelayedWork) Format(f fmt.State, verb rune) { format(f, verb, d) }
 
 // MarshalText returns the text of [DelayedWork.String], for log/slog and
 // encoding/json.

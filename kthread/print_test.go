@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,11 @@ import (
 
 // printed returns v as fmt and slog print it.
 func printed(t *testing.T, v any) (texts []string) {
-	for _, verb := range []string{"%v", "%+v", "%s"} {
+	verbs := []string{"%v", "%+v", "%s"}
+	if _, ok := v.(fmt.Stringer); ok && reflect.TypeOf(v).Kind() == reflect.Pointer {
+		verbs = append(verbs, "%#v", "%d", "%x") // else they print fields
+	}
+	for _, verb := range verbs {
 		texts = append(texts, fmt.Sprintf(verb, v))
 	}
 	var text bytes.Buffer
@@ -69,6 +74,9 @@ func TestValuesPrintAsWords(t *testing.T) {
 		{&again, fmt.Sprintf("delayed work of worker %d [busy too]", wpid)},
 		{new(kthread.Work), "work of no worker"},
 		{new(kthread.Worker), "worker without a thread"},
+		{new(kthread.DelayedWork), "delayed work of no worker"},
+		{new(kthread.Thread), "no thread"},
+		{new(kthread.Current), "no thread"},
 		{waitqueue.Interruptible, "S"},
 		{kthread.ErrStopped, "kthread: asked to stop"},
 	} {
@@ -79,6 +87,7 @@ func TestValuesPrintAsWords(t *testing.T) {
 			}
 		}
 	}
+	require.Equal(t, fmt.Sprintf("  %q", thread.String()), fmt.Sprintf("%*q", len(thread.String())+4, thread), "with its flags and width")
 	require.NoError(t, thread.Stop())
 	_, err := again.CancelSync(t.Context())
 	require.NoError(t, err)
@@ -98,4 +107,7 @@ func TestInfoPrintsAsALine(t *testing.T) {
 	}
 	require.Equal(t, `{"Pid":7,"State":"S","Wchan":"mail","Age":60000000000,"WakeUps":3,"Name":"reader"}`, inJSON(t, info))
 	require.Equal(t, "["+inJSON(t, info)+"]", inJSON(t, kthread.Infos{info}))
+	var back kthread.Infos
+	require.NoError(t, json.Unmarshal([]byte("["+inJSON(t, info)+"]"), &back))
+	require.Equal(t, kthread.Infos{info}, back)
 }

@@ -185,15 +185,16 @@ func TestHandleOfAThreadThatIsGoneKeepsNobodyAlive(t *testing.T) {
 	}
 	collected := make(chan struct{})
 	runtime.AddCleanup(kthread.Create("its place", untilStopped), func(struct{}) { close(collected) }, struct{}{})
-	for done := false; !done; {
+	for range 100 {
 		runtime.GC()
 		select {
 		case <-collected:
-			done = true
-		default:
-			runtime.Gosched()
+			runtime.KeepAlive(gone)
+			return
+		case <-time.After(time.Millisecond):
 		}
 	}
+	t.Error("a thread that nobody has is kept alive")
 	runtime.KeepAlive(gone)
 }
 
@@ -257,6 +258,28 @@ func TestHandleOfAThreadThatIsGoneKeepsItsFunctionNotAlive(t *testing.T) {
 	thread, worker := work()
 	collected(t, worker, "the worker")
 	runtime.KeepAlive(thread)
+}
+
+// A worker that is gone lets go of the works whose time has not come. Their timers
+// would keep them alive until then.
+func TestWorkerThatIsGoneKeepsNoDelayedWorkAlive(t *testing.T) {
+	stop := map[string]func(*kthread.Worker) error{
+		"Destroy": func(w *kthread.Worker) error { return w.Destroy(t.Context()) },
+		"Stop":    func(w *kthread.Worker) error { return ignoreEINTR(w.Thread().Stop()) },
+	}
+	for name, stop := range stop {
+		w := kthread.RunWorker("w")
+		work := func() weak.Pointer[large] {
+			captured := new(large)
+			d := &kthread.DelayedWork{Func: func() { captured.data[0] = 1 }}
+			require.True(t, w.QueueDelayed(d, time.Hour))
+			require.True(t, w.ModDelayed(d, 2*time.Hour))
+			return weak.Make(captured)
+		}()
+		require.NoError(t, stop(w))
+		collected(t, work, "after "+name+" the captured value")
+		runtime.KeepAlive(w)
+	}
 }
 
 // A thread that lives keeps no queue alive on which it has slept, with or

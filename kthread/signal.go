@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 	"syscall"
 )
 
@@ -135,15 +136,20 @@ func (t *Thread) drop(bits uint64) {
 	}
 }
 
-// missing is below the numbers of the signals that the system lacks. They fit in
-// a byte, which a signal is on some systems.
+// missing is below the values of the named signals that the system lacks. They fit
+// in a byte, which a signal is on some systems.
 const missing = 190
+
+// lacks reports whether sig is the value of a named signal that the system lacks.
+func lacks(sig syscall.Signal) bool {
+	return sig > missing && slices.Contains([]syscall.Signal{SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD}, sig)
+}
 
 // sigmask returns the bits of the signals.
 func sigmask(sigs ...syscall.Signal) (mask uint64, err error) {
 	for _, sig := range sigs {
 		switch {
-		case sig > missing && sig <= missing+maxSignal:
+		case lacks(sig):
 			return 0, errNoSuchSignal
 		case sig < 1 || sig > maxSignal:
 			return 0, &failure{fmt.Sprintf("no signal has the number %d", int(sig)), syscall.EINVAL}

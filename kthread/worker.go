@@ -32,6 +32,7 @@ type Worker struct {
 	works   list.List // of *Work, the pending works and the barriers; guarded by mu
 	current *Work     // whose function runs; guarded by mu
 	gone    bool      // guarded by mu
+	timers  timers    // that are armed; guarded by mu
 	// Lock order: mu before the queue's and the thread's.
 
 	// Invariant: while no work runs, the first of works is not a barrier.
@@ -96,15 +97,20 @@ func RunWorker(name string) *Worker {
 // Kernel: kthread_worker.task
 func (w *Worker) Thread() *Thread { return w.thread }
 
-// Current returns the worker's thread as its works see it. A work can so ask
-// [Current.ShouldStop], sleep until a stop is asked, or pass on a context that
+// Current returns the worker's thread as its works see it. With it, a work asks
+// [Current.ShouldStop], sleeps until a stop is asked, or passes on a context that
 // ends then:
 //
 //	work.Func = func() { fetch(worker.Current().Context()) }
 //
 // Only a work of this worker may use it, and only while it runs.
 //
+// A signal that a work has allowed stays pending from one work to the next. When
+// the worker has no work to run, it drops the pending signals.
+//
 // Kernel: current, in a work
+//
+// Differs: kthread_worker_fn keeps a pending signal, and never sleeps with it.
 func (w *Worker) Current() *Current { return &w.thread.cur }
 
 // main runs works until the thread is asked to stop.
@@ -129,6 +135,7 @@ func (w *Worker) main(cur *Current) error {
 		case cur.ShouldStop():
 			return nil
 		default:
+			cur.Flush() // a signal that no work took would end every wait at once
 			cur.ParkMe()
 		}
 	}
@@ -169,13 +176,18 @@ func (w *Worker) settle() {
 
 // exit drops the pending works, so that no caller waits for them. A barrier at
 // the front waits for nothing: its answer is nil. A barrier behind a dropped work
-// gets an error. A work that called Goexit leaves barriers at the front.
+// gets an error. A work that called Goexit leaves barriers at the front. A timer
+// that went on would keep its work alive, and all that the work refers to.
 func (w *Worker) exit() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gone = true
 	w.current = nil
 	w.settle()
+	for timer := range w.timers {
+		timer.Stop() // see disarm
+	}
+	w.timers = nil
 	for e := w.works.Front(); e != nil; e = w.works.Front() {
 		k := e.Value.(*Work)
 		w.remove(k)
@@ -198,18 +210,21 @@ func (w *Worker) drop(k *Work) {
 	w.settle()
 }
 
-// own binds the work to the worker, unless that is gone. The caller holds w.mu.
+// own binds a work of no worker to w, unless that is gone. It reports whether the
+// work belongs to w, whose lock guards it then. It panics if the work belongs to
+// another worker. The caller holds w.mu.
 func (w *Worker) own(k *Work) bool {
 	if k.Func == nil {
 		panic("kthread: a work needs a function")
 	}
-	if w.gone {
-		return false
+	if !w.gone {
+		k.worker.CompareAndSwap(nil, w)
 	}
-	if !k.worker.CompareAndSwap(nil, w) && k.worker.Load() != w {
+	owner := k.worker.Load()
+	if owner != nil && owner != w {
 		panic("kthread: a work can be used with one worker only")
 	}
-	return true
+	return owner == w
 }
 
 // Queue has the worker run k, behind the works that are pending already. It

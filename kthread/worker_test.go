@@ -1332,6 +1332,34 @@ func TestFlushThatWasGivenUpLeavesNothingBehind(t *testing.T) {
 	})
 }
 
+// A worker that is gone has no say in the works of another one, whose lock it
+// does not hold.
+func TestWorkerThatIsGoneRefusesWorksOfAnother(t *testing.T) {
+	const message = "kthread: a work can be used with one worker only"
+	synctest.Test(t, func(t *testing.T) {
+		gone, w := kthread.RunWorker("gone"), newWorker(t)
+		require.NoError(t, gone.Destroy(t.Context()))
+		require.NoError(t, w.Thread().Park(t.Context()))
+		var ran notes
+		pending, armed := ran.work(), ran.work()
+		work := kthread.Work{Func: pending.Func}
+		require.True(t, w.Queue(&work))
+		require.True(t, w.QueueDelayed(pending, 0))
+		require.True(t, w.QueueDelayed(armed, time.Second))
+		require.PanicsWithValue(t, message, func() { gone.Queue(&work) })
+		for _, d := range []*kthread.DelayedWork{pending, armed} {
+			for _, delay := range []time.Duration{0, time.Minute} {
+				require.PanicsWithValue(t, message, func() { gone.QueueDelayed(d, delay) })
+				require.PanicsWithValue(t, message, func() { gone.ModDelayed(d, delay) })
+			}
+		}
+		pass(time.Second)
+		w.Thread().Unpark()
+		require.NoError(t, w.Flush(t.Context()))
+		require.Len(t, ran.all(), 3)
+	})
+}
+
 // A work that a worker has refused because it is gone can be used with another.
 func TestWorkRefusedByAWorkerThatIsGoneIsFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -1345,6 +1373,43 @@ func TestWorkRefusedByAWorkerThatIsGoneIsFree(t *testing.T) {
 		require.NoError(t, next.Destroy(t.Context()))
 		require.True(t, ran)
 	})
+}
+
+// A worker sleeps with a signal that no work has taken, and drops it. A work that
+// runs, or is pending, finds the signal.
+func TestIdleWorkerDropsSignals(t *testing.T) {
+	w := newWorker(t)
+	allow := kthread.Work{Func: func() { _ = w.Current().Allow(usr1) }}
+	require.True(t, w.Queue(&allow))
+	require.NoError(t, allow.Flush(t.Context()))
+	require.NoError(t, w.Thread().Signal(usr1))
+	require.Eventually(t, func() bool { return !w.Current().Pending() }, time.Second, time.Millisecond, "the worker spins")
+
+	begin, found := make(chan bool), make(chan syscall.Signal, 1)
+	first := kthread.Work{Func: func() { begin <- true; <-begin }}
+	second := kthread.Work{Func: func() { found <- w.Current().Dequeue() }}
+	require.True(t, w.Queue(&first))
+	<-begin
+	require.True(t, w.Queue(&second))
+	require.NoError(t, w.Thread().Signal(usr1))
+	begin <- true
+	require.Equal(t, usr1, <-found)
+}
+
+// A work is queued while it runs. The worker reads its function without a lock, so
+// nothing may write that: run this with -race.
+func TestHammerDelayedWorkIsQueuedWhileItBegins(t *testing.T) {
+	w := newWorker(t)
+	ran := 0
+	d := kthread.DelayedWork{Func: func() { ran++ }}
+	queued := 0
+	for range 2000 {
+		if w.QueueDelayed(&d, 0) {
+			queued++
+		}
+	}
+	require.NoError(t, w.Destroy(t.Context()))
+	require.Equal(t, queued, ran)
 }
 
 // waitsForRuns are the calls that wait for the end of a run.

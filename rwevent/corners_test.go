@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 	"weak"
 
 	"github.com/stretchr/testify/require"
@@ -74,6 +75,13 @@ func TestErrorsBeginWithThisPackage(t *testing.T) {
 			require.ErrorIs(t, err, want)
 		}
 		require.True(t, os.IsTimeout(err))
+	}
+	var closed rwevent.Slot[int]
+	closed.Close()
+	byClose, end := context.WithCancelCause(t.Context())
+	end(closed.Post(1))
+	for name, wait := range p.waits() {
+		require.EqualError(t, wait(byClose), "rwevent: wait interrupted: closed", name)
 	}
 	task := new(waitqueue.Task)
 	task.Interrupt()
@@ -172,9 +180,11 @@ func TestCopyWithAWaiterPanics(t *testing.T) {
 				if strings.HasPrefix(name, "Slot") {
 					require.Panics(t, func() { _ = c.slot.Post(1) })
 					require.Panics(t, c.slot.Close)
+					require.Equal(t, "Slot(0 no event)", c.slot.String(), "as it was")
 				} else {
 					require.Panics(t, func() { _ = c.table.Post("k", 1) })
 					require.Panics(t, c.table.Close)
+					require.Equal(t, "Table(0 0 events)", c.table.String(), "as it was")
 				}
 				synctest.Wait()
 				require.Empty(t, result)
@@ -436,9 +446,18 @@ func TestWakeUpComesAfterTheChange(t *testing.T) {
 	}
 	p.slot.Queue().Add(look(&p.slot))
 	p.table.Queue().Add(look(&p.table))
-	postSlot(&p)
-	postTable(&p)
-	p.slot.Close()
-	p.table.Close()
+	done := make(chan bool)
+	go func() {
+		postSlot(&p)
+		postTable(&p)
+		p.slot.Close()
+		p.table.Close()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("a wake-up finds the lock held")
+	}
 	require.Equal(t, []string{"Slot(1 event)", "Table(1 1 events)", "Slot(1 event closed)", "Table(1 1 events closed)"}, seen)
 }

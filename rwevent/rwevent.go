@@ -63,7 +63,10 @@
 //
 // A slot and a table never call the user's code with their lock held. The one
 // exception is the comparison and hashing of a table's keys, which the language
-// does. They hand out a copy of the posted value: if T has pointers, nobody should
+// does. Slots and tables wait on a queue of package waitqueue, so a panic that a
+// copy or a broken context causes may begin with that name.
+//
+// Slots and tables hand out a copy of the posted value: if T has pointers, nobody should
 // change the values behind them after the Post.
 //
 // Kernel: rwlock_t with a wait_queue_head_t
@@ -125,12 +128,19 @@ func own(err error) error {
 	return waitError{err}
 }
 
-const foreign = "waitqueue: "
+const (
+	prefix  = "rwevent: "
+	foreign = "waitqueue: "
+)
 
 // A waitError matches all that the error in it matches.
 type waitError struct{ error }
 
-func (e waitError) Error() string { return "rwevent: " + strings.TrimPrefix(e.error.Error(), foreign) }
+// The cause of a context may be an error of this package too.
+func (e waitError) Error() string {
+	text := strings.TrimPrefix(e.error.Error(), foreign)
+	return prefix + strings.ReplaceAll(text, prefix, "")
+}
 func (e waitError) Unwrap() error { return e.error }
 
 // Timeout reports whether a deadline ended the wait, as net.Error has it.
@@ -169,6 +179,7 @@ const final = math.MaxUint64 // no slot comes to that by counting
 //
 // Kernel: write_lock, write_unlock, wake_up
 func (s *Slot[T]) Post(v T) error {
+	s.queue.Active() // A copy panics here, before it has the event.
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -181,6 +192,7 @@ func (s *Slot[T]) Post(v T) error {
 	s.gen++
 	s.news.Store(s.gen)
 	s.mu.Unlock()
+	at("posted")
 	// After the change. With the other order a waiter could wake, find the old
 	// event, and sleep on.
 	s.queue.WakeUp()
@@ -210,6 +222,7 @@ func (s *Slot[T]) TryTake() (v T, ok bool) {
 
 // take returns errNone if a taker has to sleep.
 func (s *Slot[T]) take() (v T, err error) {
+	at("take")
 	if !s.any() {
 		return v, errNone
 	}
@@ -239,7 +252,7 @@ func none(closed bool) error {
 }
 
 // Take waits for an event and takes it. A Post wakes the taker that has waited
-// longest, but does not keep the event for it: a TryTake or a new Take may be
+// longest, but does not keep the event for it. A TryTake or a new Take may be
 // quicker, and then the taker goes to the end of the queue. A taker whose ctx
 // ends takes no wake-up with it that another could use.
 //
@@ -323,6 +336,7 @@ func (s *Slot[T]) WaitBy(by Sleeper, after uint64) (T, uint64, error) {
 
 // newer returns errNone if a watcher has to sleep.
 func (s *Slot[T]) newer(after uint64) (v T, gen uint64, err error) {
+	at("look")
 	if !s.later(after) {
 		return v, 0, errNone
 	}
@@ -355,7 +369,10 @@ func (s *Slot[T]) Changes(ctx context.Context) iter.Seq2[uint64, T] {
 	return func(yield func(uint64, T) bool) {
 		var after uint64
 		for last := false; !last; {
-			// Sampled before the look, which so has what was posted until then.
+			// Sampled before the look. With the other order, this could happen:
+			//	loop: look, find event 1
+			//	poster: post event 2, end ctx
+			//	loop: find ctx ended, and end without event 2
 			last = ctx.Err() != nil
 			v, gen, err := s.Wait(ctx, after)
 			if err != nil || !yield(gen, v) {
@@ -371,10 +388,12 @@ func (s *Slot[T]) Changes(ctx context.Context) iter.Seq2[uint64, T] {
 // [os.ErrClosed]. An event that is there stays, and can still be loaded, waited
 // for and taken. Closing again does nothing.
 func (s *Slot[T]) Close() {
+	s.queue.Active() // A copy panics here, as in Post.
 	s.mu.Lock()
 	s.closed = true
 	s.news.Store(final)
 	s.mu.Unlock()
+	at("closed")
 	s.queue.WakeUpAll() // all takers, because each of them has to hear it
 }
 

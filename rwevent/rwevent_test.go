@@ -258,40 +258,42 @@ func TestPostWakesAllWhoWaitAndOneWhoTakes(t *testing.T) {
 }
 
 func TestCloseIsAState(t *testing.T) {
-	var s rwevent.Slot[int]
-	_ = s.Post(1)
-	s.Close()
-	s.Close()
-	err := s.Post(2)
-	require.ErrorIs(t, err, os.ErrClosed)
-	require.EqualError(t, err, "rwevent: closed")
+	synctest.Test(t, func(t *testing.T) { // a wait that sleeps fails at once
+		var s rwevent.Slot[int]
+		_ = s.Post(1)
+		s.Close()
+		s.Close()
+		err := s.Post(2)
+		require.ErrorIs(t, err, os.ErrClosed)
+		require.EqualError(t, err, "rwevent: closed")
 
-	v, gen, ok := s.Load() // the event stays, and the refused one changed nothing
-	require.Equal(t, 1, v)
-	require.EqualValues(t, 1, gen)
-	require.True(t, ok)
-	require.Zero(t, s.Overwritten())
-	v, _, err = s.Wait(t.Context(), 0)
-	require.NoError(t, err)
-	require.Equal(t, 1, v)
-	_, gen, err = s.Wait(context.Background(), 1)
-	require.ErrorIs(t, err, os.ErrClosed)
-	require.Zero(t, gen)
-	_, _, err = s.Wait(context.Background(), 1<<64-1)
-	require.ErrorIs(t, err, os.ErrClosed)
-	v, err = s.Take(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, 1, v)
-	_, err = s.Take(context.Background())
-	require.ErrorIs(t, err, os.ErrClosed)
-	_, err = s.TakeBy(new(waitqueue.Task))
-	require.ErrorIs(t, err, os.ErrClosed)
-	_, _, err = s.WaitBy(new(waitqueue.Task), 0)
-	require.ErrorIs(t, err, os.ErrClosed)
-	_, ok = s.TryTake()
-	require.False(t, ok)
-	_, gen, _ = s.Load()
-	require.EqualValues(t, 1, gen)
+		v, gen, ok := s.Load() // the event stays, and the refused one changed nothing
+		require.Equal(t, 1, v)
+		require.EqualValues(t, 1, gen)
+		require.True(t, ok)
+		require.Zero(t, s.Overwritten())
+		v, _, err = s.Wait(t.Context(), 0)
+		require.NoError(t, err)
+		require.Equal(t, 1, v)
+		_, gen, err = s.Wait(context.Background(), 1)
+		require.ErrorIs(t, err, os.ErrClosed)
+		require.Zero(t, gen)
+		_, _, err = s.Wait(context.Background(), 1<<64-1)
+		require.ErrorIs(t, err, os.ErrClosed)
+		v, err = s.Take(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, v)
+		_, err = s.Take(context.Background())
+		require.ErrorIs(t, err, os.ErrClosed)
+		_, err = s.TakeBy(new(waitqueue.Task))
+		require.ErrorIs(t, err, os.ErrClosed)
+		_, _, err = s.WaitBy(new(waitqueue.Task), 0)
+		require.ErrorIs(t, err, os.ErrClosed)
+		_, ok = s.TryTake()
+		require.False(t, ok)
+		_, gen, _ = s.Load()
+		require.EqualValues(t, 1, gen)
+	})
 }
 
 func TestCloseWakesEverybody(t *testing.T) {
@@ -394,6 +396,46 @@ func TestChangesEndsWithItsContext(t *testing.T) {
 	for range s.Changes(ctx) {
 		require.Fail(t, "nothing is there")
 	}
+}
+
+// An endingContext ends when it is asked for its Err. The function ending is called
+// just before that.
+type endingContext struct {
+	context.Context
+	end    context.CancelFunc
+	ending func()
+}
+
+func endingAfter(ctx context.Context, ending func()) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	return &endingContext{ctx, cancel, ending}
+}
+
+func (c *endingContext) Err() error {
+	if c.Context.Err() == nil {
+		c.ending()
+		c.end()
+	}
+	return c.Context.Err()
+}
+
+// An event that is posted just before the context ends is seen.
+func TestChangesHasTheEventBeforeTheEnd(t *testing.T) {
+	var s rwevent.Slot[int]
+	_ = s.Post(1)
+	last := 0
+	for _, v := range s.Changes(endingAfter(t.Context(), func() { _ = s.Post(2) })) {
+		last = v
+	}
+	require.Equal(t, 2, last)
+
+	var table rwevent.Table[string, int]
+	_ = table.Post("a", 1)
+	seen := map[string]int{}
+	for k, v := range table.Changes(endingAfter(t.Context(), func() { _ = table.Post("b", 2) })) {
+		seen[k] = v
+	}
+	require.Equal(t, map[string]int{"a": 1, "b": 2}, seen)
 }
 
 func TestBreakLeavesNothingBehind(t *testing.T) {

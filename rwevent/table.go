@@ -36,7 +36,7 @@ type Table[K comparable, T any] struct {
 	mu          sync.RWMutex
 	events      map[K]event[T] // guarded by mu, as all down to closed
 	turns       line[K]        // the keys of events, in order of first post
-	posts       line[post[K]]  // those of events in order, and stale ones between them
+	posts       line[post[K]]  // in order; the stale ones between them have no event
 	gen         uint64         // how many were posted
 	overwritten uint64
 	closed      bool
@@ -44,7 +44,7 @@ type Table[K comparable, T any] struct {
 	queue waitqueue.Queue
 }
 
-// An event is what a key has in the table.
+// An event is the latest value of a key, with its generation.
 type event[T any] struct {
 	value T
 	gen   uint64
@@ -66,9 +66,11 @@ type post[K comparable] struct {
 //
 // Kernel: write_lock, write_unlock, wake_up
 func (t *Table[K, T]) Post(k K, v T) error {
+	t.queue.Active() // A copy panics here, before it has the event.
 	if err := t.put(k, v); err != nil {
 		return err
 	}
+	at("posted")
 	t.queue.WakeUp()
 	return nil
 }
@@ -78,7 +80,7 @@ func (t *Table[K, T]) put(k K, v T) error {
 		panic("rwevent: Post of a key that is not equal to itself")
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock() // also when k holds what cannot be hashed, which panics
+	defer t.mu.Unlock() // also when k cannot be hashed, which panics
 	if t.closed {
 		return errClosed
 	}
@@ -142,6 +144,7 @@ func (t *Table[K, T]) TryTake() (k K, v T, ok bool) {
 
 // take returns errNone if a taker has to sleep.
 func (t *Table[K, T]) take() (k K, v T, err error) {
+	at("take")
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.turns.len() == 0 {
@@ -225,10 +228,10 @@ func (t *Table[K, T]) WaitBy(by Sleeper, after uint64) (K, T, uint64, error) {
 	}
 }
 
-// newer returns errNone if a watcher has to sleep. A stale post does not stand
-// for the event that replaced its own: it is passed over, and that event comes in
-// its own place.
+// newer returns errNone if a watcher has to sleep. It passes over the posts of
+// events that were replaced. The later event has a post of its own, behind them.
 func (t *Table[K, T]) newer(after uint64) (k K, v T, gen uint64, err error) {
+	at("look")
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	posts := t.posts.rest()
@@ -280,9 +283,11 @@ func (t *Table[K, T]) generation() uint64 {
 // Close says that no event will come any more, as [Slot.Close] does. The events
 // in the table can still be taken.
 func (t *Table[K, T]) Close() {
+	t.queue.Active() // A copy panics here, as in Post.
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()
+	at("closed")
 	t.queue.WakeUpAll()
 }
 

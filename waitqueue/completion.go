@@ -41,7 +41,7 @@ func (c *Completion) CompleteAll() {
 
 // Wait takes a token, and blocks until there is one or ctx ends. A token that
 // is there beats a ctx that has ended; a Wait that fails takes none. The error
-// is that of [ContextErr].
+// is as from [ContextErr].
 //
 // Kernel: wait_for_completion, wait_for_completion_interruptible, wait_for_completion_interruptible_timeout
 //

@@ -118,6 +118,36 @@ func TestCopyOfACompletionWithAWaiterPanics(t *testing.T) {
 	})
 }
 
+// An old copy is assigned back. Its last entry is on another queue, or no longer
+// the last one. Nothing may be put behind that entry.
+func TestCopyThatIsAssignedBackReachesNoStranger(t *testing.T) {
+	task := new(waitqueue.Task)
+	entry := func() *waitqueue.Entry { return &waitqueue.Entry{Task: task} }
+	for name, change := range map[string]func(q, other *waitqueue.Queue, last *waitqueue.Entry){
+		"last is on another queue": func(q, other *waitqueue.Queue, last *waitqueue.Entry) {
+			q.Remove(last)
+			other.AddExclusive(last)
+		},
+		"last is on no queue":    func(q, _ *waitqueue.Queue, last *waitqueue.Entry) { q.Remove(last) },
+		"last is not the last":   func(q, _ *waitqueue.Queue, last *waitqueue.Entry) { q.AddExclusive(entry()) },
+		"last has others behind": func(q, _ *waitqueue.Queue, _ *waitqueue.Entry) { q.AddExclusive(entry()); q.AddExclusive(entry()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var q, other waitqueue.Queue
+			first, last, x := entry(), entry(), entry()
+			q.AddExclusive(first)
+			q.AddExclusive(last)
+			old := copyOf(&q)
+			change(&q, &other, last)
+			reflect.ValueOf(&q).Elem().Set(reflect.ValueOf(old).Elem())
+			require.PanicsWithValue(t, copied, func() { q.AddExclusive(x) })
+			task.SetState(waitqueue.Interruptible)
+			other.WakeUpAll()
+			q.Remove(x)
+		})
+	}
+}
+
 // A user's struct moves when a slice of them grows.
 func TestQueueThatMovedPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -22,7 +22,8 @@ type Entry struct {
 	// that it has not; below 0 that the walk must end here. It runs with the
 	// queue locked: it must not block, panic, use the queue, or take a lock
 	// that is held where the queue is used. key comes from [Queue.Wake]; it is
-	// nil for the other wake-ups, some of which waiters make themselves.
+	// nil for the other wake-ups, some of which waiters make themselves. The
+	// function may use another queue, with entries that are not on this one.
 	//
 	// Kernel: wait_queue_func_t
 	Func func(e *Entry, mask State, key any) int
@@ -43,10 +44,10 @@ type Entry struct {
 	// the wake-up that took it off, if any.
 	off bool
 
-	// home is the last queue to which Add or Prepare took the entry, until Remove.
-	// Only its lock guards the field queue of such an entry: a caller that holds
-	// another queue's lock must not read that. The entry of a Wait has no home,
-	// because it is only ever on one queue.
+	// home is the queue to which Add or Prepare took the entry, until Remove or a
+	// wake-up takes it off. Only its lock guards the field queue of such an entry:
+	// a caller that holds another queue's lock must not read that. The entry of a
+	// Wait has no home, because it is only ever on one queue.
 	home atomic.Pointer[Queue]
 }
 
@@ -56,7 +57,7 @@ type noCopy struct{}
 func (*noCopy) Lock()   {}
 func (*noCopy) Unlock() {}
 
-// A kind says what a wake-up does with an entry, besides waking its task.
+// A kind says whether a wake-up takes an entry off, besides waking its task.
 type kind uint8
 
 const (
@@ -117,8 +118,8 @@ func (busyError) Error() string { return "waitqueue: a priority entry is on the 
 func (busyError) Unwrap() error { return syscall.EBUSY }
 
 // Prepare puts e on the queue if it is not there, as an ordinary entry, and
-// announces the sleep of its Task: a loop that begins with it may test its
-// condition next and then call [Task.Schedule]. A wake-up takes e off the queue
+// announces the sleep of its Task. A loop that begins with it may test its
+// condition next, and then call [Task.Schedule]. A wake-up takes e off the queue
 // again. Every way out of the loop must call [Queue.Finish].
 //
 // If e is on the queue already, it becomes ordinary and keeps its place: an
@@ -158,12 +159,27 @@ func (q *Queue) Remove(e *Entry) {
 	q.mu.Lock()
 	if e.queue == q { // no wake-up has taken it off
 		q.unlink(e)
+		e.leaveHome(e.Task)
 	}
-	e.home.Store(nil) // or the entry would keep q alive
 	q.mu.Unlock()
-	if e.Task != nil {
-		e.Task.clearWchan(q)
+}
+
+// leaveHome says that an entry of the user's, whose task is t or nil, is on no
+// queue. The caller holds the lock of the queue, has taken the entry off, and does
+// not touch it any more: the owner may put it on another queue at once.
+//
+// A home that stayed would keep the queue alive. It would also hang a wake function
+// that puts the entry on another queue: lockFor would lock home, which the walk
+// that called the function has locked.
+func (e *Entry) leaveHome(t *Task) {
+	home := e.home.Load()
+	if home == nil {
+		return // of a Wait
 	}
+	if t != nil {
+		t.clearWchan(home)
+	}
+	e.home.Store(nil)
 }
 
 // remove takes the entry of a Wait off the queue, and reports whether it was
@@ -189,15 +205,13 @@ func (q *Queue) lockFor(e *Entry) {
 		if there {
 			panic("waitqueue: Entry is on another queue already")
 		}
-		if e.Task != nil { // a wake-up has taken e off, and it was not removed
-			e.Task.clearWchan(home)
-		}
 	}
 	q.mu.Lock()
 	q.check()
+	q.checkTail()
 }
 
-// fresh sets what kind of entry e is, or panics if it is in use. The caller
+// fresh sets the kind of e, or panics if e is in use. The caller
 // has called lockFor.
 func (e *Entry) fresh(exclusive, priority bool, k kind) {
 	if e.Task == nil && e.Func == nil {
@@ -264,6 +278,7 @@ func (q *Queue) link(e *Entry) {
 	}
 	q.check()
 	if e.exclusive && !e.priority {
+		q.checkTail()
 		q.linkBehind(q.tail, e)
 	} else {
 		q.linkBehind(q.lastPriority(), e)

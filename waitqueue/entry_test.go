@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -118,6 +119,51 @@ func TestPrepareWhileAWakeFunctionRuns(t *testing.T) {
 }
 
 // A wake-up takes the entry of Prepare off; the next Prepare puts it back.
+// A wake-up has taken an entry off its queue. A wake function that runs on that
+// queue may put the entry on another one: the lock that it needs is not held.
+func TestWakeFunctionMovesAnEntryThatWasWokenHere(t *testing.T) {
+	for name, woken := range map[string]func(task *waitqueue.Task) *waitqueue.Entry{
+		"its task": func(task *waitqueue.Task) *waitqueue.Entry {
+			return &waitqueue.Entry{Task: task}
+		},
+		"by a Func": func(task *waitqueue.Task) *waitqueue.Entry {
+			return &waitqueue.Entry{Task: task, Func: wake}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q, next := waitqueue.Queue{Name: "q"}, waitqueue.Queue{Name: "next"}
+			task := new(waitqueue.Task)
+			e := woken(task)
+			q.Prepare(e, waitqueue.Interruptible)
+			require.Equal(t, "q", task.Wchan())
+			require.Equal(t, 1, q.WakeUp())
+			require.False(t, q.Active())
+			task.SetState(waitqueue.Interruptible)
+			require.Empty(t, task.Wchan(), "it is on no queue")
+
+			mover := waitqueue.Entry{Func: func(*waitqueue.Entry, waitqueue.State, any) int {
+				next.Add(e)
+				return 1
+			}}
+			q.Add(&mover)
+			done := make(chan int)
+			go func() { done <- q.WakeUp() }()
+			select {
+			case n := <-done:
+				require.Equal(t, 1, n)
+			case <-time.After(5 * time.Second):
+				t.Fatal("the wake-up hangs")
+			}
+			require.Equal(t, "next", task.Wchan())
+			q.Remove(&mover)
+			q.Remove(e) // it is on the other queue
+			require.True(t, next.Active())
+			next.Finish(e)
+			require.False(t, next.Active())
+		})
+	}
+}
+
 func TestPrepareAndFinish(t *testing.T) {
 	var q waitqueue.Queue
 	var task, other waitqueue.Task

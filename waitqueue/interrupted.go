@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"syscall"
 )
 
@@ -53,11 +54,15 @@ type waitError struct {
 }
 
 func (e *waitError) Error() string {
+	text := "wait interrupted: "
 	if e.errno == syscall.ETIMEDOUT { // its own text is "connection timed out"
-		return "waitqueue: wait timed out: " + e.cause.Error()
+		text = "wait timed out: "
 	}
-	return "waitqueue: wait interrupted: " + e.cause.Error()
+	// The cause may be the error of another wait.
+	return prefix + text + strings.TrimPrefix(e.cause.Error(), prefix)
 }
+
+const prefix = "waitqueue: "
 
 func (e *waitError) Unwrap() []error { return []error{e.errno, e.ended, e.cause} }
 

@@ -114,7 +114,10 @@ func (e *Entry) sleep(end <-chan struct{}) (woken bool) {
 	case <-e.kick:
 		woken = true
 	case <-end:
-		select { // if both have come, the wake-up wins
+		// If both have come, select picks at random. The wake-up wins always, so
+		// that each schedule of the models has one course. A waiter would lose
+		// nothing without it, because leave finds the wake-up too.
+		select {
 		case <-e.kick:
 			woken = true
 		default:

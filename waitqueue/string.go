@@ -2,6 +2,7 @@ package waitqueue
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -34,6 +35,35 @@ func (s State) String() string {
 // MarshalText returns the text of String, so that JSON and package slog show the
 // letter too. It never fails.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText sets s to the state, or the mask, that has this text. If there is
+// none, it returns an error and leaves s as it is.
+func (s *State) UnmarshalText(text []byte) error {
+	var read State
+	for part := range strings.SplitSeq(string(text), "|") {
+		bits, ok := parseState(part)
+		if !ok {
+			return fmt.Errorf("waitqueue: no state has the text %q", text)
+		}
+		read |= bits
+	}
+	*s = read
+	return nil
+}
+
+func parseState(part string) (State, bool) {
+	if part == "R" {
+		return Running, true
+	}
+	for _, l := range stateLetters {
+		if part == l.letter {
+			return l.state, true
+		}
+	}
+	digits, ok := strings.CutPrefix(part, "0x")
+	bits, err := strconv.ParseUint(digits, 16, 32)
+	return State(bits), ok && err == nil
+}
 
 // String returns the name of t, its state, and the result of Wchan, as in
 // "Task(reader S pipe_wait)". It does not block, and any goroutine may call it.

@@ -39,8 +39,19 @@ func TestStatePrintsAsWords(t *testing.T) {
 		text, err := json.Marshal(map[waitqueue.State]waitqueue.State{test.state: test.state})
 		require.NoError(t, err)
 		require.Equal(t, fmt.Sprintf("{%q:%q}", test.want, test.want), string(text))
+		var back map[waitqueue.State]waitqueue.State
+		require.NoError(t, json.Unmarshal(text, &back))
+		require.Equal(t, map[waitqueue.State]waitqueue.State{test.state: test.state}, back)
 		require.Contains(t, logged(slog.NewTextHandler, test.state), "x="+test.want)
 		require.Contains(t, logged(slog.NewJSONHandler, test.state), fmt.Sprintf(`"x":%q`, test.want))
+	}
+}
+
+func TestStateOfAnotherTextIsRefused(t *testing.T) {
+	for _, text := range []string{"", "s", "S|", "|S", "S D", "Z", "4", "0x", "0x-1", "0x100000000", "S|0xg", " S"} {
+		s := waitqueue.Parked
+		require.EqualError(t, s.UnmarshalText([]byte(text)), fmt.Sprintf("waitqueue: no state has the text %q", text))
+		require.Equal(t, waitqueue.Parked, s)
 	}
 }
 

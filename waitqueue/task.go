@@ -25,8 +25,8 @@ const (
 // A Task represents a goroutine that sleeps and is woken. Its own
 // goroutine calls SetState, Schedule, ScheduleTimeout, Wait and WaitExclusive;
 // any goroutine may call the other methods. A Task sleeps at one place, which
-// both wake-ups and interrupts reach, so that its own Wait allocates nothing. It
-// keeps no queue alive on which it does not wait.
+// both wake-ups and interrupts reach, so that its own Wait allocates nothing. After
+// a wait it holds no reference to the queue.
 //
 // The zero value is a running task. A Task must not be copied after first use.
 //
@@ -136,7 +136,7 @@ type bed Task
 
 func (b *bed) Unlock() {
 	at("commit")
-	b.announced = false
+	b.announced = false // or settle would take the wake-up of this sleep for a stray one
 	if !sleeps(b.word.Load()) {
 		b.stray = true
 		b.parked.Signal() // gives the place back

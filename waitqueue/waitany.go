@@ -20,7 +20,7 @@ func WaitAny(ctx context.Context, cond func() bool, queues ...*Queue) error {
 	}
 	wake := make(kick, 1)
 	entries := make([]Entry, len(queues))
-	for i := range entries { // once: wakers read what is on a queue
+	for i := range entries { // once: wakers read the entries of a queue
 		entries[i].kick, entries[i].state = wake, state
 	}
 	defer removeAll(queues, entries)

@@ -76,8 +76,9 @@
 //     [Cond.Signal] and [Cond.Broadcast].
 //   - [Completion.Complete] is synchronized before the return of the Wait or
 //     TryWait that takes its token, and before each Done that reports the token.
-//     [Completion.CompleteAll] is so for every Wait, TryWait and Done that it
-//     lets pass.
+//   - [Completion.CompleteAll] is synchronized before the return of every Wait and
+//     TryWait that it lets pass, and before each Done that returns true because
+//     of it.
 //   - A Wait that did not sleep has only the order that its own condition makes:
 //     an atomic load or a lock in it. Where the order matters, let the condition
 //     read the state that the waker wrote.
@@ -143,8 +144,9 @@ import (
 
 // A Queue holds the goroutines that wait for one piece of state to change.
 // The zero value is an empty queue, ready to use.
-// A Queue must not be copied after first use. If a copy and its original share a
-// waiter, the next call that meets it on the wrong one panics.
+// A Queue must not be copied, or assigned to, after first use. If a copy and its
+// original share a waiter, the next call that meets it on the wrong one panics.
+// An assignment that makes a queue forget its waiters is not noticed.
 //
 // Kernel: wait_queue_head_t, DECLARE_WAIT_QUEUE_HEAD, init_waitqueue_head
 type Queue struct {
@@ -318,6 +320,14 @@ func (q *Queue) check() {
 	}
 }
 
+// checkTail is check before an entry is put behind the last one. A queue to which
+// an old copy was assigned can have a tail that is on another queue by now.
+func (q *Queue) checkTail() {
+	if q.head != nil && (q.tail.queue != q || q.tail.next != nil) {
+		q.copied()
+	}
+}
+
 func (q *Queue) copied() {
 	q.mu.Unlock()
 	panic("waitqueue: Queue was copied while a waiter was on it")
@@ -423,6 +433,7 @@ func (q *Queue) wakeEntry(e *Entry, mask State, key any) (s sleeper, result int)
 	result = e.Func(e, mask, key)
 	if result > 0 && e.kind != added {
 		q.unlink(e)
+		e.leaveHome(e.Task)
 	}
 	return s, result
 }
@@ -452,6 +463,9 @@ func (q *Queue) claim(e *Entry, mask State) (s sleeper) {
 	}
 	at("claim")
 	if t.claim(mask, flag) {
+		if kind == prepared {
+			e.leaveHome(t)
+		}
 		s.task = t
 		return s
 	}

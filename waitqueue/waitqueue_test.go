@@ -219,6 +219,10 @@ func TestInterruptedErrors(t *testing.T) {
 		require.NotErrorIs(t, err, syscall.ETIMEDOUT)
 		require.EqualError(t, err, "waitqueue: wait interrupted: the reason")
 
+		again, cancel := context.WithCancelCause(t.Context())
+		cancel(err)
+		require.EqualError(t, q.Wait(again, never), "waitqueue: wait interrupted: wait interrupted: the reason")
+
 		start := time.Now()
 		ctx, stop := context.WithTimeoutCause(t.Context(), time.Hour, why)
 		defer stop()
