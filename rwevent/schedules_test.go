@@ -17,5 +17,5 @@ var schedules = map[string]int{
 }
 
 func TestREADMESaysHowManySchedulesThereAre(t *testing.T) {
-	explore.Stated(t, "README.md", "./rwevent", schedules)
+	explore.Stated(t, "rwevent", schedules, mutants)
 }
