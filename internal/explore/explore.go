@@ -42,7 +42,6 @@ type Schedule struct {
 	threads []*Thread   // guarded by mu while goroutines run
 	byID    sync.Map    // of threads, by goroutine
 	free    atomic.Bool // no thread stops
-	reached sync.Map    // the points of the package at which a thread has stopped
 
 	// To be set by a model. Wrong is called when no thread has a step left, and
 	// returns the fault, or "". Release then wakes the threads that rightly sleep.
@@ -131,11 +130,12 @@ type result struct {
 func (e Explorer) search(t *testing.T, list string, firstBad bool, model func(*testing.T, *Schedule)) (found result) {
 	defer e.SetYield(nil)
 	points := parse(list)
+	var reached sync.Map
 	var path []choice
 	for found.explored == 0 || len(path) > 0 {
 		var trace []string
 		var wrong string
-		path, trace, wrong = e.replay(t, path, points, model)
+		path, trace, wrong = e.replay(t, path, points, &reached, model)
 		path = following(path)
 		found.explored++
 		if wrong == "" {
@@ -148,20 +148,20 @@ func (e Explorer) search(t *testing.T, list string, firstBad bool, model func(*t
 			break
 		}
 	}
-	for point, reached := range points {
-		if !reached {
+	for point := range points {
+		if _, ok := reached.Load(point); !ok {
 			found.missed = append(found.missed, point)
 		}
 	}
 	return found
 }
 
-// parse returns the points of the list. The value tells whether one was reached.
+// parse returns the set of the points of the list.
 func parse(list string) map[string]bool {
 	points := map[string]bool{}
 	for point := range strings.SplitSeq(list, ",") {
 		if point = strings.TrimSpace(point); point != "" {
-			points[point] = false
+			points[point] = true
 		}
 	}
 	return points
@@ -187,8 +187,9 @@ func following(path []choice) []choice {
 }
 
 // replay runs one schedule: the choices of path, and then always the first
-// alternative. It returns the choices and steps made, and the fault, or "".
-func (e Explorer) replay(t *testing.T, path []choice, points map[string]bool, model func(*testing.T, *Schedule)) (course []choice, trace []string, wrong string) {
+// alternative. It returns the choices and steps made, and the fault, or "". It adds
+// the points at which a thread has stopped to reached.
+func (e Explorer) replay(t *testing.T, path []choice, points map[string]bool, reached *sync.Map, model func(*testing.T, *Schedule)) (course []choice, trace []string, wrong string) {
 	course = path
 	// A bubble that is left with sleepers panics. The fault is known then.
 	defer func() {
@@ -199,15 +200,15 @@ func (e Explorer) replay(t *testing.T, path []choice, points map[string]bool, mo
 	synctest.Test(t, func(t *testing.T) {
 		s := new(Schedule)
 		e.SetYield(func(point string) {
-			if _, ok := points[point]; ok && s.stop(point) {
-				s.reached.Store(point, true)
-			} else if _, every := points[Every]; every && s.stop(point) {
-				s.reached.Store(Every, true)
+			switch {
+			case points[point] && s.stop(point):
+				reached.Store(point, true)
+			case points[Every] && s.stop(point):
+				reached.Store(Every, true)
 			}
 		})
 		model(t, s)
 		course, trace, wrong = s.run(course)
-		s.reached.Range(func(point, _ any) bool { points[point.(string)] = true; return true })
 		s.free.Store(true)
 		if s.Release != nil {
 			s.Release()
