@@ -33,8 +33,8 @@ func TestSlashIsOneCharacterOfAnExclusion(t *testing.T) {
 	}
 }
 
-// The dot of a hidden part needs a dot in the pattern of a setting, not in that of an
-// exclusion.
+// The pattern of a setting needs a dot for the dot of a hidden part. The pattern of an
+// exclusion does not.
 func TestPatternDoesNotSetHiddenParts(t *testing.T) {
 	for pattern, set := range map[string]bool{
 		"n/*/x": false, "n/?h/x": false, "n/[.]h/x": false, "n/[!a]h/x": false, "n/*h/x": false, "*/*/*": false,

@@ -100,7 +100,7 @@ func ExampleTree_Changes() {
 type upper struct{ sysctl.Handler }
 
 // Write stores a text as long as p. Capitals of other letters may have another length.
-// Then neither the count nor the position would be those of p.
+// Then the count and the position would not fit p.
 func (u upper) Write(r *sysctl.Request, p []byte) (int, error) {
 	notInWord := func(c rune) bool { return c <= ' ' || c > '~' }
 	if bytes.ContainsFunc(bytes.TrimSpace(p), notInWord) {

@@ -22,7 +22,7 @@ import (
 //   - A text in one part is from one call, and ReadFile returns it.
 //   - If the text comes in several parts, the value may have changed between two of
 //     them. ReadFile then reads the text again and again. It returns the text if each
-//     of 32 readings gives the same parts. Otherwise it begins anew.
+//     of 32 readings gives the same parts. Otherwise it begins again.
 //
 // So a handler of a program's own can give its text in parts, at the cost of about
 // twenty readings for one. A handler whose parts never stay the same is an error.

@@ -444,11 +444,11 @@ func TestHandlerThatEndsItsGoroutineLeavesNothingHeld(t *testing.T) {
 // The ways to wrap a handler that a program may choose. None says which handler
 // it wraps.
 type (
-	wrap      struct{ sysctl.Handler }
-	wrapTwice struct{ wrap }
-	wrapPtr   struct{ *wrapTwice }
-	copying   struct{ sysctl.Handler }
-	anew      struct{ sysctl.Handler }
+	wrap       struct{ sysctl.Handler }
+	wrapTwice  struct{ wrap }
+	wrapPtr    struct{ *wrapTwice }
+	copying    struct{ sysctl.Handler }
+	ownRequest struct{ sysctl.Handler }
 )
 
 // A copying wrapper passes on a copy of the Request.
@@ -459,8 +459,8 @@ func (w copying) Read(r *sysctl.Request, p []byte) (int, error) {
 	return n, err
 }
 
-// An anew wrapper passes on a Request of its own.
-func (w anew) Read(r *sysctl.Request, p []byte) (int, error) {
+// An ownRequest wrapper passes on a Request of its own.
+func (w ownRequest) Read(r *sysctl.Request, p []byte) (int, error) {
 	c := sysctl.Request{Pos: r.Pos, Cred: r.Cred}
 	n, err := w.Handler.Read(&c, p)
 	r.Pos = c.Pos
@@ -507,7 +507,7 @@ func TestWrappedStringIsReadWholeThoughItChangesBetweenTwoCalls(t *testing.T) {
 func TestTextThatChangesWhileItIsReadIsReadAgain(t *testing.T) {
 	var s sysctl.String
 	for name, h := range map[string]sysctl.Handler{
-		"a request of its own": anew{sysctl.DoString(&s, 64)},
+		"a request of its own": ownRequest{sysctl.DoString(&s, 64)},
 		"handmade":             fromPosition(&s),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -546,7 +546,7 @@ func fromPositionAnd(s *sysctl.String, end string) sysctl.Handler {
 func TestHammerTextsAreNeverTorn(t *testing.T) {
 	var s sysctl.String
 	handlers := wraps(sysctl.DoString(&s, 64))
-	handlers["anew"] = anew{sysctl.DoString(&s, 64)}
+	handlers["own request"] = ownRequest{sysctl.DoString(&s, 64)}
 	handlers["fromPosition"] = fromPosition(&s)
 	handlers["without a newline"] = fromPositionAnd(&s, "")
 	texts := []string{"ab", "ABCDEFGH", ""}
@@ -603,7 +603,7 @@ func TestPartsThatComeOnceAreNotJoined(t *testing.T) {
 	require.Empty(t, text)
 }
 
-// A handler of parts may keep where it is, and begin anew at position 0.
+// A handler of parts may keep where it is, and begin again at position 0.
 func TestPartsAreJoined(t *testing.T) {
 	var rest []string
 	tree, _ := treeWith(t, reads(func(r *sysctl.Request, p []byte) (n int, err error) {

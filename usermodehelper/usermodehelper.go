@@ -85,7 +85,7 @@
 //     ends your program if it needs a thread there. So starts share at most
 //     GOMAXPROCS threads. When a second helper runs, there are some spare ones. Each
 //     thread is made only if the kernel has just allowed one more process. Your
-//     program can still end if there is room for two or three more processes
+//     program can still end if there is room for one to three more processes
 //     only, or if others take the place in the same moment.
 //   - To ask the kernel, this package starts a process that ends at once. A program
 //     that is told of SIGCHLD is told of those too.

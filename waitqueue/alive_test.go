@@ -45,7 +45,7 @@ func wakeWhenActive(d *device) {
 }
 
 // A task and an entry live on, and do not keep the queue of their last wait, nor
-// the struct around it, whatever way they have waited, and however that ended.
+// the struct around it. That holds for each way to wait and to end a wait.
 func TestTaskAndEntryKeepNoQueueAlive(t *testing.T) {
 	var task waitqueue.Task
 	entry := waitqueue.Entry{Task: &task}

@@ -769,11 +769,11 @@ func TestInterleavingsClaimedTaskUsesItsEntryAgain(t *testing.T) {
 				close(claiming)
 				// It gets to the other queue if it needs no lock. If it does, it
 				// waits for this goroutine, and nothing is to be seen.
-				for range 100 {
+				for range 10_000 {
 					if task.State() == waitqueue.Interruptible && other.Active() {
 						return
 					}
-					time.Sleep(100 * time.Microsecond)
+					runtime.Gosched()
 				}
 			})
 			defer waitqueue.SetYield(nil)

@@ -158,7 +158,8 @@ func TestWakeUpBeforeTheSleepIsSynchronizedToo(t *testing.T) {
 	})
 }
 
-// A token brings what its giver did before, to whoever takes it or sees it there.
+// A goroutine that takes a token, or sees it there, sees the writes that its giver made
+// before.
 func TestCompleteIsSynchronizedBeforeTheTakingOfItsToken(t *testing.T) {
 	for name, complete := range map[string]func(*waitqueue.Completion){
 		"Complete":    (*waitqueue.Completion).Complete,

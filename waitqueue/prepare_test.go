@@ -9,7 +9,7 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// A Wake with no budget wakes all, as __wake_up does, whatever they are. WakeUpN
+// A Wake with no budget wakes all waiters of each kind, as __wake_up does. WakeUpN
 // with a budget of nothing wakes no exclusive waiter.
 func TestWakeWithoutABudgetWakesAll(t *testing.T) {
 	for _, key := range []any{nil, "key"} {
@@ -139,13 +139,13 @@ func TestPrepareOfAQueuedEntrySetsItsFlagAndKeepsItsPlace(t *testing.T) {
 			sc.q.Prepare(&sc.entries[0], s)
 			sc.q.PrepareExclusive(&sc.entries[0], s)
 		}, []int{0, 1}, 1, []int{0}, 1},
-		{"one that was woken meanwhile comes anew", func(sc *scene) {
+		{"one that was woken meanwhile comes as a new one", func(sc *scene) {
 			sc.q.PrepareExclusive(&sc.entries[0], s)
 			sc.q.PrepareExclusive(&sc.entries[1], s)
 			sc.q.WakeUp() // takes 0 off
 			sc.q.PrepareExclusive(&sc.entries[0], s)
 		}, []int{1, 0}, 1, []int{1}, 1},
-		{"one that was woken meanwhile comes anew as an ordinary one", func(sc *scene) {
+		{"one that was woken meanwhile comes as a new ordinary one", func(sc *scene) {
 			sc.q.PrepareExclusive(&sc.entries[1], s)
 			sc.q.PrepareExclusive(&sc.entries[0], s)
 			sc.q.WakeUp() // takes 1 off
