@@ -1,0 +1,238 @@
+package procfs
+
+import (
+	"encoding/binary"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// Operations of FUSE that the conn looks at.
+//
+// Kernel: enum fuse_opcode
+const (
+	opRead        = 15
+	opGetXAttr    = 22
+	opListXAttr   = 23
+	opReadDir     = 28
+	opInterrupt   = 36
+	opPoll        = 40
+	opReadDirPlus = 44
+)
+
+const (
+	maxWrite = 1 << 20         // the most that Linux allows in one request
+	maxInput = maxWrite + 4096 // a request, with its header
+
+	headerSize = 16  // of an answer
+	smallReply = 512 // longer than each answer that has no data
+
+	// maxIdle is how many goroutines wait for the next request.
+	//
+	// Optimization: with one, each request would first start another goroutine.
+	maxIdle = 2
+)
+
+// A conn carries requests from the kernel to the files, and answers back. Go-fuse knows
+// the formats. The conn reads the device itself, because the loop of go-fuse refuses
+// poll(2), and cannot end before each copy of the mount is gone.
+//
+// Kernel: fs/fuse/dev.c
+type conn struct {
+	fd     int
+	ending int // an eventfd, readable when the conn shall end
+	files  *files
+	proto  *fuse.ProtocolServer
+	polls  *polls // nil without the option
+
+	idle    atomic.Int32 // goroutines that wait for a request
+	readers sync.WaitGroup
+	buffers sync.Pool // of maxInput bytes
+}
+
+func newConn(fd int, f *files, o Options) (*conn, error) {
+	ending, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{fd: fd, ending: ending, files: f}
+	c.buffers.New = func() any { return new([maxInput]byte) }
+	if o.Poll {
+		c.polls = newPolls(c.write)
+	}
+	c.proto = fuse.NewProtocolServer(f, &fuse.MountOptions{
+		MaxWrite:           maxWrite,
+		MaxBackground:      1<<16 - 1, // a release is a request in the background
+		DisableReadDirPlus: true,
+		DisableXAttrs:      true,
+		Logger:             o.logger(),
+	})
+	return c, nil
+}
+
+// start starts a goroutine that reads.
+func (c *conn) start() { c.idle.Add(1); c.readers.Go(c.read) }
+
+// wait waits until the connection has ended and no goroutine reads or serves.
+func (c *conn) wait() { c.readers.Wait() }
+
+// stop makes the goroutines that read end.
+func (c *conn) stop() {
+	_, _ = unix.Write(c.ending, binary.NativeEndian.AppendUint64(nil, 1))
+}
+
+// close ends the connection for the kernel too, with each copy of the mount.
+func (c *conn) close() {
+	if c.polls != nil {
+		c.polls.close()
+	}
+	_ = unix.Close(c.fd)
+	_ = unix.Close(c.ending)
+}
+
+// read serves requests until the connection ends, or until enough others read.
+func (c *conn) read() {
+	for {
+		request, err := c.receive()
+		// Invariant: while the connection lasts, a goroutine waits for requests. This one
+		// may block in a File, and only a later request can interrupt that.
+		if c.idle.Add(-1) == 0 && err == nil {
+			c.start()
+		}
+		if err != nil {
+			c.files.end(unix.ESHUTDOWN) // nobody can interrupt a call any more
+			return
+		}
+		c.serve(request)
+		if c.idle.Add(1) > maxIdle {
+			c.idle.Add(-1)
+			return
+		}
+	}
+}
+
+// receive returns the next request. An error is the end of the connection.
+func (c *conn) receive() ([]byte, error) {
+	buffer := c.buffers.Get().(*[maxInput]byte)
+	for {
+		n, err := c.readDevice(buffer[:])
+		switch {
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOENT):
+			continue // ENOENT: the caller was killed before the request was read
+		case err != nil:
+			return nil, err
+		}
+		if n > smallReply {
+			return buffer[:n], nil
+		}
+		// A call that blocks must not keep a large buffer.
+		request := append([]byte(nil), buffer[:n]...)
+		c.buffers.Put(buffer)
+		return request, nil
+	}
+}
+
+// readDevice reads one request. It waits in poll(2), because nothing ends a read(2) while
+// the connection lasts. If two goroutines wait for one request, the slower one gets EAGAIN.
+func (c *conn) readDevice(p []byte) (int, error) {
+	ready := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}, {Fd: int32(c.ending), Events: unix.POLLIN}}
+	if _, err := unix.Poll(ready, -1); err != nil {
+		return 0, err
+	}
+	if ready[1].Revents != 0 {
+		return 0, unix.ESHUTDOWN
+	}
+	return unix.Read(c.fd, p)
+}
+
+// serve answers one request.
+func (c *conn) serve(request []byte) {
+	h := header(request)
+	switch {
+	case h.opcode() == opInterrupt:
+		if !c.files.interrupt(binary.NativeEndian.Uint64(request[requestHeader:])) {
+			c.reply(h.unique(), unix.EAGAIN, nil) // its call has not begun: the kernel asks again
+		}
+	case h.opcode() == opPoll && c.polls == nil:
+		c.reply(h.unique(), unix.ENOSYS, nil) // the kernel does not ask again
+	case h.opcode() == opPoll:
+		c.poll(request)
+	default:
+		c.handle(request)
+	}
+	if cap(request) == maxInput {
+		c.buffers.Put((*[maxInput]byte)(request[:maxInput]))
+	}
+}
+
+// poll answers poll(2).
+//
+// Kernel: struct fuse_poll_in, struct fuse_poll_out
+func (c *conn) poll(request []byte) {
+	body := request[requestHeader:]
+	h := c.files.handles.get(binary.NativeEndian.Uint64(body))
+	events := c.polls.poll(h, binary.NativeEndian.Uint64(body[8:]))
+	out := binary.NativeEndian.AppendUint32(nil, events)
+	c.reply(header(request).unique(), 0, append(out, 0, 0, 0, 0))
+}
+
+// handle has go-fuse serve the request. If a File ends the goroutine, the caller gets EIO:
+// with no answer it would sleep for ever, and SIGKILL would not end it.
+func (c *conn) handle(request []byte) {
+	out := make([]byte, replySize(request))
+	n, code := 0, fuse.EIO
+	c.files.begin()
+	defer c.files.finish()
+	defer func() {
+		if code != fuse.OK {
+			c.reply(header(request).unique(), unix.Errno(code), nil)
+		} else if n > 0 {
+			c.write(out[:n])
+		}
+	}()
+	n, code = c.proto.HandleRequest([][]byte{request}, [][]byte{out})
+}
+
+// reply answers with an error, or with data.
+func (c *conn) reply(unique uint64, errno unix.Errno, data []byte) {
+	out := make([]byte, headerSize, headerSize+8)
+	binary.NativeEndian.PutUint32(out, uint32(headerSize+len(data)))
+	binary.NativeEndian.PutUint32(out[4:], uint32(-int32(errno)))
+	binary.NativeEndian.PutUint64(out[8:], unique)
+	c.write(append(out, data...))
+}
+
+// write writes an answer. An error means that nobody waits for it: the connection has
+// ended. The handles of such calls are released with all others.
+func (c *conn) write(p []byte) {
+	for {
+		if _, err := unix.Write(c.fd, p); err != unix.EINTR {
+			break
+		}
+	}
+}
+
+// A header is the beginning of each request.
+//
+// Kernel: struct fuse_in_header
+type header []byte
+
+const requestHeader = 40 // bytes
+
+func (h header) opcode() uint32 { return binary.NativeEndian.Uint32(h[4:]) }
+func (h header) unique() uint64 { return binary.NativeEndian.Uint64(h[8:]) }
+
+// replySize returns how long the answer can be.
+func replySize(request []byte) int {
+	body := request[requestHeader:]
+	switch header(request).opcode() {
+	case opRead, opReadDir, opReadDirPlus:
+		return smallReply + int(binary.NativeEndian.Uint32(body[16:]))
+	case opGetXAttr, opListXAttr:
+		return smallReply + int(binary.NativeEndian.Uint32(body))
+	}
+	return smallReply
+}

@@ -1,0 +1,110 @@
+package procfs
+
+import (
+	"errors"
+	"sync"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/kprim/kprim/sysctl/vfs"
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// files are the files of a mount, as go-fuse asks for them: its methods are the requests.
+// The requests that are in no file of this package answer ENOSYS, which the kernel turns
+// into the right thing.
+//
+// Kernel: struct super_operations
+type files struct {
+	fuse.RawFileSystem
+	calls
+	own      process
+	inodes   inodes
+	dirs     table[*openedDir]
+	handles  table[*opened]
+	released waitqueue.Queue // woken after each release
+}
+
+func newFiles(root vfs.Node) *files {
+	return &files{
+		RawFileSystem: fuse.NewDefaultRawFileSystem(),
+		calls:         newCalls(),
+		own:           thisProcess(),
+		inodes:        newInodes(root),
+	}
+}
+
+// status is the answer for an error. Go-fuse sends it as it is, so it must be a number
+// that a process may see.
+func status(err error) fuse.Status {
+	if errors.Is(err, syscall.ESHUTDOWN) {
+		return fuse.Status(syscall.ESHUTDOWN) // the cause, where the error also is EINTR
+	}
+	return fuse.Status(vfs.Errno(err))
+}
+
+// Inodes are the nodes that the kernel knows by number. The kernel counts in how many
+// answers it got a number, and gives all of them back by FORGET. An inode without a count
+// is dropped, so names that come and go leave nothing behind.
+//
+// Kernel: struct inode, fuse_iget, fuse_queue_forget
+type inodes struct {
+	mu     sync.Mutex
+	byID   map[uint64]*inode
+	byNode map[vfs.Node]*inode
+	last   uint64 // a number is never used again
+}
+
+type inode struct {
+	vfs.Node
+	id    uint64
+	count uint64 // guarded by inodes.mu
+}
+
+func newInodes(root vfs.Node) inodes {
+	top := &inode{Node: root, id: fuse.FUSE_ROOT_ID, count: 1}
+	return inodes{
+		byID:   map[uint64]*inode{top.id: top},
+		byNode: map[vfs.Node]*inode{root: top},
+		last:   fuse.FUSE_ROOT_ID,
+	}
+}
+
+// get returns an inode that the kernel has. It has none that it gave back.
+func (t *inodes) get(id uint64) *inode {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byID[id]
+}
+
+// enter returns the inode of a node for an answer, and counts it.
+func (t *inodes) enter(node vfs.Node) *inode {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := t.byNode[node]
+	if i == nil {
+		t.last++
+		i = &inode{Node: node, id: t.last}
+		t.byID[i.id], t.byNode[node] = i, i
+	}
+	i.count++
+	return i
+}
+
+// forget takes back the counts of n answers.
+func (t *inodes) forget(id, n uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := t.byID[id]
+	if i == nil || i.id == fuse.FUSE_ROOT_ID {
+		return
+	}
+	if i.count -= min(n, i.count); i.count == 0 {
+		delete(t.byID, id)
+		delete(t.byNode, i.Node)
+	}
+}
+
+// Forget is the kernel's word that it gives numbers back.
+func (f *files) Forget(id, n uint64) { f.inodes.forget(id, n) }

@@ -1,0 +1,63 @@
+package procfs_test
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/kprim/kprim/examples/sleepfile"
+	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/vfs"
+)
+
+// roles are the programs that the test binary can be.
+var roles = map[string]func(args []string) int{
+	"probe": probe,
+	"serve": serve,
+}
+
+// probe makes system calls without retries, and prints the errno. It is a client that no
+// library helps.
+func probe(args []string) int {
+	do, path := args[0], args[1]
+	switch do {
+	case "nonblock": // open without blocking
+		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_NONBLOCK, 0)
+		return report(fd, err)
+	case "caught": // open with a handler for SIGUSR1, as with SA_RESTART
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR1)
+		fd, err := syscall.Open(path, syscall.O_RDONLY, 0)
+		return report(fd, err)
+	}
+	fmt.Println("probe: what is", do)
+	return 2
+}
+
+func report(fd int, err error) int {
+	if errno, ok := err.(syscall.Errno); ok {
+		fmt.Printf("open=-1 errno=%d %v\n", int(errno), errno)
+		return 1
+	}
+	fmt.Println("open ok")
+	return 0
+}
+
+// serve serves /sleep at a directory until SIGINT.
+func serve(args []string) int {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGINT)
+	file := &sleepfile.File{}
+	server, err := procfs.Mount(args[0], vfs.Static(map[string]vfs.Node{"sleep": file}), procfs.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("serving")
+	<-stop
+	if err := server.Close(); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return file.UseCount()
+}

@@ -1,0 +1,129 @@
+package procfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/kprim/kprim/sysctl/vfs"
+)
+
+// patience is how long Close waits for the processes that it has woken.
+const patience = time.Second
+
+// A Server serves one mount. Mount makes it. It lives until [Server.Close], or until
+// somebody else unmounts it.
+//
+// Kernel: struct fuse_conn
+type Server struct {
+	mount mount
+	conn  *conn
+	files *files
+
+	closing sync.Once
+	err     error // of the unmount; set before done is closed
+	done    chan struct{}
+}
+
+// Mount serves root at dir until [Server.Close]. A [vfs.Dir] is mounted on a directory,
+// and a [vfs.File] on a file. Processes can use the mount when Mount returns. All users
+// may enter, unless fusermount3 has mounted it, and the files decide who may do what.
+//
+// If a server at dir has died and its mount is still there, Mount removes that first. It
+// leaves every other mount alone, and mounts over it.
+//
+// The caller closes the Server. The error matches:
+//
+//   - [errors.ErrUnsupported] if there is no FUSE for this process; the text says which of
+//     three reasons it is, and the error matches [syscall.ENOENT], [syscall.EACCES] or
+//     [syscall.EPERM]
+//   - [syscall.ENOENT] or [syscall.ENOTDIR] if there is no such dir, or it is of the wrong
+//     kind
+//   - [syscall.EINVAL] if root is neither a Dir nor a File
+//
+// A request timeout of the kernel (fs.fuse.default_request_timeout) would end the whole
+// mount when an open blocks for longer. Mount then warns in the ErrorLog.
+//
+// Kernel: mount
+//
+// Differs: a process of the server cannot open the files.
+func Mount(dir string, root vfs.Node, o Options) (*Server, error) {
+	s, err := mountAndServe(dir, root, o)
+	if err != nil {
+		return nil, fmt.Errorf("procfs: %w", &fs.PathError{Op: "mount", Path: dir, Err: err})
+	}
+	return s, nil
+}
+
+func mountAndServe(dir string, root vfs.Node, o Options) (*Server, error) {
+	mode, err := rootMode(root)
+	if err != nil {
+		return nil, err
+	}
+	fd, m, err := newMount(dir, mode)
+	if err != nil {
+		return nil, err
+	}
+	warnOfTimeout(o.logger())
+	s := &Server{mount: m, done: make(chan struct{})}
+	s.files = newFiles(root)
+	s.conn, err = newConn(fd, s.files, o)
+	if err != nil {
+		return nil, errors.Join(err, m.remove(), syscall.Close(fd))
+	}
+	s.conn.start()
+	go s.serve()
+	return s, nil
+}
+
+func rootMode(root vfs.Node) (uint32, error) {
+	switch root.(type) {
+	case vfs.Dir:
+		return syscall.S_IFDIR, nil
+	case vfs.File:
+		return syscall.S_IFREG, nil
+	}
+	return 0, fmt.Errorf("a %T is neither a vfs.Dir nor a vfs.File: %w", root, syscall.EINVAL)
+}
+
+// serve waits for the end, and cleans up. The kernel sends no release for a connection
+// that has ended, so the Server itself releases each Handle, after the last call.
+func (s *Server) serve() {
+	s.conn.wait()
+	s.files.releaseAll()
+	s.conn.close()
+	s.err = s.mount.remove() // somebody else may have aborted the connection
+	close(s.done)
+}
+
+// Done returns a channel that is closed when the mount has ended and every Handle is
+// released.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// Close unmounts. Each call that blocks ends, by its context, and its process gets
+// ESHUTDOWN. A process that still has a file open gets errors from then on. Close returns
+// when each call has returned, and each Handle is released. So a File that ignores its
+// context keeps Close waiting. A second Close does the same, and returns the same error.
+//
+// Copies of the mount in other mount namespaces end too.
+//
+// Kernel: umount
+func (s *Server) Close() error {
+	s.closing.Do(func() {
+		s.files.end(syscall.ESHUTDOWN)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		s.files.waitIdle(ctx) // so that they are answered before the connection ends
+		_ = s.mount.remove()  // serve tries again, and reports
+		s.conn.stop()
+	})
+	<-s.done
+	if s.err != nil {
+		return fmt.Errorf("procfs: %w", s.err)
+	}
+	return nil
+}
