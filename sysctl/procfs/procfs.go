@@ -18,7 +18,7 @@
 //
 // # What a mount needs
 //
-// It needs Linux with /dev/fuse. User 0 mounts by mount(2), and so does the first user of
+// It needs Linux with 64 bits and /dev/fuse. User 0 mounts by mount(2), and so does the first user of
 // a user namespace. Everybody else needs the program fusermount3 of the package fuse3.
 // Such a mount is for its user alone: not even user 0 may enter.
 //

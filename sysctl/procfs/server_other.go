@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux || 386 || arm || mips || mipsle
 
 package procfs
 
@@ -9,12 +9,12 @@ import (
 	"github.com/kprim/kprim/sysctl/vfs"
 )
 
-// A Server exists only on Linux.
+// A Server exists only on Linux with 64 bits.
 type Server struct{}
 
-// Mount needs Linux. Its error matches [errors.ErrUnsupported].
+// Mount needs Linux with 64 bits. Its error matches [errors.ErrUnsupported].
 func Mount(string, vfs.Node, Options) (*Server, error) {
-	return nil, fmt.Errorf("procfs: %w: a mount needs Linux", errors.ErrUnsupported)
+	return nil, fmt.Errorf("procfs: %w: a mount needs Linux with 64 bits", errors.ErrUnsupported)
 }
 
 // Close returns nil.
