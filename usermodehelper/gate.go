@@ -19,7 +19,7 @@ import (
 //
 // Differs: each Gate is its own, where the kernel has one.
 //
-// Differs: CONFIG_STATIC_USERMODEHELPER: runs one program in the place of each other; the list of a Gate refuses the others.
+// Differs: CONFIG_STATIC_USERMODEHELPER: the list refuses a program, where the kernel runs another in its place.
 type Gate struct {
 	// Max is how many helpers may run at once; 0 means any number. If all places
 	// are taken, the next helper waits for a place or for the end of its ctx.

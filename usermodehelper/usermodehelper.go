@@ -314,17 +314,21 @@ type Helper struct {
 //
 // Kernel: call_usermodehelper_setup, call_usermodehelper_exec
 //
-// Differs: these points of a call:
+// Differs: an empty path is an error, not a success that ran nothing, and so are a relative path, a string in Envp that is not NAME=VALUE and two values for one name.
 //
-//   - An empty path is an error, not a success that ran nothing. A relative path, a
-//     string in Envp that is not NAME=VALUE, and two values for one name are errors too.
-//   - With NoWait too, Exec returns an error for a call that is wrong in itself.
-//   - Argv may be nil.
-//   - The end of ctx ends the helper. A killed caller in the kernel leaves it running.
-//   - The standard files are open on /dev/null. The kernel leaves them closed.
-//   - The helper runs as the caller's user, not as root.
-//   - The helper ignores a signal that the program ignores.
-//   - The helper leads a session of its own. The kernel's has none.
+// Differs: a call that is wrong in itself gets its error with NoWait too.
+//
+// Differs: nil Argv is allowed.
+//
+// Differs: the end of ctx ends the helper, where a killed caller leaves it running.
+//
+// Differs: the standard files are open on /dev/null, where the kernel leaves them closed.
+//
+// Differs: the helper runs as the caller's user, not as root.
+//
+// Differs: a signal that the program ignores is ignored in the helper.
+//
+// Differs: the helper leads a session of its own, where the kernel's has none.
 func (h *Helper) Exec(ctx context.Context, mode Mode) (Status, error) {
 	if err := h.check(ctx, mode); err != nil {
 		return h.finish(0, err)
