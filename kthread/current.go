@@ -51,7 +51,7 @@ func (cur *Current) ShouldStop() bool { return cur.t.stop.Load() }
 //
 // Kernel: wait_event_interruptible
 //
-// Differs: tells a stop from a signal, which are both ERESTARTSYS there. Before Linux 6.1 a stop did not end the sleep.
+// Differs: tells a stop from a signal, which are both ERESTARTSYS there. Before Linux 6.1 a stop did not end that sleep.
 func (cur *Current) Wait(q *waitqueue.Queue, cond func() bool) error {
 	return cur.wait(q, false, cond)
 }

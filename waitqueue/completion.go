@@ -47,7 +47,7 @@ func (c *Completion) CompleteAll() {
 //
 // Differs: ctx chooses one of them; no remaining time is returned.
 //
-// Differs: wait_for_completion_timeout: a sleep with a deadline is interruptible here, as in [Queue.Wait].
+// Differs: wait_for_completion_timeout: a sleep with a deadline is interruptible here, as in [Queue.Wait]. A timeout of 0 sleeps to the next tick there.
 func (c *Completion) Wait(ctx context.Context) error {
 	return c.queue.WaitExclusive(ctx, c.TryWait)
 }
