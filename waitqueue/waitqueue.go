@@ -132,7 +132,7 @@
 //
 //   - Which of several woken waiters runs first. Waiters that were woken in vain
 //     queue again in the order in which they run.
-//   - How often a condition runs. There is one exception: it runs once if the
+//   - How often a condition runs. There is one exception here: it runs once if the
 //     context has ended on entry.
 //
 // Kernel: include/linux/wait.h, include/linux/completion.h, kernel/sched/wait.c, kernel/sched/completion.c
