@@ -3,16 +3,11 @@ package examples_test
 
 import (
 	"context"
-	"go/ast"
-	"go/doc"
-	"go/parser"
-	"go/token"
+	"maps"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/kprim/kprim/internal/kerneltable"
 	"github.com/kprim/kprim/waitqueue"
 )
 
@@ -159,57 +155,29 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
-// The table in the README of a package has three columns. A row without a Go
-// name gives the reason. A row with a Go name says "same", or how the two differ.
-func TestTablesOfThePackagesAgreeWithTheDocComments(t *testing.T) {
-	docs := documented(t)
-	names := regexp.MustCompile("^`[a-z]+\\.[A-Za-z0-9.]+`$")
+// The Kernel: and Differs: lines of the doc comments and the tables of the packages say
+// the same. Package kerneltable has the rules.
+func TestDocCommentsAndTablesSayTheSame(t *testing.T) {
 	for _, name := range packages {
-		for _, cells := range kernelTable(t, name) {
-			if cells[1] == "-" {
-				require.Regexp(t, `^none: .`, cells[2], cells)
+		for _, fault := range kerneltable.Faults(os.DirFS("../" + name)) {
+			t.Error(fault)
+		}
+	}
+}
+
+// The README of a package is short without its table. So are the rows of that table.
+func TestReadmesOfThePackagesAreShort(t *testing.T) {
+	for _, name := range packages {
+		lines := 0
+		for line := range strings.Lines(packageReadme(t, name)) {
+			if !strings.HasPrefix(line, "| `") {
+				lines++
 				continue
 			}
-			require.Regexp(t, names, cells[1])
-			require.Regexp(t, `^(same|differs: .+)$`, cells[2], cells)
-			requireKernelNames(t, docs, strings.Trim(cells[1], "`"), cells[0])
+			assert.LessOrEqual(t, len(line)-1, 160, "%s: %s", name, line)
 		}
+		assert.LessOrEqual(t, lines, 120, name)
 	}
-}
-
-// A row says "differs" if a Differs: line of the doc comment is about its names,
-// and only then.
-func TestRowsDifferWhereTheDocCommentsDiffer(t *testing.T) {
-	docs := documented(t)
-	for _, name := range packages {
-		for _, cells := range kernelTable(t, name) {
-			symbol := strings.Trim(cells[1], "`")
-			explained := differs(docs[symbol], statements(cells[0]))
-			switch {
-			case explained && cells[2] == "same":
-				t.Errorf("%s: the doc comment differs for %s, but its row says same", symbol, cells[0])
-			case !explained && strings.HasPrefix(cells[2], "differs"):
-				t.Errorf("%s: the row of %s differs, but the doc comment does not say so", symbol, cells[0])
-			}
-		}
-	}
-}
-
-// kernelTable returns the cells of the rows of a package's table.
-func kernelTable(t *testing.T, name string) (rows [][]string) {
-	text := packageReadme(t, name)
-	require.LessOrEqual(t, strings.Count(text, "\n"), 150)
-	_, section, found := strings.Cut(text, "\n## The kernel's calls\n")
-	require.True(t, found, name)
-	_, table, found := strings.Cut(section, "\n| kernel | Go | |\n|---|---|---|\n")
-	require.True(t, found, name)
-	table, _, _ = strings.Cut(table, "\n\n")
-	for line := range strings.Lines(table) {
-		cells := strings.Split(strings.Trim(line, "| \n"), " | ")
-		require.Len(t, cells, 3, line)
-		rows = append(rows, cells)
-	}
-	return rows
 }
 
 func packageReadme(t *testing.T, name string) string {
@@ -218,152 +186,20 @@ func packageReadme(t *testing.T, name string) string {
 	return string(text)
 }
 
-// differs reports whether a Differs: line of the doc comment is about a row with
-// these kernel names. A line that begins with kernel names is about those only.
-func differs(comment string, names []string) bool {
-	for _, line := range strings.Split("\n"+comment, "\nDiffers: ")[1:] {
-		about := leadingNames(line, kernelNames(comment))
-		if about == nil || slices.ContainsFunc(about, func(n string) bool { return slices.Contains(names, n) }) {
-			return true
-		}
+func TestEveryExportedNameIsDocumented(t *testing.T) {
+	for symbol, comment := range documented(t) {
+		require.NotEmpty(t, strings.TrimSpace(comment), symbol)
 	}
-	return false
-}
-
-// leadingNames returns the words that the line begins with, as far as they are
-// among names.
-func leadingNames(line string, names []string) (found []string) {
-	for word := range strings.FieldsSeq(line) {
-		word = strings.TrimRight(word, ",:")
-		if !slices.Contains(names, word) {
-			break
-		}
-		found = append(found, word)
-	}
-	return found
-}
-
-// A reader who looks for a kernel name of a doc comment finds it in the table of
-// that package, in a row that has a Go name.
-func TestKernelNamesOfTheDocCommentsAreInATable(t *testing.T) {
-	for _, name := range packages {
-		known := map[string]bool{}
-		for _, cells := range kernelTable(t, name) {
-			for _, n := range statements(cells[0]) {
-				known[n] = known[n] || cells[1] != "-"
-			}
-		}
-		for symbol, comment := range symbols(t, name) {
-			if strings.HasPrefix(symbol, "package ") {
-				continue // that names files
-			}
-			for _, n := range kernelNames(comment) {
-				assert.True(t, known[n], "%s.%s has %s in its Kernel: line, which is in no table", name, symbol, n)
-			}
-		}
-	}
-}
-
-// kernelNames returns the names of a Kernel: line, but not its prose.
-func kernelNames(comment string) (names []string) {
-	_, line, _ := strings.Cut("\n"+comment, "\nKernel: ")
-	line, _, _ = strings.Cut(line, "\n\n")
-	for part := range strings.SplitSeq(strings.ReplaceAll(line, "\n", " "), ",") {
-		if name := strings.TrimSpace(part); regexp.MustCompile(`^(struct |enum )?\w+$`).MatchString(name) {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // documented returns the doc comments of all packages, by package.Symbol.
 func documented(t *testing.T) map[string]string {
 	docs := map[string]string{}
 	for _, name := range packages {
-		for symbol, comment := range symbols(t, name) {
-			docs[path.Base(name)+"."+symbol] = comment
-		}
+		comments, err := kerneltable.Comments(os.DirFS("../" + name))
+		require.NoError(t, err)
+		require.NotEmpty(t, comments, name)
+		maps.Copy(docs, comments)
 	}
 	return docs
-}
-
-// requireKernelNames requires that symbol is there, and that its Kernel: line
-// has all names that the cell of a table has, each in backquotes.
-func requireKernelNames(t *testing.T, docs map[string]string, symbol, cell string) {
-	comment, ok := docs[symbol]
-	require.True(t, ok, "%s does not exist", symbol)
-	names := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cell, -1)
-	require.NotEmpty(t, names, cell)
-	for _, name := range names {
-		word := regexp.MustCompile(`(?m)^Kernel: (.*[ (])?` + regexp.QuoteMeta(name[1]) + `\b`)
-		require.Regexp(t, word, comment, "%s has no %s in its Kernel: line", symbol, name[1])
-	}
-}
-
-func TestEveryExportedNameIsDocumented(t *testing.T) {
-	for _, name := range packages {
-		found := symbols(t, name)
-		require.NotEmpty(t, found)
-		for symbol, comment := range found {
-			require.NotEmpty(t, strings.TrimSpace(comment), "%s.%s", name, symbol)
-		}
-	}
-}
-
-// symbols returns the doc comments of a package's exported names. Methods are
-// named Type.Method, fields Type.Field.
-func symbols(t *testing.T, name string) map[string]string {
-	fset := token.NewFileSet()
-	names, err := filepath.Glob("../" + name + "/*.go")
-	require.NoError(t, err)
-	var files []*ast.File
-	for _, file := range names {
-		if !strings.HasSuffix(file, "_test.go") {
-			f, err := parser.ParseFile(fset, file, nil, parser.ParseComments)
-			require.NoError(t, err)
-			files = append(files, f)
-		}
-	}
-	pkg, err := doc.NewFromFiles(fset, files, name)
-	require.NoError(t, err)
-	found := map[string]string{"package " + name: pkg.Doc}
-	functions := func(prefix string, list []*doc.Func) {
-		for _, f := range list {
-			found[prefix+f.Name] = f.Doc
-		}
-	}
-	values := func(list []*doc.Value) {
-		for _, v := range list {
-			for _, spec := range v.Decl.Specs {
-				spec := spec.(*ast.ValueSpec)
-				for _, ident := range spec.Names {
-					if ident.IsExported() {
-						found[ident.Name] = v.Doc + spec.Doc.Text() + spec.Comment.Text()
-					}
-				}
-			}
-		}
-	}
-	functions("", pkg.Funcs)
-	values(append(pkg.Consts, pkg.Vars...))
-	for _, typ := range pkg.Types {
-		found[typ.Name] = typ.Doc
-		functions("", typ.Funcs)
-		functions(typ.Name+".", typ.Methods)
-		values(append(typ.Consts, typ.Vars...))
-		if s, ok := typ.Decl.Specs[0].(*ast.TypeSpec).Type.(*ast.StructType); ok {
-			fields(typ.Name+".", s, found)
-		}
-	}
-	return found
-}
-
-func fields(prefix string, s *ast.StructType, found map[string]string) {
-	for _, field := range s.Fields.List {
-		for _, ident := range field.Names {
-			if ident.IsExported() {
-				found[prefix+ident.Name] = field.Doc.Text() + field.Comment.Text()
-			}
-		}
-	}
 }

@@ -26,7 +26,7 @@ func (cur *Current) Thread() *Thread { return cur.t }
 // Ready tells [Start] that the thread is set up. Later calls do nothing. If no
 // Start waits, the call does nothing.
 //
-// Kernel: init_kthread of the drivers that came before kthread_run
+// Kernel: init_kthread, of the drivers that came before kthread_run
 //
 // Differs: tells that all is set up, and sets up nothing.
 func (cur *Current) Ready() {
@@ -51,7 +51,7 @@ func (cur *Current) ShouldStop() bool { return cur.t.stop.Load() }
 //
 // Kernel: wait_event_interruptible
 //
-// Differs: tells a stop from a signal, which are both ERESTARTSYS there.
+// Differs: tells a stop from a signal, which are both ERESTARTSYS there. Before Linux 6.1 a stop did not end that sleep.
 func (cur *Current) Wait(q *waitqueue.Queue, cond func() bool) error {
 	return cur.wait(q, false, cond)
 }
@@ -139,7 +139,11 @@ func (cur *Current) labels(wchan string) context.Context {
 //
 // Kernel: schedule_timeout_interruptible, msleep_interruptible
 //
-// Differs: sleeps on after a wake-up that is not a signal; does not return the time that is left.
+// Differs: does not return the time that is left.
+//
+// Differs: schedule_timeout_interruptible: ends at a stray wake-up too.
+//
+// Differs: msleep_interruptible: sleeps on when a park is asked.
 func (cur *Current) Sleep(d time.Duration) error {
 	task := &cur.t.task
 	for d > 0 {

@@ -1,9 +1,9 @@
 // Package kthread runs goroutines that have a name, a handshake at their start
 // and at their stop, and signals.
 //
-// It is the kernel's kthread: a named goroutine with a handle. Other goroutines
-// speak to the thread through the handle, a [Thread]. The thread itself uses its
-// [Current]:
+// It is the kernel's kthread, as of Linux 7.3: a named goroutine with a handle.
+// Other goroutines speak to the thread through the handle, a [Thread]. The thread
+// itself uses its [Current]:
 //
 //	t := kthread.Run("flusher", func(cur *kthread.Current) error {
 //		for !cur.ShouldStop() {
@@ -16,7 +16,8 @@
 //	err := t.Stop() // asks, waits until the thread is gone, returns its error
 //
 // A thread must end by itself when it is asked to stop. All its interruptible
-// sleeps end then, so it is enough to ask [Current.ShouldStop] after each sleep.
+// sleeps end then, as in the kernel since Linux 6.1, so it is enough to ask
+// [Current.ShouldStop] after each sleep.
 //
 // A thread inherits nothing from its creator. It has a context of its own, and
 // its name is its only profiler label. A panic in a thread ends the program, as
@@ -110,7 +111,8 @@
 //
 // # Defined here, and not in the kernel
 //
-//   - A second stop returns the same error as the first. The kernel hangs.
+//   - A second stop returns the same error as the first. In the kernel it hangs if
+//     the caller keeps a reference to the thread. Without one, it uses freed memory.
 //   - A thread that would wait for itself gets EDEADLK, and so does a work that
 //     would wait for its own worker. The kernel hangs. See [Thread.Stop] for the
 //     places where this package hangs too.
@@ -234,7 +236,9 @@ func labelOf(name string) *label {
 //
 // Kernel: kthread_run, kernel_thread
 //
-// Differs: kernel_thread has no handle, and no way to stop.
+// Differs: kthread_run: cannot fail, as Create.
+//
+// Differs: kernel_thread: gives a pid, not a handle, and no way to stop.
 func Run(name string, fn func(*Current) error) *Thread {
 	t := newThread(name, fn)
 	t.WakeUp()
@@ -249,7 +253,7 @@ func Run(name string, fn func(*Current) error) *Thread {
 // asks the thread to stop, and returns it along with an error as from
 // [Thread.Wait]. The caller can Wait for the end of the thread.
 //
-// Kernel: start_kthread of the drivers that came before kthread_run
+// Kernel: start_kthread, of the drivers that came before kthread_run
 //
 // Differs: a context ends the wait, and so does an error of the thread.
 func Start(ctx context.Context, name string, fn func(*Current) error) (*Thread, error) {
@@ -270,8 +274,8 @@ func Start(ctx context.Context, name string, fn func(*Current) error) (*Thread, 
 	return nil, errNotReady
 }
 
-// Name returns the name that the thread was created with. Lists cut it to 15
-// bytes: see [Info.Comm].
+// Name returns the whole name that the thread was created with. Only comm is cut
+// to 15 bytes, here and in the kernel: see [Info.Comm].
 //
 // Kernel: get_kthread_comm
 func (t *Thread) Name() string { return t.label.name }
@@ -312,7 +316,7 @@ func (t *Thread) WakeUp() bool {
 //
 // Kernel: kthread_stop
 //
-// Differs: a second stop is allowed.
+// Differs: a second stop is allowed, and the thread itself gets an error.
 func (t *Thread) Stop() error { return t.StopContext(context.Background()) }
 
 // StopContext is Stop that waits no longer than ctx lives. If ctx ends first,

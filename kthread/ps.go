@@ -128,6 +128,8 @@ type Info struct {
 // character.
 //
 // Kernel: task_struct.comm, TASK_COMM_LEN
+//
+// Differs: the kernel cuts inside a character too.
 func (i Info) Comm() string {
 	const most = 15
 	if len(i.Name) <= most {
@@ -184,6 +186,8 @@ type Infos []Info
 // run, sleep, or have not run yet. Tasks does not keep them alive.
 //
 // Kernel: for_each_process, ps(1)
+//
+// Differs: ps(1): shows the whole name of a kernel thread, which /proc has; a printed list has comm.
 func Tasks() Infos {
 	infos := Infos{}
 	for _, t := range threads.live() {

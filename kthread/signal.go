@@ -29,7 +29,7 @@ const maxSignal = 64
 //
 // Kernel: send_sig, kill_proc
 //
-// Differs: kill_proc names the thread by its pid. A signal that is sent before Allow is lost, as for kthreads; threads made by daemonize had it blocked, and got it later.
+// Differs: kill_proc: names the thread by its pid. A thread made by daemonize had signals blocked before it allowed them, and got them later; here they are lost, as for kthreads.
 func (t *Thread) Signal(sig syscall.Signal) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -49,7 +49,7 @@ type Worker struct {
 //
 // Kernel: struct kthread_work, DEFINE_KTHREAD_WORK, kthread_init_work
 //
-// Differs: kthread_init_work lets go of the worker; here a new Work is made.
+// Differs: stays with its first worker, where kthread_init_work lets go of it.
 type Work struct {
 	_ sync.Mutex // has vet report copies
 
@@ -73,9 +73,12 @@ type Work struct {
 }
 
 // CreateWorker makes a worker whose thread does not run yet. The first work
-// that is queued starts it.
+// that is queued starts it, as in the kernel since Linux 6.14. Before that,
+// kthread_create_worker started the thread, as [RunWorker] does.
 //
 // Kernel: kthread_create_worker
+//
+// Differs: cannot fail, as Create.
 func CreateWorker(name string) *Worker {
 	w := &Worker{queue: waitqueue.Queue{Name: "worker"}}
 	w.thread = Create(name, w.main)
@@ -86,6 +89,8 @@ func CreateWorker(name string) *Worker {
 // RunWorker makes a worker and lets its thread run.
 //
 // Kernel: kthread_run_worker
+//
+// Differs: cannot fail, as Create.
 func RunWorker(name string) *Worker {
 	w := CreateWorker(name)
 	w.thread.WakeUp()
@@ -110,7 +115,7 @@ func (w *Worker) Thread() *Thread { return w.thread }
 //
 // Kernel: current, in a work
 //
-// Differs: kthread_worker_fn keeps a pending signal, and never sleeps with it.
+// Differs: an idle worker drops its signals; kthread_worker_fn keeps a pending signal, and never sleeps with it.
 func (w *Worker) Current() *Current { return &w.thread.cur }
 
 // main runs works until the thread is asked to stop.

@@ -2,8 +2,8 @@
 //
 // An rwevent is an event guarded by a reader-writer lock. In kernel code it is
 // three variables that belong together: a value, the rwlock_t that guards it,
-// and the wait queue on which others wait for a change. Here it is one typed
-// value, a [Slot]:
+// and the wait queue on which others wait for a change, as of Linux 7.3. Here it is
+// one typed value, a [Slot]:
 //
 //	var trouble rwevent.Slot[int]
 //
@@ -69,7 +69,7 @@
 // Slots and tables hand out a copy of the posted value: if T has pointers, nobody should
 // change the values behind them after the Post.
 //
-// Kernel: rwlock_t with a wait_queue_head_t
+// Kernel: a variable, the rwlock_t that guards it, and a wait_queue_head_t
 package rwevent
 
 import (
@@ -152,9 +152,13 @@ func (e waitError) Timeout() bool { return errors.Is(e.error, syscall.ETIMEDOUT)
 // An event is in the slot from its Post until it is taken or replaced. The
 // generation of the latest one, taken or not, is the slot's generation.
 //
+// A Slot is no rwlock_t, but holds a lock inside. An rwlock_t is a lock around any
+// code, and a reader that interrupts another may take it again. No code of the caller
+// runs under the lock of a Slot.
+//
 // Kernel: rwlock_t, DEFINE_RWLOCK, with a wait_queue_head_t
 //
-// Differs: holds the event and its wait queue too; the lock itself is not to be had.
+// Differs: holds the lock, the event and the wait queue; the lock itself is not to be had.
 type Slot[T any] struct {
 	mu          sync.RWMutex
 	event       T      // guarded by mu, as all down to closed
@@ -178,6 +182,8 @@ const final = math.MaxUint64 // no slot comes to that by counting
 // the slot is closed, nothing changes, and the error matches [os.ErrClosed].
 //
 // Kernel: write_lock, write_unlock, wake_up
+//
+// Differs: write_lock, write_unlock: are around any code, and not only around a store.
 func (s *Slot[T]) Post(v T) error {
 	s.queue.Active() // A copy panics here, before it has the event.
 	s.mu.Lock()
@@ -205,6 +211,8 @@ func (s *Slot[T]) Post(v T) error {
 // reader holds up the readers that come after it.
 //
 // Kernel: read_lock, read_unlock
+//
+// Differs: the lock is held only while the event is copied.
 func (s *Slot[T]) Load() (v T, gen uint64, ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -215,6 +223,8 @@ func (s *Slot[T]) Load() (v T, gen uint64, ok bool) {
 // Each event goes to one taker at most.
 //
 // Kernel: write_lock, write_unlock
+//
+// Differs: the lock is held only while the event is taken.
 func (s *Slot[T]) TryTake() (v T, ok bool) {
 	v, err := s.take()
 	return v, err == nil
@@ -283,6 +293,8 @@ func (s *Slot[T]) Take(ctx context.Context) (T, error) {
 // matches it. If an event is there, it allocates nothing.
 //
 // Kernel: wait_event_interruptible_exclusive
+//
+// Differs: takes the event too.
 func (s *Slot[T]) TakeBy(by Sleeper) (T, error) {
 	for {
 		v, err := s.take()
@@ -322,6 +334,8 @@ func (s *Slot[T]) Wait(ctx context.Context, after uint64) (T, uint64, error) {
 // WaitBy is Wait for a sleeper without a context, as [Slot.TakeBy] is Take.
 //
 // Kernel: wait_event_interruptible
+//
+// Differs: for a newer event than a given one.
 func (s *Slot[T]) WaitBy(by Sleeper, after uint64) (T, uint64, error) {
 	for {
 		v, gen, err := s.newer(after)

@@ -65,6 +65,8 @@ type post[K comparable] struct {
 // again.
 //
 // Kernel: write_lock, write_unlock, wake_up
+//
+// Differs: write_lock, write_unlock: as in Slot.Post.
 func (t *Table[K, T]) Post(k K, v T) error {
 	t.queue.Active() // A copy panics here, before it has the event.
 	if err := t.put(k, v); err != nil {
@@ -119,6 +121,8 @@ func (t *Table[K, T]) stale(p post[K]) bool { return t.events[p.key].gen != p.ge
 // the rest is zero. Readers do not block each other.
 //
 // Kernel: read_lock, read_unlock
+//
+// Differs: as Slot.Load.
 func (t *Table[K, T]) Load(k K) (v T, gen uint64, ok bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -137,6 +141,8 @@ func (t *Table[K, T]) Len() int {
 // there was one. Each event goes to one taker at most.
 //
 // Kernel: write_lock, write_unlock
+//
+// Differs: as Slot.TryTake.
 func (t *Table[K, T]) TryTake() (k K, v T, ok bool) {
 	k, v, err := t.take()
 	return k, v, err == nil
@@ -168,6 +174,8 @@ func (t *Table[K, T]) any() bool {
 // error, are as in [Slot.Take].
 //
 // Kernel: wait_event_interruptible_exclusive
+//
+// Differs: takes the event too.
 func (t *Table[K, T]) Take(ctx context.Context) (K, T, error) {
 	for {
 		k, v, err := t.take()
@@ -183,6 +191,8 @@ func (t *Table[K, T]) Take(ctx context.Context) (K, T, error) {
 // TakeBy is Take for a sleeper without a context, as [Slot.TakeBy] is.
 //
 // Kernel: wait_event_interruptible_exclusive
+//
+// Differs: takes the event too.
 func (t *Table[K, T]) TakeBy(by Sleeper) (K, T, error) {
 	for {
 		k, v, err := t.take()
@@ -201,6 +211,8 @@ func (t *Table[K, T]) TakeBy(by Sleeper) (K, T, error) {
 // [Slot.Wait].
 //
 // Kernel: wait_event_interruptible
+//
+// Differs: for a newer event than a given one.
 func (t *Table[K, T]) Wait(ctx context.Context, after uint64) (K, T, uint64, error) {
 	for {
 		k, v, gen, err := t.newer(after)
@@ -216,6 +228,8 @@ func (t *Table[K, T]) Wait(ctx context.Context, after uint64) (K, T, uint64, err
 // WaitBy is Wait for a sleeper without a context, as [Slot.WaitBy] is.
 //
 // Kernel: wait_event_interruptible
+//
+// Differs: for a newer event than a given one.
 func (t *Table[K, T]) WaitBy(by Sleeper, after uint64) (K, T, uint64, error) {
 	for {
 		k, v, gen, err := t.newer(after)

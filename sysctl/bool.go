@@ -11,7 +11,7 @@ import (
 //
 // Kernel: a bool that is the data of a ctl_table, struct static_key
 //
-// Differs: struct static_key costs a branch that is patched, a Bool a load.
+// Differs: struct static_key: costs a branch that is patched, a Bool a load.
 type Bool struct{ v atomic.Bool }
 
 // Load returns the value.

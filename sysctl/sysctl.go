@@ -1,6 +1,6 @@
 // Package sysctl gives a program tunables that are read and written as text
-// under a path and a mode, like the files below /proc/sys. They are in memory:
-// nothing appears in a file system, unless a server mounts the result of [Tree.VFS].
+// under a path and a mode, like the files below /proc/sys as of Linux 7.3. They are in
+// memory: nothing appears in a file system, unless a server mounts the result of [Tree.VFS].
 //
 // A variable is typed and read in the hot path by an atomic load. An [Entry]
 // gives it a name, a mode and a [Handler], and a [Tree] holds the entries:

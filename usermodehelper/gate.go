@@ -17,7 +17,9 @@ import (
 //
 // Kernel: usermodehelper_disabled, CONFIG_STATIC_USERMODEHELPER, kmod_concurrent_max
 //
-// Differs: each Gate is its own, where the kernel has one; the list refuses a program, where CONFIG_STATIC_USERMODEHELPER runs another in its place.
+// Differs: each Gate is its own, where the kernel has one.
+//
+// Differs: CONFIG_STATIC_USERMODEHELPER: the list refuses a program, where the kernel runs another in its place.
 type Gate struct {
 	// Max is how many helpers may run at once; 0 means any number. If all places
 	// are taken, the next helper waits for a place or for the end of its ctx.

@@ -16,7 +16,7 @@ type Status uint32
 //
 // Kernel: WEXITSTATUS
 //
-// Differs: WEXITSTATUS means nothing if a signal killed the process.
+// Differs: is -1 if a signal killed the helper, where WEXITSTATUS means nothing.
 func (s Status) ExitCode() int {
 	if s.Signal() != 0 {
 		return -1

@@ -1,5 +1,5 @@
 // Package usermodehelper runs a helper, which is a small program, in answer to an
-// event, as the kernel runs modprobe.
+// event, as the kernel runs modprobe. The kernel is meant as of Linux 7.3.
 //
 //	status, err := usermodehelper.Call(ctx, "/usr/local/bin/alert", nil,
 //		usermodehelper.Environ("TROUBLED_DS=9527"), usermodehelper.WaitProc)
@@ -153,12 +153,17 @@ func (m Mode) String() string {
 }
 
 // Environ returns a minimal environment: HOME=/ and
-// PATH=/sbin:/usr/sbin:/bin:/usr/bin, followed by extra. An extra string for HOME
-// or PATH replaces the string that Environ would give.
+// PATH=/sbin:/usr/sbin:/bin:/usr/bin, followed by extra. The PATH is the one that
+// modprobe gets from the kernel. An extra string for HOME or PATH replaces the string
+// that Environ would give.
 //
 // Kernel: call_modprobe, kobject_uevent_env
 //
-// Differs: call_modprobe adds TERM=linux; kobject_uevent_env has the directories of PATH in another order; a caller may replace both strings.
+// Differs: a caller may replace both strings.
+//
+// Differs: call_modprobe: adds TERM=linux, before PATH.
+//
+// Differs: kobject_uevent_env: has another PATH, which is /sbin:/bin:/usr/sbin:/usr/bin.
 func Environ(extra ...string) []string {
 	var env []string
 	for _, own := range []string{"HOME=/", "PATH=/sbin:/usr/sbin:/bin:/usr/bin"} {
@@ -186,7 +191,7 @@ func Call(ctx context.Context, path string, argv, envp []string, mode Mode) (Sta
 //
 // Kernel: struct subprocess_info
 //
-// Differs: struct subprocess_info is used up by one call.
+// Differs: may be used again, also by several calls at once; one call uses up a struct subprocess_info.
 type Helper struct {
 	Path string   // absolute
 	Argv []string // with argv[0], which may be any string; nil means {Path}
@@ -309,7 +314,21 @@ type Helper struct {
 //
 // Kernel: call_usermodehelper_setup, call_usermodehelper_exec
 //
-// Differs: an empty path is an error, not a success that ran nothing, and so are a relative path, a string in Envp that is not NAME=VALUE and two values for one name; what is wrong with the call itself is told with NoWait too; nil Argv is allowed; the end of ctx ends the helper, where a killed caller leaves it running; the standard files are open on /dev/null, where the kernel leaves them closed; the helper runs as the caller's user, not as root; a signal that the program ignores is ignored in the helper; the helper leads a session of its own, where the kernel's has none.
+// Differs: an empty path is an error, not a success that ran nothing, and so are a relative path, a string in Envp that is not NAME=VALUE and two values for one name.
+//
+// Differs: a call that is wrong in itself gets its error with NoWait too.
+//
+// Differs: nil Argv is allowed.
+//
+// Differs: the end of ctx ends the helper, where a killed caller leaves it running.
+//
+// Differs: the standard files are open on /dev/null, where the kernel leaves them closed.
+//
+// Differs: the helper runs as the caller's user, not as root.
+//
+// Differs: a signal that the program ignores is ignored in the helper.
+//
+// Differs: the helper leads a session of its own, where the kernel's has none.
 func (h *Helper) Exec(ctx context.Context, mode Mode) (Status, error) {
 	if err := h.check(ctx, mode); err != nil {
 		return h.finish(0, err)

@@ -43,9 +43,11 @@ func (c *Completion) CompleteAll() {
 // is there beats a ctx that has ended; a Wait that fails takes none. The error
 // is as from [ContextErr].
 //
-// Kernel: wait_for_completion, wait_for_completion_interruptible, wait_for_completion_interruptible_timeout
+// Kernel: wait_for_completion, wait_for_completion_timeout, wait_for_completion_interruptible, wait_for_completion_interruptible_timeout
 //
-// Differs: which of them is chosen by ctx; no remaining time is returned.
+// Differs: ctx chooses one of them; no remaining time is returned.
+//
+// Differs: wait_for_completion_timeout: a sleep with a deadline is interruptible here, as in [Queue.Wait]. A timeout of 0 sleeps to the next tick there.
 func (c *Completion) Wait(ctx context.Context) error {
 	return c.queue.WaitExclusive(ctx, c.TryWait)
 }

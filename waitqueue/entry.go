@@ -87,7 +87,7 @@ func (q *Queue) AddExclusive(e *Entry) {
 }
 
 // AddPriority puts e in front of all but the priority entries that are there.
-// It is not exclusive.
+// It is not exclusive, as in the kernel since Linux 6.17.
 //
 // Kernel: add_wait_queue_priority
 func (q *Queue) AddPriority(e *Entry) {
@@ -97,6 +97,7 @@ func (q *Queue) AddPriority(e *Entry) {
 // AddPriorityExclusive puts e at the head of the queue, as one that uses up a
 // wake-up: no entry behind it gets a wake-up that it has used. If a priority
 // entry is there already, e is not added, and the error matches [syscall.EBUSY].
+// The kernel has it since Linux 6.17.
 //
 // Kernel: add_wait_queue_priority_exclusive
 func (q *Queue) AddPriorityExclusive(e *Entry) error {

@@ -85,6 +85,33 @@ func ExampleQueue_WaitExclusive() {
 	// polish
 }
 
+// A lock that a context can end, as mutex_lock_interruptible. A wake-up follows each
+// Unlock. Lock of mu is not mixed in, because TryLock may fail while a Lock waits. For
+// a count of more than one, golang.org/x/sync/semaphore has an Acquire with a context.
+func ExampleQueue_WaitExclusive_mutex() {
+	var mu sync.Mutex
+	var unlocked waitqueue.Queue
+	lock := func(ctx context.Context) error { return unlocked.WaitExclusive(ctx, mu.TryLock) }
+	unlock := func() { mu.Unlock(); unlocked.WakeUp() }
+
+	background := context.Background()
+	fmt.Println(lock(background)) // free, so it is taken
+
+	ctx, cancel := context.WithTimeout(background, time.Millisecond)
+	defer cancel()
+	fmt.Println(lock(ctx)) // held, so the deadline ends the wait
+
+	next := make(chan error)
+	go func() { next <- lock(background) }()
+	unlock()
+	fmt.Println(<-next)
+	unlock()
+	// Output:
+	// <nil>
+	// waitqueue: wait timed out: context deadline exceeded
+	// <nil>
+}
+
 // A wait loop written out, step by step.
 func ExampleTask() {
 	var queue waitqueue.Queue

@@ -265,9 +265,10 @@ func (t *Task) Interrupt() {
 
 // ClearInterrupt lets the task sleep again. A caller with several reasons to
 // interrupt a task must hold a lock over the test that none is left and this
-// call. Without the lock, it wipes out a reason that has just come.
+// call. Without the lock, it wipes out a reason that has just come. The kernel's
+// recalc_sigpending looks for pending signals; ClearInterrupt only clears.
 //
-// Kernel: clear_thread_flag(TIF_SIGPENDING), recalc_sigpending
+// Kernel: clear_thread_flag(TIF_SIGPENDING)
 func (t *Task) ClearInterrupt() { t.word.And(^uint64(interrupted)) }
 
 // Interrupted reports whether an interrupt is set.

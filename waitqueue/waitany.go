@@ -5,7 +5,12 @@ import "context"
 // WaitAny is [Queue.Wait] on several queues at once: a wake-up of any of them
 // makes it test cond again. It allocates an [Entry] for each queue, and a channel.
 //
-// Kernel: poll_wait on several queues, as poll(2) does
+// It is the loop of poll(2). The kernel's poll_wait is one step of that loop: it puts
+// the caller on one queue, and never waits.
+//
+// Kernel: poll(2)
+//
+// Differs: waits for a condition, and takes queues, not files.
 func WaitAny(ctx context.Context, cond func() bool, queues ...*Queue) error {
 	err := ContextErr(ctx)
 	if cond() {

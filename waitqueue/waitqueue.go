@@ -1,8 +1,8 @@
 // Package waitqueue puts goroutines to sleep until a condition holds, and lets
 // a context end the sleep.
 //
-// It is the Linux kernel's wait queue. A waiter names a condition. A waker
-// changes the state behind that condition and then calls [Queue.WakeUp]:
+// It is the kernel's wait queue, as of Linux 7.3. A waiter names a condition. A
+// waker changes the state behind that condition and then calls [Queue.WakeUp]:
 //
 //	var q waitqueue.Queue
 //	var ready atomic.Bool
@@ -127,10 +127,13 @@
 //     keeps the one that came first.
 //   - There is no wait_woken, because an [Entry] with a Func that remembers does
 //     the same. There is no semaphore, and no sleep_on, which loses wake-ups.
-//   - The waiter that is woken first need not run first: goroutines run as they
-//     can.
-//   - How often a condition runs is not promised, except that a context that has
-//     ended on entry means once.
+//
+// # Not promised, as in the kernel
+//
+//   - Which of several woken waiters runs first. Waiters that were woken in vain
+//     queue again in the order in which they run.
+//   - How often a condition runs. There is one exception here: it runs once if the
+//     context has ended on entry.
 //
 // Kernel: include/linux/wait.h, include/linux/completion.h, kernel/sched/wait.c, kernel/sched/completion.c
 package waitqueue
@@ -172,9 +175,11 @@ type Queue struct {
 // It does so only after a last test of cond, made when no waker could find the
 // waiter any more.
 //
-// Kernel: wait_event, wait_event_interruptible, wait_event_interruptible_timeout
+// Kernel: wait_event, wait_event_timeout, wait_event_interruptible, wait_event_interruptible_timeout
 //
-// Differs: ctx chooses one of them; no remaining time is returned. A wait with a deadline can always be interrupted, which wait_event_timeout cannot.
+// Differs: ctx chooses one of them; no remaining time is returned.
+//
+// Differs: wait_event_timeout: a sleep with a deadline is interruptible here. [Queue.WakeUpInterruptible] reaches it, and it ends when a parent of ctx is cancelled.
 func (q *Queue) Wait(ctx context.Context, cond func() bool) error {
 	return q.wait(nil, ctx, nil, false, cond)
 }
@@ -253,7 +258,7 @@ func (q *Queue) WakeUp() int {
 //
 // Kernel: wake_up_nr
 //
-// Differs: there an n of 0 or less wakes all, as [Queue.Wake] does. A caller here may compute n, and 0 then means that there is nothing for an exclusive waiter.
+// Differs: returns the number of all woken, as WakeUp does. There an n of 0 or less wakes all, as [Queue.Wake] does. A caller here may compute n, and 0 then means that there is nothing for an exclusive waiter.
 func (q *Queue) WakeUpN(n int) int { return q.wake(Normal, n, nil) }
 
 // WakeUpAll wakes all waiters, ordinary and exclusive, and returns how many it
@@ -261,7 +266,7 @@ func (q *Queue) WakeUpN(n int) int { return q.wake(Normal, n, nil) }
 //
 // Kernel: wake_up_all
 //
-// Differs: returns the number of woken waiters.
+// Differs: returns the number of all woken, as WakeUp does.
 func (q *Queue) WakeUpAll() int { return q.wake(Normal, All, nil) }
 
 // WakeUpInterruptible is WakeUp for waiters whose sleep can be interrupted. It
@@ -270,7 +275,7 @@ func (q *Queue) WakeUpAll() int { return q.wake(Normal, All, nil) }
 //
 // Kernel: wake_up_interruptible
 //
-// Differs: returns the number of woken waiters.
+// Differs: returns the number of all woken, as WakeUp does.
 func (q *Queue) WakeUpInterruptible() int { return q.wake(Interruptible, 1, nil) }
 
 // All is a budget of exclusive wake-ups that does not run out.
@@ -281,9 +286,11 @@ const All = math.MaxInt
 // ones. If n is less than 1, or [All], it wakes all waiters. key is for the wake
 // functions of entries that have one. It returns how many waiters it woke.
 //
-// Kernel: __wake_up, wake_up_poll, wake_up_interruptible_nr, wake_up_interruptible_all
+// Kernel: __wake_up, wake_up_poll, wake_up_interruptible_nr, wake_up_interruptible_all, wake_up_interruptible_sync_poll
 //
 // Differs: returns the number of all woken, where the kernel counts exclusive ones.
+//
+// Differs: wake_up_interruptible_sync_poll: gives the scheduler a hint, which Go's does not take.
 func (q *Queue) Wake(mask State, n int, key any) int {
 	if n < 1 {
 		n = All

@@ -1,5 +1,6 @@
 // Package vfs describes files that a server gives to processes. Such a file has a mode,
-// an owner and perhaps a size, and several processes may have it open at once.
+// an owner and perhaps a size, and several processes may have it open at once. The
+// calls and their errors are the kernel's, as of Linux 7.3.
 //
 // It has no files of its own. A [File] comes from elsewhere: sysctl.Tree.VFS gives a
 // whole tree, and examples/sleepfile one file that blocks. A mount, or a test in the
