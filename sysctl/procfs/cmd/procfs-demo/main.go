@@ -71,7 +71,7 @@ func demo(dir string) (err error) {
 		return err
 	}
 	printk("serving %s", dir)
-	module.load()
+	module.load(dir)
 	select {
 	case <-ctx.Done():
 	case <-server.Done():

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/kprim/kprim/kthread"
@@ -17,6 +20,7 @@ import (
 // the number to kernel/myevent_id. The thread mykthread then starts the helper.
 type module struct {
 	printk func(format string, args ...any)
+	dir    string // of the mount, without symbolic links
 	tree   sysctl.Tree
 
 	handler sysctl.String // myevent_handler
@@ -79,8 +83,12 @@ func (h monitor) Write(r *sysctl.Request, p []byte) (int, error) {
 	return n, err
 }
 
-// load is hello_init.
-func (m *module) load() {
+// load is hello_init. The entries are mounted below dir.
+func (m *module) load(dir string) {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	m.dir, _ = filepath.Abs(dir)
 	m.printk("Hello, I am a test module")
 	m.printk("create mythread <---------<")
 	m.thread = kthread.Run("mykthread", m.mykthread)
@@ -111,9 +119,36 @@ func (m *module) runUmodeHandler(id uint32) {
 	if path == "" {
 		return // in the kernel too, an empty path runs nothing
 	}
+	program, err := m.program(path)
+	if err == nil {
+		// value = call_usermodehelper(argv[0], argv, envp, 0)
+		_, err = m.helper(program, path, id).Exec(context.Background(), usermodehelper.WaitExec)
+	}
+	if err != nil {
+		m.printk("call_usermodehelper: %d", -int(vfs.Errno(err)))
+	}
+}
+
+// program returns the path without symbolic links. A program in the mount is refused: Go
+// stops one of its processors until the new process runs the program, and that processor
+// may be the one that has to answer the look-up. Then no process gets an answer any more.
+func (m *module) program(path string) (string, error) {
+	if !filepath.IsAbs(path) {
+		return path, nil // Exec refuses it
+	}
+	program, err := filepath.EvalSymlinks(path)
+	if strings.HasPrefix(program, m.dir+"/") {
+		err = syscall.EDEADLK // as for an open of a file there
+	}
+	return program, err
+}
+
+// helper returns a helper that prints its start and its end.
+func (m *module) helper(program, argv0 string, id uint32) *usermodehelper.Helper {
 	pid := 0
-	helper := usermodehelper.Helper{
-		Path:    path,
+	return &usermodehelper.Helper{
+		Path:    program,
+		Argv:    []string{argv0},
 		Envp:    usermodehelper.Environ(fmt.Sprintf("TROUBLED_DS=%d", id)),
 		Timeout: 5 * time.Second,
 		Gate:    &m.helpers,
@@ -127,10 +162,6 @@ func (m *module) runUmodeHandler(id uint32) {
 				m.printk("helper (%d): %v", pid, status)
 			}
 		},
-	}
-	// value = call_usermodehelper(argv[0], argv, envp, 0)
-	if _, err := helper.Exec(context.Background(), usermodehelper.WaitExec); err != nil {
-		m.printk("call_usermodehelper: %d", -int(vfs.Errno(err)))
 	}
 }
 
