@@ -90,6 +90,7 @@ func (m *module) load(dir string) {
 	}
 	m.dir, _ = filepath.Abs(dir)
 	m.printk("Hello, I am a test module")
+	m.printk("myevent_handler is %s", m.handler.Load())
 	m.printk("create mythread <---------<")
 	m.thread = kthread.Run("mykthread", m.mykthread)
 }
