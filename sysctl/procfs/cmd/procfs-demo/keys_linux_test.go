@@ -19,6 +19,7 @@ func TestItRunsInTheBackgroundAndAfterCtrlZ(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "procfs-demo")
 	self, err := os.Executable()
 	require.NoError(t, err)
+	t.Cleanup(func() { eventually(t, "the unmount", func() bool { return !mounted(t, dir) }) })
 	s := open(t, "S")
 	s.enter(t, "export KPRIM_TEST_ROLE=demo TMPDIR="+t.TempDir())
 	s.enter(t, self+" "+dir+" & echo pid $!.")
@@ -32,9 +33,10 @@ func TestItRunsInTheBackgroundAndAfterCtrlZ(t *testing.T) {
 	s.waitFor(t, "the shell has 42")
 	out, code := bash(t, "cat "+dir+"/sleep")
 	require.Zero(t, code, out)
-	require.Equal(t, "S", state(pid))
+	require.NotEqual(t, "T", state(pid))
 
 	s.press(t, "fg\n")
+	eventually(t, "it is in the foreground", func() bool { return s.has(t, pid) })
 	s.press(t, "what the program does not read\n")
 	s.waitFor(t, "does not read\r\n")
 	s.press(t, "\x1a")
@@ -46,6 +48,7 @@ func TestItRunsInTheBackgroundAndAfterCtrlZ(t *testing.T) {
 	require.Zero(t, cat.wait(t))
 	require.Equal(t, "Last input:\n", cat.out.String())
 
+	eventually(t, "it is in the foreground", func() bool { return s.has(t, pid) })
 	s.press(t, "\x03")
 	s.waitFor(t, "2 opens, 2 releases")
 	s.press(t, "echo code $?.\n")

@@ -36,7 +36,11 @@ func open(t *testing.T, name string, command ...string) *terminal {
 	require.NoError(t, tty.Close())
 	read := make(chan struct{})
 	go func() { _, _ = io.Copy(&term.out, keys); close(read) }()
-	t.Cleanup(func() { _ = keys.Close(); <-read }) // hangs the terminal up
+	t.Cleanup(func() { // the terminal hangs up, and the shell ends its jobs
+		_ = keys.Close()
+		<-read
+		term.wait(t)
+	})
 	term.waitFor(t, term.end)
 	return term
 }
@@ -59,6 +63,16 @@ func pty(t *testing.T) (master, slave *os.File) {
 func (term *terminal) press(t *testing.T, keys string) {
 	_, err := io.WriteString(term.keys, keys)
 	require.NoError(t, err)
+}
+
+// has reports whether the terminal gives its keys to a process.
+func (term *terminal) has(t *testing.T, pid int) bool {
+	raw, err := term.keys.SyscallConn()
+	require.NoError(t, err)
+	group := 0
+	require.NoError(t, raw.Control(func(fd uintptr) { group, err = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP) }))
+	require.NoError(t, err)
+	return group == pid
 }
 
 // enter types a command when the prompt is there.
