@@ -24,7 +24,7 @@ func installHelper() (path string, remove func(), err error) {
 	remove = func() { _ = os.RemoveAll(dir) }
 	path = filepath.Join(dir, "helper")
 	err = os.WriteFile(path, script, 0o700)
-	if err = errors.Join(err, os.Chmod(path, 0o755)); err != nil { // whatever the umask says
+	if err = errors.Join(err, os.Chmod(path, 0o755)); err != nil { // the umask may have taken bits
 		remove()
 		return "", nil, err
 	}

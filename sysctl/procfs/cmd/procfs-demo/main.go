@@ -1,6 +1,6 @@
 // Procfs-demo mounts /proc/sleep of article 3, and the sysctls of articles 1 and 2, so that
-// real processes use them. It prints what they do, one line for each step, after the use
-// count of /sleep.
+// real processes use them. It prints one line for each of their steps, after the use count
+// of /sleep.
 //
 //	procfs-demo DIR
 //
@@ -37,7 +37,7 @@ func main() {
 // By their numbers, because not every system has a name for them.
 const sighup, sigpipe = syscall.Signal(1), syscall.Signal(13)
 
-// demo serves dir until a signal, or until somebody else unmounts dir.
+// demo serves dir until a signal, or until another process unmounts dir.
 func demo(dir string) (err error) {
 	// Each of these signals would kill the program, and leave a mount that no server
 	// answers. SIGPIPE comes when the reader of the lines has gone.
