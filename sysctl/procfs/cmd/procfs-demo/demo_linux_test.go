@@ -56,6 +56,7 @@ func TestAReaderOfTheLinesThatGoesEndsIt(t *testing.T) {
 	require.NoError(t, err)
 	cmd, temp := demoCmd(t, dir)
 	cmd.Stdout = w
+	noMountAtTheEnd(t, dir)
 	p := start(t, cmd)
 	require.NoError(t, w.Close())
 	eventually(t, "it serves", func() bool { _, err := os.Stat(dir + "/sleep"); return err == nil })

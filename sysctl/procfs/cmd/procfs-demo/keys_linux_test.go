@@ -19,6 +19,7 @@ func TestItRunsInTheBackgroundAndAfterCtrlZ(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "procfs-demo")
 	self, err := os.Executable()
 	require.NoError(t, err)
+	noMountAtTheEnd(t, dir)
 	t.Cleanup(func() { eventually(t, "the unmount", func() bool { return !mounted(t, dir) }) })
 	s := open(t, "S")
 	s.enter(t, "export KPRIM_TEST_ROLE=demo TMPDIR="+t.TempDir())

@@ -152,6 +152,7 @@ func serve(t *testing.T) (p *process, dir string) {
 func serveAt(t *testing.T, dir string, env ...string) *process {
 	cmd, temp := demoCmd(t, dir)
 	cmd.Env = append(cmd.Env, env...)
+	noMountAtTheEnd(t, dir)
 	p := start(t, cmd)
 	t.Cleanup(func() {
 		_ = p.Process.Signal(syscall.SIGTERM)
@@ -162,6 +163,16 @@ func serveAt(t *testing.T, dir string, env ...string) *process {
 	})
 	p.waitFor(t, "mythread")
 	return p
+}
+
+// noMountAtTheEnd removes a mount that a failed test has left. A test calls it before it
+// starts the program, because the last cleanup runs first.
+func noMountAtTheEnd(t *testing.T, dir string) {
+	t.Cleanup(func() {
+		if syscall.Unmount(dir, syscall.MNT_FORCE|syscall.MNT_DETACH) == nil {
+			t.Error("the mount was left: ", dir)
+		}
+	})
 }
 
 func (p *process) waitFor(t *testing.T, part string) {
