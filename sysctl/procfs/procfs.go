@@ -9,6 +9,8 @@
 //	}
 //	defer server.Close()
 //
+// Program cmd/procfs-demo is an example, and its README a session with it.
+//
 // # Which tool
 //
 //   - Use [Mount] if the clients are programs that only know files.

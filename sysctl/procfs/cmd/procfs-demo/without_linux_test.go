@@ -3,9 +3,11 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,30 +51,63 @@ func TestADirThatCannotBe(t *testing.T) {
 	}
 }
 
-// Each reason is made in a mount namespace, where /dev has nothing from outside.
-func TestWhereFUSEIsMissingItSaysWhy(t *testing.T) {
+// prepare is a script for a mount namespace, where /dev has nothing from outside. Its first
+// argument is the program, which it copies to where each user can run it.
+const prepare = `set -e
+	mount -t tmpfs -o mode=1777 tmpfs /mnt
+	cp "$0" /mnt/demo
+	mount -t tmpfs tmpfs /dev
+	mknod -m 666 /dev/null c 1 3
+	set +e
+`
+
+const nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups "
+
+// inside starts a script in the namespace.
+func inside(t *testing.T, script string) *process {
 	needRoot(t)
-	const prepare = `
-		mount -t tmpfs -o mode=1777 tmpfs /mnt
-		cp "$0" /mnt/demo
-		mount -t tmpfs tmpfs /dev
-		mknod -m 666 /dev/null c 1 3
-	`
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := command("unshare", "-m", "sh", "-c", prepare+script, self)
+	cmd.Env = append(cmd.Env, "KPRIM_TEST_ROLE=demo", "TMPDIR=/mnt")
+	return start(t, cmd)
+}
+
+func TestWhereFUSEIsMissingItSaysWhy(t *testing.T) {
 	for reason, script := range map[string]string{
 		"/dev/fuse is missing: this kernel or container has no FUSE": `/mnt/demo /mnt/dir`,
 
 		"/dev/fuse may not be opened by this user": `mknod -m 600 /dev/fuse c 10 229
-			setpriv --reuid=65534 --regid=65534 --clear-groups /mnt/demo /mnt/dir`,
+			` + nobody + `/mnt/demo /mnt/dir`,
 
 		"mount(2) is not allowed here, and there is no fusermount3": `mknod -m 600 /dev/fuse c 10 229
 			setpriv --bounding-set=-sys_admin env PATH=/nowhere /mnt/demo /mnt/dir`,
 	} {
-		self, err := os.Executable()
-		require.NoError(t, err)
-		cmd := command("unshare", "-m", "sh", "-c", "set -e"+prepare+"set +e\n"+script+"\necho code $?; ls /mnt", self)
-		cmd.Env = append(cmd.Env, "KPRIM_TEST_ROLE=demo", "TMPDIR=/mnt")
-		p := start(t, cmd)
+		p := inside(t, script+"\necho code $?; ls /mnt")
 		require.Zero(t, p.wait(t), p.out.String())
 		require.Equal(t, "procfs-demo: procfs: mount /mnt/dir: "+reason+"\ncode 1\ndemo\n", p.out.String())
 	}
+}
+
+func TestAnotherUserHasTheMountAlone(t *testing.T) {
+	if _, err := exec.LookPath("fusermount3"); err != nil {
+		unable(t, "fusermount3 is not installed")
+	}
+	p := inside(t, "mknod -m 666 /dev/fuse c 10 229\nexec "+nobody+"/mnt/demo /mnt/dir")
+	p.waitFor(t, "mythread")
+	enter := fmt.Sprintf("nsenter -m -t %d ", p.Process.Pid)
+
+	out, code := bash(t, enter+nobody+"cat /mnt/dir/sleep")
+	require.Equal(t, "Last input:\n", out)
+	require.Zero(t, code)
+	out, code = bash(t, enter+nobody+"tee /mnt/dir/sleep < /dev/null")
+	require.Equal(t, 1, code, "only user 0 writes")
+	require.Contains(t, out, "Permission denied")
+	out, code = bash(t, enter+"cat /mnt/dir/sleep")
+	require.Equal(t, 1, code, "not even user 0 may enter")
+	require.Contains(t, out, "Permission denied")
+
+	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+	require.Zero(t, p.wait(t), p.out.String())
+	require.Contains(t, p.out.String(), "\n0 /sleep: 1 opens, 1 releases\n")
 }
