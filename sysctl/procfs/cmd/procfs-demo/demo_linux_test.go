@@ -24,7 +24,7 @@ func mounted(t *testing.T, dir string) bool {
 
 func TestSignalsEndItInOrder(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		p, dir := serve(t)
+		p, dir := served(t)
 		out, code := bash(t, "cat "+dir+"/sleep")
 		require.Zero(t, code)
 		require.Equal(t, "Last input:\n", out)
@@ -72,7 +72,7 @@ func TestAReaderOfTheLinesThatGoesEndsIt(t *testing.T) {
 func TestADirectoryThatWasThereStays(t *testing.T) {
 	needFUSE(t)
 	dir := t.TempDir()
-	p := serveAt(t, dir)
+	p := servedAt(t, dir)
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 	require.Zero(t, p.wait(t))
 	require.DirExists(t, dir)
@@ -80,7 +80,7 @@ func TestADirectoryThatWasThereStays(t *testing.T) {
 }
 
 func TestSleepersGetAnErrorWhenItEnds(t *testing.T) {
-	p, dir := serve(t)
+	p, dir := served(t)
 	_, sleeper := holders(t, p, dir)
 	require.NoError(t, p.Process.Signal(syscall.SIGINT))
 	require.Zero(t, p.wait(t))
@@ -102,7 +102,7 @@ func holders(t *testing.T, p *process, dir string) (holder, sleeper *process) {
 
 func TestAnUnmountByAnotherEndsIt(t *testing.T) {
 	needRoot(t)
-	p, dir := serve(t)
+	p, dir := served(t)
 	out, code := bash(t, "umount "+dir)
 	require.Zero(t, code, out)
 	require.Zero(t, p.wait(t))
@@ -112,7 +112,7 @@ func TestAnUnmountByAnotherEndsIt(t *testing.T) {
 }
 
 func TestTheMountOfAKilledProgramIsReplaced(t *testing.T) {
-	p, dir := serve(t)
+	p, dir := served(t)
 	holder, sleeper := holders(t, p, dir)
 	require.NoError(t, p.Process.Kill())
 	require.Equal(t, -int(syscall.SIGKILL), p.wait(t))
@@ -120,7 +120,7 @@ func TestTheMountOfAKilledProgramIsReplaced(t *testing.T) {
 	_, err := os.Stat(dir)
 	require.ErrorIs(t, err, syscall.ENOTCONN)
 
-	next := serveAt(t, dir)
+	next := servedAt(t, dir)
 	_ = holder.Process.Kill() // it may have ended because its file is dead
 	out, code := bash(t, "cat "+dir+"/sleep")
 	require.Zero(t, code, out)
@@ -131,7 +131,7 @@ func TestTheMountOfAKilledProgramIsReplaced(t *testing.T) {
 }
 
 func TestLinesDoNotMix(t *testing.T) {
-	p, dir := serve(t)
+	p, dir := served(t)
 	_, code := bash(t, "cd "+dir+"; for i in {1..40}; do cat sleep & echo $i > sys/kernel/myevent_handler & done; wait")
 	require.Zero(t, code)
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
@@ -146,7 +146,7 @@ func TestLinesDoNotMix(t *testing.T) {
 
 // The number and its post are one step, so each writer posts its own number.
 func TestEachWriterPostsItsNumber(t *testing.T) {
-	p, dir := serve(t)
+	p, dir := served(t)
 	write(t, dir+"/sys/kernel/myevent_handler", "")
 	_, code := bash(t, "cd "+dir+"/sys/kernel; for i in {101..180}; do echo $i > myevent_id & done; wait")
 	require.Zero(t, code)
@@ -157,9 +157,19 @@ func TestEachWriterPostsItsNumber(t *testing.T) {
 	}
 }
 
+func TestAWriteThatStoresNothingPostsNothing(t *testing.T) {
+	p, dir := served(t)
+	_, code := bash(t, "cd "+dir+"/sys/kernel; (echo 7; echo 8) > myevent_id; echo many > myevent_id; cat myevent_id")
+	require.Zero(t, code)
+	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+	require.Zero(t, p.wait(t))
+	require.Equal(t, 1, strings.Count(p.out.String(), "posted"), p.out.String())
+	require.Contains(t, p.out.String(), "\n0 posted 7\n")
+}
+
 func TestTheHelperGetsTheNumberAndNoSecret(t *testing.T) {
 	t.Setenv("KPRIM_SECRET", "hunter2")
-	p, dir := serve(t)
+	p, dir := served(t)
 	seen := filepath.Join(t.TempDir(), "seen")
 	write(t, dir+"/sys/kernel/myevent_handler", executable(t, "tr '\\0' '\\n' < /proc/$$/environ > "+seen+"\nexit 3"))
 	write(t, dir+"/sys/kernel/myevent_id", "0") // no event
@@ -181,7 +191,7 @@ func executable(t *testing.T, text string) (path string) {
 }
 
 func TestTheEndWaitsForTheHelper(t *testing.T) {
-	p, dir := serve(t)
+	p, dir := served(t)
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
 	write(t, dir+"/sys/kernel/myevent_handler", executable(t, "read line < "+fifo))
@@ -209,7 +219,7 @@ func TestAHelperInTheMountIsRefused(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "procfs-demo")
 	link := filepath.Join(t.TempDir(), "link")
 	require.NoError(t, os.Symlink(dir, link))
-	p := serveAt(t, dir, "GOMAXPROCS=1")
+	p := servedAt(t, dir, "GOMAXPROCS=1")
 	for _, path := range []string{dir + "/sleep", link + "/sleep", dir + "/sys/../sleep"} {
 		write(t, dir+"/sys/kernel/myevent_handler", path)
 		write(t, dir+"/sys/kernel/myevent_id", "1")

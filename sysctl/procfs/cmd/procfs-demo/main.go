@@ -37,7 +37,7 @@ func main() {
 // By their numbers, because not every system has a name for them.
 const sighup, sigpipe = syscall.Signal(1), syscall.Signal(13)
 
-// demo serves dir until a signal, or until another process unmounts dir.
+// demo mounts the files at dir, and serves them.
 func demo(dir string) (err error) {
 	// Each of these signals would kill the program, and leave a mount that no server
 	// answers. SIGPIPE comes when the reader of the lines has gone.
@@ -46,16 +46,12 @@ func demo(dir string) (err error) {
 
 	screen := log.New(os.Stdout, "", 0) // the one way out, so that lines never mix
 	sleep := newSleep(screen)
-	printk := func(format string, args ...any) {
-		screen.Printf("%d %s", sleep.UseCount(), fmt.Sprintf(format, args...))
-	}
-
 	helper, removeHelper, err := installHelper()
 	if err != nil {
 		return err
 	}
 	defer removeHelper()
-	module, err := newModule(printk, helper)
+	module, err := newModule(sleep.printk, helper)
 	if err != nil {
 		return err
 	}
@@ -64,22 +60,26 @@ func demo(dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, removeDir()) }()
-
 	root := vfs.Static(map[string]vfs.Node{"sleep": sleep, "sys": module.tree.VFS()})
 	server, err := procfs.Mount(dir, root, procfs.Options{ErrorLog: screen})
 	if err != nil {
 		return err
 	}
-	printk("serving %s", dir)
+	return serve(ctx, dir, server, module, sleep)
+}
+
+// serve serves until ctx ends, or until another process unmounts dir.
+func serve(ctx context.Context, dir string, server *procfs.Server, module *module, sleep *sleep) error {
+	sleep.printk("serving %s", dir)
 	module.load(dir)
 	select {
 	case <-ctx.Done():
 	case <-server.Done():
-		printk("somebody else has unmounted %s", dir)
+		sleep.printk("somebody else has unmounted %s", dir)
 	}
-	err = server.Close()
+	err := server.Close()
 	module.unload()
-	printk("/sleep: %d opens, %d releases", sleep.opens.Load(), sleep.releases.Load())
+	sleep.printk("/sleep: %d opens, %d releases", sleep.opens.Load(), sleep.releases.Load())
 	return err
 }
 

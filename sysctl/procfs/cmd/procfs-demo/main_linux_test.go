@@ -141,15 +141,15 @@ func demoCmd(t *testing.T, args ...string) (cmd *exec.Cmd, temp string) {
 	return cmd, temp
 }
 
-// serve starts the program at a new directory, and waits until it serves. When the test
+// served starts the program at a new directory, and waits until it serves. When the test
 // ends, the program has ended, and nothing is left.
-func serve(t *testing.T) (p *process, dir string) {
+func served(t *testing.T) (p *process, dir string) {
 	needFUSE(t)
 	dir = filepath.Join(t.TempDir(), "procfs-demo")
-	return serveAt(t, dir), dir
+	return servedAt(t, dir), dir
 }
 
-func serveAt(t *testing.T, dir string, env ...string) *process {
+func servedAt(t *testing.T, dir string, env ...string) *process {
 	cmd, temp := demoCmd(t, dir)
 	cmd.Env = append(cmd.Env, env...)
 	noMountAtTheEnd(t, dir)

@@ -65,7 +65,7 @@ func (h printed) Write(r *sysctl.Request, p []byte) (int, error) {
 }
 
 // A monitor handler finds the trouble: it posts each number that is written. A write that
-// fails posts nothing.
+// fails posts nothing, and so does a second write to an open file, which is ignored.
 type monitor struct {
 	sysctl.Handler
 	*module
@@ -74,8 +74,9 @@ type monitor struct {
 func (h monitor) Write(r *sysctl.Request, p []byte) (int, error) {
 	h.mu.Lock() // or two writers would both post the number of the second
 	defer h.mu.Unlock()
+	first := r.Pos == 0
 	n, err := h.Handler.Write(r, p)
-	if err == nil {
+	if err == nil && first {
 		h.printk("posted %d", h.id.Load())
 		// write_lock, myevent_id = id, write_unlock, wake_up_interruptible
 		err = h.myevent.Post(h.id.Load())

@@ -155,3 +155,19 @@ func (s session) helperDir() string {
 	require.NotNil(s, m)
 	return m[1]
 }
+
+// A paragraph has five lines at most, and each link leads to a file.
+func TestReadmeIsEasyToRead(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	prose := regexp.MustCompile("(?s)```.*?```").ReplaceAllString(string(text), "")
+	for paragraph := range strings.SplitSeq(prose, "\n\n") {
+		if !strings.HasPrefix(paragraph, "|") {
+			require.LessOrEqual(t, strings.Count(strings.TrimSpace(paragraph), "\n"), 4, paragraph)
+		}
+	}
+	for _, link := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(prose, -1) {
+		_, err := os.Stat(link[1])
+		require.NoError(t, err)
+	}
+}

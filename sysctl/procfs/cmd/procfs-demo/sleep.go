@@ -16,12 +16,18 @@ import (
 type sleep struct {
 	sleepfile.File
 	opens, releases atomic.Int64
+	screen          *log.Logger
 }
 
 func newSleep(screen *log.Logger) *sleep {
-	s := new(sleep)
+	s := &sleep{screen: screen}
 	s.Log, s.Name = screen.Printf, name
 	return s
+}
+
+// printk prints a line, after the use count.
+func (s *sleep) printk(format string, args ...any) {
+	s.screen.Printf("%d %s", s.UseCount(), fmt.Sprintf(format, args...))
 }
 
 // name returns the name and the number of an opener, as ps shows them.
