@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(0)
 	}
+	// A program with the race detector sleeps for a second at its end.
+	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if _, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
 			fmt.Println("a child was left, or not reaped:", err)
