@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The session of the README is typed into three terminals. Each has on its screen what the
-// README shows, and no more. Numbers of processes may be others, but the same number in two
+// The session of the README is typed into three terminals. Each screen shows the lines of the
+// README, and no more. Numbers of processes may be others, but the same number in two
 // places is the same process.
 func TestReadmeIsWhatTheTerminalsShow(t *testing.T) {
 	needRoot(t)
