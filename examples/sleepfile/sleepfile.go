@@ -24,6 +24,10 @@ type File struct {
 	// be called by several goroutines at once. Set it before the first use.
 	Log func(format string, args ...any)
 
+	// Name, if not nil, names an opener for the Log. Open calls it once, while the opener
+	// waits for its answer. Without Name the Log has the ids. Set it before the first use.
+	Name func(opener vfs.Cred) string
+
 	alreadyOpen atomic.Bool
 	waitQ       waitqueue.Queue // the openers that sleep
 	useCount    atomic.Int64    // raised before alreadyOpen is set, lowered after it is cleared
@@ -53,31 +57,42 @@ func (f *File) Open(ctx context.Context, cred vfs.Cred, flag int) (vfs.Handle, e
 	if f.May(cred, need) != nil { // before it can block
 		return nil, failed("open", syscall.EACCES)
 	}
+	opener := f.name(cred)
 	f.useCount.Add(1)
-	if err := f.enter(ctx, cred, flag); err != nil {
+	if err := f.enter(ctx, opener, flag); err != nil {
 		f.useCount.Add(-1) // no Release will do it
-		f.log(cred.String(), "gives up: %v", err)
+		f.log(opener, "gives up: %v", vfs.Errno(err))
 		return nil, failed("open", err)
 	}
-	f.log(cred.String(), "has the file")
-	return &handle{file: f, opener: cred.String(), open: open}, nil
+	f.log(opener, "has the file")
+	return &handle{file: f, opener: opener, open: open}, nil
 }
 
 // enter takes the file, and sleeps before if it must.
-func (f *File) enter(ctx context.Context, cred vfs.Cred, flag int) error {
+func (f *File) enter(ctx context.Context, opener string, flag int) error {
 	switch {
 	case f.take():
 		return nil
 	case flag&vfs.NonBlock != 0:
 		return syscall.EAGAIN
 	}
-	f.log(cred.String(), "sleeps in open")
+	f.log(opener, "sleeps in open")
 	return f.waitQ.Wait(ctx, f.take)
 }
 
 // take takes the file if it is free. The test and the change are one step. With two
 // steps, two openers could pass the test.
 func (f *File) take() bool { return f.alreadyOpen.CompareAndSwap(false, true) }
+
+func (f *File) name(cred vfs.Cred) string {
+	switch {
+	case f.Log == nil:
+		return "" // nobody asks
+	case f.Name == nil:
+		return cred.String()
+	}
+	return f.Name(cred)
+}
 
 func (f *File) log(opener, format string, args ...any) {
 	if f.Log != nil {

@@ -275,13 +275,36 @@ func TestLogTellsTheSteps(t *testing.T) {
 		require.Equal(t, []string{
 			"1 " + a + "has the file",
 			"2 " + b + "sleeps in open",
-			"1 " + b + "gives up: waitqueue: wait interrupted: context canceled",
+			"1 " + b + "gives up: " + syscall.EINTR.Error(),
 			"2 " + b + "sleeps in open",
 			"2 " + a + "closes the file",
 			"1 " + b + "has the file",
 			"1 " + b + "closes the file",
 		}, lines)
 	})
+}
+
+// The opener may be gone when its file is released, so it has its name from Open.
+func TestLogNamesAnOpenerAsOpenHasNamedIt(t *testing.T) {
+	var lines []string
+	names := []string{"cat", "tail"}
+	f := sleepfile.File{
+		Log: func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) },
+		Name: func(opener vfs.Cred) string {
+			name := fmt.Sprintf("%s (%d)", names[0], opener.PID())
+			names = names[1:]
+			return name
+		},
+	}
+	h := open(t, &f, os.O_RDONLY)
+	_, err := f.Open(t.Context(), stranger, os.O_RDONLY|vfs.NonBlock)
+	require.ErrorIs(t, err, syscall.EAGAIN)
+	h.Release()
+	require.Equal(t, []string{
+		"1 cat (1): has the file",
+		"1 tail (2): gives up: " + syscall.EAGAIN.Error(),
+		"1 cat (1): closes the file",
+	}, lines)
 }
 
 func TestTwoHundredOpenersAreAllServed(t *testing.T) {

@@ -9,6 +9,8 @@
 //	}
 //	defer server.Close()
 //
+// Program cmd/procfs-demo is an example, and its README a session with it.
+//
 // # Which tool
 //
 //   - Use [Mount] if the clients are programs that only know files.
@@ -39,6 +41,8 @@
 //
 // A process cannot open a file of its own mount: it gets EDEADLK. Such an open could stop
 // the whole process, so that not even SIGKILL ends it. The process calls the File itself.
+// It must not start a program by a path through its mount either: the look-up of the path
+// can then wait for ever.
 //
 // A file that blocks does not belong in a tree that programs walk: sysctl -a and grep -r
 // read each file, and would sleep.

@@ -1,0 +1,218 @@
+//go:build !(386 || arm || mips || mipsle)
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/vfs"
+)
+
+// limit is how long a test waits for a process on a busy machine.
+const limit = 30 * time.Second
+
+// The test binary is the program too.
+func TestMain(m *testing.M) {
+	if os.Getenv("KPRIM_TEST_ROLE") == "demo" {
+		main()
+		os.Exit(0)
+	}
+	// A program with the race detector sleeps for a second at its end.
+	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if _, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
+			fmt.Println("a child was left, or not reaped:", err)
+			code = 1
+		}
+		os.Exit(code)
+	}))
+}
+
+// needFUSE skips the test where there is no FUSE, or fails if REQUIRE_FUSE is 1.
+func needFUSE(t *testing.T) {
+	server, err := procfs.Mount(t.TempDir(), vfs.Static(nil), procfs.Options{})
+	if errors.Is(err, errors.ErrUnsupported) {
+		unable(t, err.Error())
+	}
+	require.NoError(t, err)
+	require.NoError(t, server.Close())
+}
+
+// needRoot skips the test unless it can make mount namespaces and be another user.
+func needRoot(t *testing.T) {
+	needFUSE(t)
+	if os.Geteuid() != 0 {
+		unable(t, "the test is not run by root")
+	}
+	for _, name := range []string{"unshare", "nsenter", "setpriv", "umount", "sysctl", "ps"} {
+		if _, err := exec.LookPath(name); err != nil {
+			unable(t, name+" is not installed")
+		}
+	}
+}
+
+func unable(t *testing.T, reason string) {
+	if os.Getenv("REQUIRE_FUSE") == "1" {
+		t.Fatalf("REQUIRE_FUSE=1, but %s", reason)
+	}
+	t.Skipf("skipped: %s", reason)
+}
+
+// A text grows while a process writes. A test can wait for it.
+type text struct {
+	mu    sync.Mutex
+	bytes bytes.Buffer
+}
+
+func (s *text) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bytes.Write(p)
+}
+
+func (s *text) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bytes.String()
+}
+
+// A process is one that the test has started. It dies with the test.
+type process struct {
+	*exec.Cmd
+	out  text // both outputs
+	done chan struct{}
+}
+
+func start(t *testing.T, cmd *exec.Cmd) *process {
+	p := &process{Cmd: cmd, done: make(chan struct{})}
+	if cmd.Stdout == nil {
+		cmd.Stdout, cmd.Stderr = &p.out, &p.out
+	}
+	cmd.WaitDelay = limit
+	require.NoError(t, cmd.Start())
+	go func() { _ = cmd.Wait(); close(p.done) }()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-p.done })
+	return p
+}
+
+// wait returns the exit code, or minus the signal that ended the process.
+func (p *process) wait(t *testing.T) int {
+	select {
+	case <-p.done:
+	case <-time.After(limit):
+		t.Fatalf("%v does not end; it has printed %q", p.Args, p.out.String())
+	}
+	status := p.ProcessState.Sys().(syscall.WaitStatus)
+	if status.Signaled() {
+		return -int(status.Signal())
+	}
+	return status.ExitStatus()
+}
+
+// demoCmd is the program, with temporary files in a directory of the test.
+func demoCmd(t *testing.T, args ...string) (cmd *exec.Cmd, temp string) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	temp = t.TempDir()
+	cmd = exec.Command(self, args...)
+	cmd.Env = append(os.Environ(), "KPRIM_TEST_ROLE=demo", "TMPDIR="+temp)
+	return cmd, temp
+}
+
+// served starts the program at a new directory, and waits until it serves. When the test
+// ends, the program has ended, and nothing is left.
+func served(t *testing.T) (p *process, dir string) {
+	needFUSE(t)
+	dir = filepath.Join(t.TempDir(), "procfs-demo")
+	return servedAt(t, dir), dir
+}
+
+func servedAt(t *testing.T, dir string, env ...string) *process {
+	cmd, temp := demoCmd(t, dir)
+	cmd.Env = append(cmd.Env, env...)
+	noMountAtTheEnd(t, dir)
+	p := start(t, cmd)
+	t.Cleanup(func() {
+		_ = p.Process.Signal(syscall.SIGTERM)
+		if p.wait(t) != -int(syscall.SIGKILL) {
+			left, _ := os.ReadDir(temp)
+			require.Empty(t, left, "temporary files")
+		}
+	})
+	p.waitFor(t, "mythread")
+	return p
+}
+
+// noMountAtTheEnd removes a mount that a failed test has left. A test calls it before it
+// starts the program, because the last cleanup runs first.
+func noMountAtTheEnd(t *testing.T, dir string) {
+	t.Cleanup(func() {
+		if syscall.Unmount(dir, syscall.MNT_FORCE|syscall.MNT_DETACH) == nil {
+			t.Error("the mount was left: ", dir)
+		}
+	})
+}
+
+func (p *process) waitFor(t *testing.T, part string) {
+	eventually(t, part, func() bool { return strings.Contains(p.out.String(), part) })
+}
+
+var anyPID = regexp.MustCompile(`\([0-9]+\)`)
+
+// lines are the lines that the program has printed, with numbers of processes as N.
+func (p *process) lines() []string {
+	return strings.Split(strings.TrimSuffix(anyPID.ReplaceAllString(p.out.String(), "(N)"), "\n"), "\n")
+}
+
+// eventually waits for a state of another process.
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	for !cond() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("never: %s", what)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// bash runs a script, and returns its outputs and its exit code.
+func bash(t *testing.T, script string) (string, int) {
+	cmd := exec.Command("bash", "-c", script)
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	p := start(t, cmd)
+	code := p.wait(t)
+	return p.out.String(), code
+}
+
+func write(t *testing.T, path, value string) {
+	out, code := bash(t, fmt.Sprintf("echo '%s' > %s", value, path))
+	require.Zero(t, code, out)
+}
+
+// state returns the state of a process: one letter, as ps prints it.
+func state(pid int) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "gone"
+	}
+	return strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))[0]
+}
