@@ -61,7 +61,7 @@ func TestAReaderOfTheLinesThatGoesEndsIt(t *testing.T) {
 	require.NoError(t, w.Close())
 	eventually(t, "it serves", func() bool { _, err := os.Stat(dir + "/sleep"); return err == nil })
 	require.NoError(t, r.Close())
-	bash(t, "cat "+dir+"/sleep; echo 1 > "+dir+"/sys/kernel/myevent_id")
+	bash(t, "cat "+dir+"/sleep; echo 1 > "+dir+"/kernel/myevent_id")
 	require.Zero(t, p.wait(t))
 	require.NoDirExists(t, dir)
 	left, err := os.ReadDir(temp)
@@ -132,7 +132,7 @@ func TestTheMountOfAKilledProgramIsReplaced(t *testing.T) {
 
 func TestLinesDoNotMix(t *testing.T) {
 	p, dir := served(t)
-	_, code := bash(t, "cd "+dir+"; for i in {1..40}; do cat sleep & echo $i > sys/kernel/myevent_handler & done; wait")
+	_, code := bash(t, "cd "+dir+"; for i in {1..40}; do cat sleep & echo $i > kernel/myevent_handler & done; wait")
 	require.Zero(t, code)
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 	require.Zero(t, p.wait(t))
@@ -147,8 +147,8 @@ func TestLinesDoNotMix(t *testing.T) {
 // The number and its post are one step, so each writer posts its own number.
 func TestEachWriterPostsItsNumber(t *testing.T) {
 	p, dir := served(t)
-	write(t, dir+"/sys/kernel/myevent_handler", "")
-	_, code := bash(t, "cd "+dir+"/sys/kernel; for i in {101..180}; do echo $i > myevent_id & done; wait")
+	write(t, dir+"/kernel/myevent_handler", "")
+	_, code := bash(t, "cd "+dir+"/kernel; for i in {101..180}; do echo $i > myevent_id & done; wait")
 	require.Zero(t, code)
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 	require.Zero(t, p.wait(t))
@@ -159,7 +159,7 @@ func TestEachWriterPostsItsNumber(t *testing.T) {
 
 func TestAWriteThatStoresNothingPostsNothing(t *testing.T) {
 	p, dir := served(t)
-	_, code := bash(t, "cd "+dir+"/sys/kernel; (echo 7; echo 8) > myevent_id; echo many > myevent_id; cat myevent_id")
+	_, code := bash(t, "cd "+dir+"/kernel; (echo 7; echo 8) > myevent_id; echo many > myevent_id; cat myevent_id")
 	require.Zero(t, code)
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 	require.Zero(t, p.wait(t))
@@ -171,9 +171,9 @@ func TestTheHelperGetsTheNumberAndNoSecret(t *testing.T) {
 	t.Setenv("KPRIM_SECRET", "hunter2")
 	p, dir := served(t)
 	seen := filepath.Join(t.TempDir(), "seen")
-	write(t, dir+"/sys/kernel/myevent_handler", executable(t, "tr '\\0' '\\n' < /proc/$$/environ > "+seen+"\nexit 3"))
-	write(t, dir+"/sys/kernel/myevent_id", "0") // no event
-	write(t, dir+"/sys/kernel/myevent_id", "9527")
+	write(t, dir+"/kernel/myevent_handler", executable(t, "tr '\\0' '\\n' < /proc/$$/environ > "+seen+"\nexit 3"))
+	write(t, dir+"/kernel/myevent_id", "0") // no event
+	write(t, dir+"/kernel/myevent_id", "9527")
 	p.waitFor(t, ": exit status 3\n")
 	text, err := os.ReadFile(seen)
 	require.NoError(t, err)
@@ -194,8 +194,8 @@ func TestTheEndWaitsForTheHelper(t *testing.T) {
 	p, dir := served(t)
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
-	write(t, dir+"/sys/kernel/myevent_handler", executable(t, "read line < "+fifo))
-	write(t, dir+"/sys/kernel/myevent_id", "1")
+	write(t, dir+"/kernel/myevent_handler", executable(t, "read line < "+fifo))
+	write(t, dir+"/kernel/myevent_id", "1")
 	p.waitFor(t, "): started")
 	require.NoError(t, p.Process.Signal(syscall.SIGINT))
 	p.waitFor(t, "mykthread: out")
@@ -220,12 +220,12 @@ func TestAHelperInTheMountIsRefused(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "link")
 	require.NoError(t, os.Symlink(dir, link))
 	p := servedAt(t, dir, "GOMAXPROCS=1")
-	for _, path := range []string{dir + "/sleep", link + "/sleep", dir + "/sys/../sleep"} {
-		write(t, dir+"/sys/kernel/myevent_handler", path)
-		write(t, dir+"/sys/kernel/myevent_id", "1")
+	for _, path := range []string{dir + "/sleep", link + "/sleep", dir + "/kernel/../sleep"} {
+		write(t, dir+"/kernel/myevent_handler", path)
+		write(t, dir+"/kernel/myevent_id", "1")
 		p.waitFor(t, "argv[0] is "+path+"\n0 call_usermodehelper: -35\n")
 	}
-	write(t, dir+"/sys/kernel/myevent_handler", dir+"/sys/../../../../../../../../bin/true")
-	write(t, dir+"/sys/kernel/myevent_id", "1")
+	write(t, dir+"/kernel/myevent_handler", dir+"/kernel/../../../../../../../../bin/true")
+	write(t, dir+"/kernel/myevent_id", "1")
 	p.waitFor(t, ": exit status 0\n")
 }

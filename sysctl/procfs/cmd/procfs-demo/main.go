@@ -60,7 +60,7 @@ func demo(dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, removeDir()) }()
-	root := vfs.Static(map[string]vfs.Node{"sleep": sleep, "sys": module.tree.VFS()})
+	root := vfs.Static(map[string]vfs.Node{"sleep": sleep, "kernel": module.kernel})
 	server, err := procfs.Mount(dir, root, procfs.Options{ErrorLog: screen})
 	if err != nil {
 		return err

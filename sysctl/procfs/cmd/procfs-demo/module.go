@@ -22,6 +22,7 @@ type module struct {
 	printk func(format string, args ...any)
 	dir    string // of the mount, without symbolic links
 	tree   sysctl.Tree
+	kernel vfs.Node // the directory of the entries
 
 	handler sysctl.String // myevent_handler
 
@@ -45,6 +46,9 @@ func newModule(printk func(string, ...any), helper string) (*module, error) {
 		sysctl.Entry{Name: "myevent_id", Mode: 0o644,
 			Handler: monitor{printed{sysctl.DoUint(&m.id), printk}, m}},
 	)
+	if err == nil {
+		m.kernel, err = m.tree.VFS().Lookup("kernel")
+	}
 	return m, err
 }
 
