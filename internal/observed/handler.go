@@ -40,9 +40,10 @@ func (c Case) Tree() (tree *sysctl.Tree, reason string, err error) {
 	return tree, "", nil
 }
 
-// onlyOpens reports whether the operation never reads and writes.
+// onlyOpens reports whether the operation asks for rights, and never reads and writes.
 func (c Case) onlyOpens() bool {
-	return strings.HasPrefix(c.Op, "open_") || strings.HasPrefix(c.Op, "access_")
+	opens := []string{"open_rdonly", "open_wronly", "open_rdwr"}
+	return slices.Contains(opens, c.Op) || strings.HasPrefix(c.Op, "access_")
 }
 
 // bring gives the tree the value and the write mode that were there before.

@@ -182,3 +182,23 @@ func must[T any](v T, err error) T {
 func (c Case) String() string {
 	return fmt.Sprintf("%s of %s (%s %s) with %.80q from %q", c.Op, c.Entry, c.Handler, c.Wrapper, c.Inputs(), deref(c.Before))
 }
+
+// Largest returns the size of the largest system call of the case.
+func (c Case) Largest() (n int) {
+	for _, text := range c.Inputs() {
+		n = max(n, len(text))
+	}
+	for _, size := range many[int](c.Sizes) {
+		n = max(n, size)
+	}
+	return n
+}
+
+// Caller returns the ids of the process that makes the system call, or other ones if the
+// case names none.
+func (c Case) Caller(other IDs) IDs {
+	if c.IDs == nil {
+		return other
+	}
+	return *c.IDs
+}

@@ -69,7 +69,6 @@ func newConn(fd int, f *files, o Options) (*conn, error) {
 		MaxWrite:           maxWrite,
 		MaxBackground:      1<<16 - 1, // a release is a request in the background
 		DisableReadDirPlus: true,
-		DisableXAttrs:      true,
 		Logger:             o.logger(),
 	})
 	return c, nil

@@ -61,6 +61,7 @@ func ourMounts() []string {
 // REQUIRE_FUSE is 1.
 func mount(t testing.TB, root vfs.Node, o procfs.Options) (dir string, server *procfs.Server) {
 	dir = t.TempDir()
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755)) // other users may enter
 	if _, ok := root.(vfs.Dir); !ok {
 		dir = filepath.Join(dir, "file")
 		require.NoError(t, os.WriteFile(dir, nil, 0o600))
@@ -162,4 +163,11 @@ func program(t testing.TB, name string) {
 		t.Fatalf("REQUIRE_FUSE=1, but %s is not installed", name)
 	}
 	t.Skipf("skipped: %s is not installed", name)
+}
+
+// asRoot skips the test if this process is not user 0, which can take on other ids.
+func asRoot(t testing.TB) {
+	if os.Geteuid() != 0 {
+		t.Skip("skipped: only user 0 can start clients with other ids")
+	}
 }

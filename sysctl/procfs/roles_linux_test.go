@@ -17,6 +17,8 @@ import (
 var roles = map[string]func(args []string) int{
 	"probe": probe,
 	"serve": serve,
+
+	"observed": observedClient,
 }
 
 // probe makes system calls without retries, and prints the errno. It is a client that no
