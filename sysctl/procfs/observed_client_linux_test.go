@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -23,8 +25,8 @@ type observedReply struct {
 	Err     string
 }
 
-// observedClient does the cases of a file at their trees, which are directories of a mount
-// with the numbers of the cases. It prints the outcomes.
+// observedClient does the cases of a file at a mount. A directory that has the number of a
+// case stands for the directory of its entry. The client prints the outcomes.
 func observedClient(args []string) int {
 	cases, err := observed.Read(args[0])
 	if err != nil {
@@ -60,34 +62,42 @@ func observedClient(args []string) int {
 	return 0
 }
 
-// doObserved does one case at a tree.
+// doObserved does one case, whose entry is in dir.
 func doObserved(c observed.Case, dir string) (r observedReply) {
 	ops := map[string]func(observed.Case, *observed.Outcome){}
 	if do := mountedOps[c.Op]; do != nil {
-		ops[c.Op] = func(c observed.Case, o *observed.Outcome) { do(c, filepath.Join(dir, c.Entry), o) }
+		ops[c.Op] = func(c observed.Case, o *observed.Outcome) { do(c, filepath.Join(dir, path.Base(c.Entry)), o) }
 	}
 	var err error
-	if r.Outcome, err = c.Run(mounted{dir}, ops); err != nil {
+	if r.Outcome, err = c.Run(mounted{dir, c.Dir() + "/"}, ops); err != nil {
 		r.Err = err.Error()
 	}
 	return r
 }
 
 // A mounted system does system calls at a mount.
-type mounted struct{ dir string }
-
-func (m mounted) Open(entry string, flag int) (observed.File, error) {
-	return openFD(filepath.Join(m.dir, entry), flag)
+type mounted struct {
+	dir    string
+	prefix string // dir stands for it
 }
 
-func (m mounted) Text(entry string) (text []byte) {
-	f := must(openFD(filepath.Join(m.dir, entry), unix.O_RDONLY))
+func (m mounted) path(entry string) string {
+	return filepath.Join(m.dir, strings.TrimPrefix(entry, m.prefix))
+}
+
+func (m mounted) Open(entry string, flag int) (observed.File, error) {
+	return openFD(m.path(entry), flag)
+}
+
+// Text reads with a small buffer. If it is full, Text starts over with a large one, because
+// a number or a bitmap comes in one read.
+func (m mounted) Text(entry string) []byte {
+	f := must(openFD(m.path(entry), unix.O_RDONLY))
 	defer f.Close()
-	for {
-		buf := make([]byte, 1<<17)
-		n := must(f.Read(buf))
-		if text = append(text, buf[:n]...); n == 0 {
-			return text
+	for size := 1 << 12; ; size <<= 8 {
+		buf := make([]byte, size)
+		if n := must(f.ReadAt(buf, 0)); n < size {
+			return buf[:n]
 		}
 	}
 }

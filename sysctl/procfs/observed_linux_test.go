@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,7 +44,7 @@ func testObserved(t *testing.T, file string) {
 	require.NoError(t, err)
 	require.NotEmpty(t, cases)
 	sum := tally{}
-	trees := map[string]vfs.Node{}
+	dirs := map[string]vfs.Node{} // of the entries, by the number of the case
 	for i, c := range cases {
 		tree, reason, err := observedTree(c)
 		switch {
@@ -52,15 +53,15 @@ func testObserved(t *testing.T, file string) {
 		case reason != "":
 			sum.add(c, "not run", reason)
 		default:
-			trees[strconv.Itoa(i)] = tree.VFS()
+			dirs[strconv.Itoa(i)] = entryDir(t, tree, c)
 		}
 	}
-	dir, _ := mount(t, vfs.Static(trees), procfs.Options{Poll: true})
+	dir, _ := mount(t, vfs.Static(dirs), procfs.Options{Poll: true})
 	for i, r := range observe(t, file, dir) {
 		compareObserved(t, sum, i, cases[i], r)
-		delete(trees, strconv.Itoa(i))
+		delete(dirs, strconv.Itoa(i))
 	}
-	require.Empty(t, trees, "the client has not done these cases")
+	require.Empty(t, dirs, "the client has not done these cases")
 	sum.print(t, len(cases))
 }
 
@@ -92,9 +93,24 @@ func observedTree(c observed.Case) (tree *sysctl.Tree, reason string, err error)
 	}
 	tree, reason, err = c.Tree()
 	if tree != nil && c.Op == "poll" {
-		_, err = tree.Register("", sysctl.Entry{Name: notifyName, Mode: 0o200, Handler: notify{tree, c.Entry}})
+		_, err = tree.Register(c.Dir(), sysctl.Entry{Name: notifyName, Mode: 0o200, Handler: notify{tree, c.Entry}})
 	}
 	return tree, reason, err
+}
+
+// entryDir returns the directory of the entry. It is mounted without the directories above
+// it, because each lookup is a request.
+func entryDir(t *testing.T, tree *sysctl.Tree, c observed.Case) vfs.Node {
+	var node vfs.Node = tree.VFS()
+	for name := range strings.SplitSeq(strings.TrimPrefix(c.Dir(), "."), "/") {
+		if name == "" {
+			break // the root
+		}
+		below, err := node.(vfs.Dir).Lookup(name)
+		require.NoError(t, err)
+		node = below
+	}
+	return node
 }
 
 // manyNames makes a directory with as many names as the kernel's had. The data does not
@@ -126,7 +142,7 @@ func (n notify) Write(_ *sysctl.Request, p []byte) (int, error) {
 	return len(p), n.tree.Notify(n.entry)
 }
 
-// observe has a client do the cases of a file at the trees in dir.
+// observe has a client do the cases of a file at the directories in dir.
 func observe(t *testing.T, file, dir string) map[int]observedReply {
 	self, err := os.Executable()
 	require.NoError(t, err)

@@ -256,8 +256,7 @@ var pollSteps = map[string]func(p poller) []string{
 		return p.poll(late, 0)
 	},
 	"after the matching system call changed it": func(p poller) []string {
-		tree := filepath.Dir(filepath.Dir(p.path))
-		if err := os.WriteFile(filepath.Join(tree, notifyName), []byte("x"), 0); err != nil {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(p.path), notifyName), []byte("x"), 0); err != nil {
 			panic(err)
 		}
 		return p.poll(p.f, 0)
