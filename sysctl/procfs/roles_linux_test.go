@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/kprim/kprim/examples/sleepfile"
 	"github.com/kprim/kprim/sysctl/procfs"
 	"github.com/kprim/kprim/sysctl/vfs"
@@ -26,6 +28,19 @@ var roles = map[string]func(args []string) int{
 func probe(args []string) int {
 	do, path := args[0], args[1]
 	switch do {
+	case "truncate": // by its name
+		return outcome(0, unix.Truncate(path, 5))
+	case "sendfile":
+		return toPipe(path, func(out, in int) (int, error) { return unix.Sendfile(out, in, nil, 4096) })
+	case "splice":
+		return toPipe(path, func(out, in int) (int, error) {
+			n, err := unix.Splice(in, nil, out, nil, 4096, 0)
+			return int(n), err
+		})
+	case "mmap":
+		fd := must(openFD(path, unix.O_RDWR))
+		_, err := unix.Mmap(int(fd), 0, 4096, unix.PROT_READ, unix.MAP_SHARED)
+		return outcome(0, err)
 	case "nonblock": // open without blocking
 		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_NONBLOCK, 0)
 		return report(fd, err)
@@ -36,6 +51,31 @@ func probe(args []string) int {
 	}
 	fmt.Println("probe: what is", do)
 	return 2
+}
+
+// outcome prints a count, or the name of the errno.
+func outcome(n int, err error) int {
+	if errno, ok := err.(unix.Errno); ok {
+		fmt.Println(-1, unix.ErrnoName(errno))
+		return 1
+	}
+	fmt.Println(n)
+	return 0
+}
+
+// toPipe has the kernel copy a file to a pipe, and prints the pipe's text.
+func toPipe(path string, do func(out, in int) (int, error)) int {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return outcome(0, err)
+	}
+	n, err := do(pipe[1], int(must(openFD(path, unix.O_RDONLY))))
+	if err == nil {
+		text := make([]byte, n)
+		n, err = unix.Read(pipe[0], text)
+		fmt.Printf("%q ", text)
+	}
+	return outcome(n, err)
 }
 
 func report(fd int, err error) int {
