@@ -37,6 +37,8 @@ func probe(args []string) int {
 			n, err := unix.Splice(in, nil, out, nil, 4096, 0)
 			return int(n), err
 		})
+	case "append": // read and write by one descriptor
+		return appending(must(openFD(path, unix.O_RDWR|unix.O_APPEND)))
 	case "mmap":
 		fd := must(openFD(path, unix.O_RDWR))
 		_, err := unix.Mmap(int(fd), 0, 4096, unix.PROT_READ, unix.MAP_SHARED)
@@ -61,6 +63,15 @@ func outcome(n int, err error) int {
 	}
 	fmt.Println(n)
 	return 0
+}
+
+// appending reads two bytes of a file, writes twice, and reads between and after.
+func appending(f fd) int {
+	text := make([]byte, 2)
+	fmt.Printf("%q ", text[:must(f.Read(text))])
+	must(f.Write([]byte("xy")))
+	fmt.Printf("%q ", text[:must(f.Read(text))])
+	return outcome(f.Write([]byte("z")))
 }
 
 // toPipe has the kernel copy a file to a pipe, and prints the pipe's text.
