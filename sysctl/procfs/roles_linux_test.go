@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +38,8 @@ func probe(args []string) int {
 			n, err := unix.Splice(in, nil, out, nil, 4096, 0)
 			return int(n), err
 		})
+	case "names": // list a directory in pieces, and change it after the first
+		return names(path, args[2])
 	case "append": // read and write by one descriptor
 		return appending(must(openFD(path, unix.O_RDWR|unix.O_APPEND)))
 	case "mmap":
@@ -63,6 +66,40 @@ func outcome(n int, err error) int {
 	}
 	fmt.Println(n)
 	return 0
+}
+
+// names lists a directory and changes it by a control after the first piece. It prints how
+// many names it has seen, and how many of them it sees again by a second look.
+func names(dir, control string) int {
+	f := must(openFD(dir, unix.O_RDONLY|unix.O_DIRECTORY))
+	first := listPiece(f)
+	must(must(openFD(control, unix.O_WRONLY)).Write([]byte("x")))
+	all := append([]string{}, first...)
+	for piece := listPiece(f); len(piece) > 0; piece = listPiece(f) {
+		all = append(all, piece...)
+	}
+	must(f.Seek(0, 0))
+	again := map[string]bool{}
+	for piece := listPiece(f); len(piece) > 0; piece = listPiece(f) {
+		for _, name := range piece {
+			again[name] = true
+		}
+	}
+	seen := 0
+	for _, name := range slices.Compact(all) {
+		if again[name] {
+			seen++
+		}
+	}
+	fmt.Println(len(all), seen)
+	return 0
+}
+
+// listPiece reads some names of a directory.
+func listPiece(f fd) (names []string) {
+	buf := make([]byte, 1024)
+	_, _, names = unix.ParseDirent(buf[:must(unix.Getdents(int(f), buf))], -1, nil)
+	return names
 }
 
 // appending reads two bytes of a file, writes twice, and reads between and after.
