@@ -11,7 +11,10 @@ require (
 	golang.org/x/sys v0.38.0
 )
 
-require go.yaml.in/yaml/v3 v3.0.5 // indirect
+require (
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+)
 
 // Until the root has its first tag.
 replace github.com/kprim/kprim => ../..

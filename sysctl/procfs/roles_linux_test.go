@@ -21,7 +21,8 @@ var roles = map[string]func(args []string) int{
 	"probe": probe,
 	"serve": serve,
 
-	"observed": observedClient,
+	"observed":       observedClient,
+	"article-helper": articleHelper,
 }
 
 // probe makes system calls without retries, and prints the errno. It is a client that no
