@@ -70,30 +70,28 @@ func outcome(n int, err error) int {
 }
 
 // names lists a directory and changes it by a control after the first piece. It prints how
-// many names it has seen, and how many of them it sees again by a second look.
+// many names it has seen, how many of them are different, and how many it sees again by a
+// second look.
 func names(dir, control string) int {
 	f := must(openFD(dir, unix.O_RDONLY|unix.O_DIRECTORY))
 	first := listPiece(f)
 	must(must(openFD(control, unix.O_WRONLY)).Write([]byte("x")))
-	all := append([]string{}, first...)
-	for piece := listPiece(f); len(piece) > 0; piece = listPiece(f) {
-		all = append(all, piece...)
-	}
+	all := append(first, listRest(f)...)
 	must(f.Seek(0, 0))
-	again := map[string]bool{}
-	for piece := listPiece(f); len(piece) > 0; piece = listPiece(f) {
-		for _, name := range piece {
-			again[name] = true
-		}
-	}
-	seen := 0
-	for _, name := range slices.Compact(all) {
-		if again[name] {
-			seen++
-		}
-	}
-	fmt.Println(len(all), seen)
+	again := listRest(f)
+	count := len(all)
+	slices.Sort(all)
+	all = slices.Compact(all)
+	gone := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(again, name) })
+	fmt.Println(count, len(all), len(all)-len(gone))
 	return 0
+}
+
+func listRest(f fd) (names []string) {
+	for piece := listPiece(f); len(piece) > 0; piece = listPiece(f) {
+		names = append(names, piece...)
+	}
+	return names
 }
 
 // listPiece reads some names of a directory.

@@ -157,6 +157,33 @@ func TestKernelCopiesAndMaps(t *testing.T) {
 	s.prints(t, "-1 ENODEV\n", 1, "$PROBE mmap kernel/name")
 }
 
+// A sizes handler remembers the sizes of the calls that reach it.
+type sizes struct{ list []int }
+
+func (s *sizes) Read(r *sysctl.Request, p []byte) (int, error) {
+	s.list = append(s.list, len(p))
+	r.Pos += int64(len(p))
+	return len(p), nil
+}
+
+func (s *sizes) Write(r *sysctl.Request, p []byte) (int, error) {
+	s.list = append(s.list, -len(p))
+	r.Pos += int64(len(p))
+	return len(p), nil
+}
+
+// A call of up to 1 MiB reaches the file whole. A longer one comes in parts.
+func TestSizesOfCalls(t *testing.T) {
+	const mib = 1 << 20
+	s := mountTree(t)
+	seen := &sizes{}
+	s.register(t, "", sysctl.Entry{Name: "x", Mode: 0o644, Handler: seen})
+	s.prints(t, "", 0, `run() { dd count=1 status=none "$@"; }
+run if=/dev/zero of=x bs=1; run if=/dev/zero of=x bs=1M; run if=/dev/zero of=x bs=1048577
+run if=x of=/dev/null bs=1; run if=x of=/dev/null bs=1M; run if=x of=/dev/null bs=1048577`)
+	require.Equal(t, []int{-1, -mib, -mib, -1, 1, mib, mib, 1}, seen.list)
+}
+
 // A file that is opened to append is written at the sum of what was read and written. A
 // read after a write finds the end, where /proc/sys gives the newline: the kernel has moved
 // the position behind the size.
