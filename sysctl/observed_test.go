@@ -71,23 +71,9 @@ func runObserved(c observed.Case) (o observed.Outcome, reason string, err error)
 	for name, do := range observedOps {
 		ops[name] = func(c observed.Case, o *observed.Outcome) { do(c, tree, o) }
 	}
-	o, err = c.Run(inProcess{tree}, ops)
+	o, err = c.Run(observed.InProcess{Tree: tree}, ops)
 	return o, "", err
 }
-
-// inProcess does system calls by the Tree.
-type inProcess struct{ tree *sysctl.Tree }
-
-func (s inProcess) Open(entry string, flag int) (observed.File, error) {
-	f, err := s.tree.OpenFile(sysctl.Root, entry, flag)
-	return openFile{f}, err
-}
-
-func (s inProcess) Text(entry string) []byte { return must(s.tree.ReadFile(sysctl.Root, entry)) }
-
-type openFile struct{ *sysctl.File }
-
-func (openFile) Close() error { return nil }
 
 // must is for what does not fail, unless the file or the package is wrong.
 func must[T any](v T, err error) T {

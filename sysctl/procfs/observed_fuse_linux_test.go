@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"reflect"
 	"strings"
 	"syscall"
 
@@ -46,14 +47,23 @@ func underFUSE(c observed.Case, want observed.Outcome) (o observed.Outcome, reas
 	case observed.Ops[c.Op] == nil:
 		return want, ""
 	}
-	tree, _, err := c.Tree()
-	if err == nil {
-		o, err = c.Run(fuseModel{tree}, nil)
+	if o, ok := runIn(c, func(t *sysctl.Tree) observed.System { return observed.InProcess{Tree: t} }); !ok || !reflect.DeepEqual(o, want) {
+		return o, "" // FUSE is not the reason: the Tree itself differs
 	}
-	if err != nil {
-		return want, ""
+	o, ok := runIn(c, func(t *sysctl.Tree) observed.System { return fuseModel{observed.InProcess{Tree: t}} })
+	if !ok {
+		return o, ""
 	}
 	return o, whyModel(c)
+}
+
+// runIn does a case in the process.
+func runIn(c observed.Case, system func(*sysctl.Tree) observed.System) (o observed.Outcome, ok bool) {
+	tree, _, err := c.Tree()
+	if err == nil {
+		o, err = c.Run(system(tree), nil)
+	}
+	return o, err == nil
 }
 
 // whyModel says why the outcome of a model can be another one than the kernel's.
@@ -75,32 +85,22 @@ func whyModel(c observed.Case) string {
 // calls into parts, and it moves the position by the count.
 //
 // Kernel: fuse_direct_io
-type fuseModel struct{ tree *sysctl.Tree }
+type fuseModel struct{ observed.InProcess }
 
 func (m fuseModel) Open(entry string, flag int) (observed.File, error) {
-	f, err := m.tree.OpenFile(sysctl.Root, entry, flag)
-	return &modelFile{file: f, appends: flag&os.O_APPEND != 0}, err
-}
-
-func (m fuseModel) Text(entry string) []byte {
-	text, err := m.tree.ReadFile(sysctl.Root, entry)
-	if err != nil {
-		panic(err)
-	}
-	return text
+	f, err := m.InProcess.Open(entry, flag)
+	return &modelFile{File: f, appends: flag&os.O_APPEND != 0}, err
 }
 
 type modelFile struct {
-	file    *sysctl.File
+	observed.File
 	pos     int64
 	appends bool // one write, because the kernel changes the size
 }
 
-func (f *modelFile) Close() error { return nil }
+func (f *modelFile) ReadAt(p []byte, pos int64) (int, error) { return inParts(f.File.ReadAt, p, pos) }
 
-func (f *modelFile) ReadAt(p []byte, pos int64) (int, error) { return inParts(f.file.ReadAt, p, pos) }
-
-func (f *modelFile) WriteAt(p []byte, pos int64) (int, error) { return inParts(f.file.WriteAt, p, pos) }
+func (f *modelFile) WriteAt(p []byte, pos int64) (int, error) { return inParts(f.File.WriteAt, p, pos) }
 
 func (f *modelFile) Read(p []byte) (n int, err error) {
 	n, err = f.ReadAt(p, f.pos)
