@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -158,18 +159,20 @@ func TestKernelCopiesAndMaps(t *testing.T) {
 }
 
 // A sizes handler remembers the sizes of the calls that reach it.
-type sizes struct{ list []int }
-
-func (s *sizes) Read(r *sysctl.Request, p []byte) (int, error) {
-	s.list = append(s.list, len(p))
-	r.Pos += int64(len(p))
-	return len(p), nil
+type sizes struct {
+	mu   sync.Mutex
+	list []int // negative for a write; guarded by mu
 }
 
-func (s *sizes) Write(r *sysctl.Request, p []byte) (int, error) {
-	s.list = append(s.list, -len(p))
-	r.Pos += int64(len(p))
-	return len(p), nil
+func (s *sizes) Read(r *sysctl.Request, p []byte) (int, error)  { return s.add(r, len(p), 1) }
+func (s *sizes) Write(r *sysctl.Request, p []byte) (int, error) { return s.add(r, len(p), -1) }
+
+func (s *sizes) add(r *sysctl.Request, n, sign int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = append(s.list, sign*n)
+	r.Pos += int64(n)
+	return n, nil
 }
 
 // A call of up to 1 MiB reaches the file whole. A longer one comes in parts.
@@ -181,6 +184,8 @@ func TestSizesOfCalls(t *testing.T) {
 	s.prints(t, "", 0, `run() { dd count=1 status=none "$@"; }
 run if=/dev/zero of=x bs=1; run if=/dev/zero of=x bs=1M; run if=/dev/zero of=x bs=1048577
 run if=x of=/dev/null bs=1; run if=x of=/dev/null bs=1M; run if=x of=/dev/null bs=1048577`)
+	seen.mu.Lock()
+	defer seen.mu.Unlock()
 	require.Equal(t, []int{-1, -mib, -mib, -1, 1, mib, mib, 1}, seen.list)
 }
 
