@@ -53,7 +53,7 @@ var observedOps = map[string]func(observed.Case, *sysctl.Tree, *observed.Outcome
 	},
 }
 
-// cred is who the case says, or root.
+// credOf is the caller of the case, or root.
 func credOf(c observed.Case) sysctl.Cred {
 	switch {
 	case c.IDs == nil || c.IDs.UID == 0:
@@ -64,7 +64,7 @@ func credOf(c observed.Case) sysctl.Cred {
 	return sysctl.Nobody
 }
 
-// observedOpen opens the entry as who the case says. Of access(2) the file has no
+// observedOpen opens the entry as the caller of the case. Of access(2) the file has no
 // errno.
 func observedOpen(flag int) func(observed.Case, *sysctl.Tree, *observed.Outcome) {
 	return func(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
@@ -76,7 +76,7 @@ func observedOpen(flag int) func(observed.Case, *sysctl.Tree, *observed.Outcome)
 	}
 }
 
-// observedStat asks for mode and size, by the name and of what is open. Owners,
+// observedStat asks for mode and size, by the name and of the open file. Owners,
 // links and blocks are not in a [fs.FileInfo].
 func observedStat(name func(observed.Case) string) func(observed.Case, *sysctl.Tree, *observed.Outcome) {
 	return func(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
@@ -109,8 +109,8 @@ var notPolled = map[string]string{
 }
 
 // observedPoll does one step of the poll test. They are a random half of all
-// steps, so each begins anew, with an open file and another one that writes. What
-// was written is not in the file.
+// steps, so each begins with newly opened files, one of which writes. The written
+// texts are not in the file.
 func observedPoll(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
 	f, writer := openEntry(c, tree, os.O_RDWR), openEntry(c, tree, os.O_RDWR)
 	write := func(text string) { must(writer.Write([]byte(text))) }

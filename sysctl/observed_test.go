@@ -14,10 +14,10 @@ import (
 	"github.com/kprim/kprim/sysctl"
 )
 
-// TestObserved does what was done to the sysctls of real kernels, and compares
-// what comes of it: result, errno, position, mode and size, and the value after.
-// Handlers, bounds, modes and values before are those of the file. It prints how
-// many cases there were, and each that cannot be done here, with the reason.
+// TestObserved repeats in the process the cases that were observed on real kernels. It
+// compares result, errno, position, mode and size, and the value after. The file has the
+// handlers, bounds, modes and values before. It prints how many cases there were, and each
+// that cannot be done here, with the reason.
 //
 //	go test ./sysctl -run TestObserved -v
 //
@@ -75,7 +75,7 @@ func runObserved(c observed.Case) (o observed.Outcome, reason string, err error)
 	return o, "", err
 }
 
-// must is for what does not fail, unless the file or the package is wrong.
+// must is for calls that do not fail, unless the file or the package is wrong.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)

@@ -15,7 +15,7 @@ import (
 )
 
 // Tree returns a tree with the entry as it was before. If that cannot be, it says why.
-// Where no case has the entry's mode, the mode lets root do what root did.
+// Where no case has the entry's mode, the mode lets root read and write.
 func (c Case) Tree() (tree *sysctl.Tree, reason string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -50,13 +50,12 @@ func (c Case) onlyOpens() bool {
 func (c Case) bring(tree *sysctl.Tree) {
 	before := c.Before
 	if before == nil {
-		before = c.After // what does not say it writes nothing, and has to leave it as it is
+		before = c.After // a case without Before writes nothing, and leaves the value as it is
 	}
 	if before == nil && len(c.table.Reset) > 0 {
 		before = &c.table.Reset[0]
 	}
-	// An empty text cannot be written. An entry that shows nothing has it, whatever is
-	// done to it.
+	// An empty text cannot be written. Only an entry that never shows anything has it.
 	if before != nil && *before != "" {
 		if err := tree.WriteFile(sysctl.Root, c.Entry, []byte(latin1(*before))); err != nil {
 			panic(fmt.Sprintf("it cannot be brought to what it was before: %v", err))
@@ -181,7 +180,7 @@ func (c Case) ulongs() sysctl.UlongData {
 	return list
 }
 
-// bound returns a bound of the table, or what holds without one.
+// bound returns a bound of the table, or the other one if the table has none.
 func bound[T int32 | uint8 | uint32 | uint64](n *json.Number, without T) T {
 	if n != nil {
 		if err := json.Unmarshal([]byte(*n), &without); err != nil {
@@ -191,8 +190,8 @@ func bound[T int32 | uint8 | uint32 | uint64](n *json.Number, without T) T {
 	return without
 }
 
-// A Useless handler does what a C handler does that returns 0 and leaves *lenp and *ppos
-// alone. *lenp was the size of the buffer, so the handler has read NULs into all of it,
+// A Useless handler is like a C handler that returns 0 and leaves *lenp and *ppos alone.
+// *lenp was the size of the buffer, so the handler has read NULs into all of it,
 // and used all of a text.
 type Useless struct{}
 

@@ -1,5 +1,5 @@
-// Package observed has what was done to the sysctls of real kernels, and what came of it.
-// Tests do the same to a tree, in the process and through a mount, and compare.
+// Package observed reads the results of system calls on the sysctls of real kernels. Tests
+// make the same calls to a tree, in the process and through a mount, and compare.
 //
 // A value of the data that cannot be makes a method panic. [Case.Run] turns that into an
 // error of the one case.
@@ -26,13 +26,13 @@ type Meta struct {
 	Entries      map[string]Table
 }
 
-// A Table is what is known of an entry.
+// A Table describes an entry.
 type Table struct {
 	Handler  string
 	Min, Max *json.Number
 	Nvals    *int
 	Maxlen   *int
-	Reset    []string `json:"reset_values"` // what it has before a case that says nothing else
+	Reset    []string `json:"reset_values"` // the value before a case that names none
 }
 
 // IDs are the ids of the process that makes the system call.
@@ -41,8 +41,8 @@ type IDs struct {
 	Groups   []int
 }
 
-// A Case is what was done to an entry and what came of it. Where a system call was done
-// several times, there are lists.
+// A Case is an operation on an entry, with its results. If a system call was made several
+// times, there are lists.
 type Case struct {
 	Handler, Entry, Wrapper, Op string
 	Before, After               *string
@@ -178,7 +178,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// String says what was done.
+// String describes the operation.
 func (c Case) String() string {
 	return fmt.Sprintf("%s of %s (%s %s) with %.80q from %q", c.Op, c.Entry, c.Handler, c.Wrapper, c.Inputs(), deref(c.Before))
 }

@@ -15,7 +15,7 @@ type System interface {
 	// Open opens an entry as root.
 	Open(entry string, flag int) (File, error)
 
-	// Text is what a fresh read of the entry shows.
+	// Text is the text of a fresh read of the entry.
 	Text(entry string) []byte
 }
 

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// An Outcome is what came of a case.
+// An Outcome is the result of a case.
 type Outcome struct {
 	Result  []int64
 	Errno   []string
@@ -22,7 +22,7 @@ type Outcome struct {
 	After   []byte
 }
 
-// Want returns what came of it on the real kernel.
+// Want returns the outcome on the real kernel.
 func (c Case) Want() (o Outcome) {
 	o.After = []byte(deref(c.After))
 	switch {
@@ -50,7 +50,7 @@ func (c Case) Want() (o Outcome) {
 	for _, b := range c.Between {
 		o.Between = append(o.Between, []byte(latin1(b)))
 	}
-	if c.Stat != nil { // by the name, and of what is open
+	if c.Stat != nil { // by the name, and of the open file
 		stat := StatText(must(parseMode(c.Stat.Mode)), c.Stat.Size)
 		o.Stat = []string{stat, stat}
 	}
@@ -80,7 +80,7 @@ func parseMode(octal string) (mode uint32, err error) {
 // StatText is a mode and a size as an Outcome has them.
 func StatText(mode uint32, size int64) string { return fmt.Sprintf("mode %o, size %d", mode, size) }
 
-// Add adds what a system call has returned, or would have.
+// Add adds the result of a system call.
 func (o *Outcome) Add(n int, err error) { o.add(int64(n), err) }
 
 // add is Add for a position, which may be too large for an int of 32 bits.
@@ -106,7 +106,7 @@ func errnoName(err error) string {
 	return err.Error()
 }
 
-// read adds what a read returns.
+// read adds the result of a read.
 func (o *Outcome) read(read func([]byte) (int, error), size int) {
 	buf := make([]byte, size)
 	n, err := read(buf)

@@ -17,8 +17,8 @@ import (
 	"github.com/kprim/kprim/usermodehelper"
 )
 
-// articleHelper is the helper of article 1. It is no shell, so its environment is what the
-// kernel has given it. It keeps that next to itself.
+// articleHelper is the helper of article 1. It is no shell, which would add variables of its
+// own. It writes its environment to a file next to itself.
 func articleHelper([]string) int {
 	environ, err := os.ReadFile("/proc/self/environ")
 	if err == nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/kprim/kprim/internal/observed"
 )
 
-// An observedReply is what a client reports of a case.
+// An observedReply is a client's report of a case.
 type observedReply struct {
 	Outcome observed.Outcome
 	Err     string

@@ -81,7 +81,7 @@ func whyModel(c observed.Case) string {
 	return ""
 }
 
-// A fuseModel does in the process what the kernel does with the files of a mount: it cuts long
+// A fuseModel imitates the kernel's treatment of mounted files in the process: it cuts long
 // calls into parts, and it moves the position by the count.
 //
 // Kernel: fuse_direct_io

@@ -22,8 +22,8 @@ import (
 	"github.com/kprim/kprim/sysctl/vfs"
 )
 
-// TestObserved does by system calls of a process what was done to the sysctls of real
-// kernels, and compares result, errno, position, stat, events and the value after. It
+// TestObserved repeats the cases that were observed on real kernels, by system calls of a
+// process. It compares result, errno, position, stat, events and the value after. It
 // prints a table by operation, each difference that FUSE makes with its reason, and each
 // case that the data does not describe well enough.
 //
@@ -65,7 +65,7 @@ func testObserved(t *testing.T, file string) {
 	sum.print(t, len(cases))
 }
 
-// compareObserved judges what a client has reported of a case.
+// compareObserved judges the report of a client.
 func compareObserved(t *testing.T, sum tally, i int, c observed.Case, r observedReply) {
 	want := c.Want()
 	switch {

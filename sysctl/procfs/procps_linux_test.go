@@ -38,7 +38,7 @@ func settings(t testing.TB) sysctls {
 	return s
 }
 
-// A step is a command, and what it prints and returns.
+// A step is a command, with its output and its exit code.
 type step struct {
 	command, out string
 	code         int

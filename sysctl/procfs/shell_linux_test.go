@@ -189,7 +189,7 @@ run if=x of=/dev/null bs=1; run if=x of=/dev/null bs=1M; run if=x of=/dev/null b
 	require.Equal(t, []int{-1, -mib, -mib, -1, 1, mib, mib, 1}, seen.list)
 }
 
-// A file that is opened to append is written at the sum of what was read and written. A
+// A file that is opened to append is written at the sum of the counts of its calls. A
 // read after a write finds the end, where /proc/sys gives the newline: the kernel has moved
 // the position behind the size.
 func TestOneDescriptorThatReadsAndAppends(t *testing.T) {
