@@ -10,16 +10,51 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kprim/kprim/internal/observed"
 	"github.com/kprim/kprim/sysctl"
 )
 
-// notHere are the operations that have nothing to compare with.
-var notHere = map[string]string{
-	"readdir": "what a host has is not known; the order is that of TestNamesAreListedInOrder",
+// notHere says why an operation cannot be done by a Tree, or nothing.
+func notHere(c observed.Case) string {
+	step, _ := c.Asks()
+	_, own := observedOps[c.Op]
+	switch {
+	case c.Op == "readdir":
+		return "what a host has is not known; the order is that of TestNamesAreListedInOrder"
+	case c.Op == "poll" && notPolled[step] != "":
+		return c.What + ": " + notPolled[step]
+	case !own && observed.Ops[c.Op] == nil:
+		return "only a mounted file has it"
+	}
+	return ""
 }
 
-// cred is who the case says, or root.
-func (c observedCase) cred() sysctl.Cred {
+// observedOps are the operations that a Tree does in its own way.
+var observedOps = map[string]func(observed.Case, *sysctl.Tree, *observed.Outcome){
+	"open_rdonly": observedOpen(os.O_RDONLY), "open_wronly": observedOpen(os.O_WRONLY), "open_rdwr": observedOpen(os.O_RDWR),
+	"access_r": observedOpen(os.O_RDONLY), "access_w": observedOpen(os.O_WRONLY),
+	"poll":     observedPoll,
+	"stat":     observedStat(func(c observed.Case) string { return c.Entry }),
+	"stat_dir": observedStat(observed.Case.Dir),
+
+	"write_on_fd_opened_by_root_after_setuid": func(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
+		f := openEntry(c, tree, os.O_RDWR)
+		f.SetCred(sysctl.Nobody)
+		o.Add(f.Write(c.Inputs()[0]))
+	},
+	"read_on_fd_opened_by_root_after_setuid": func(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
+		f := openEntry(c, tree, os.O_RDWR)
+		f.SetCred(sysctl.Nobody)
+		o.Add(f.Read(make([]byte, 4096)))
+	},
+	"opendir": func(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
+		_, err := fs.ReadDir(tree.FS(sysctl.Root), c.Entry)
+		o.Add(0, err)
+	},
+}
+
+// credOf is the caller of the case, or root.
+func credOf(c observed.Case) sysctl.Cred {
 	switch {
 	case c.IDs == nil || c.IDs.UID == 0:
 		return sysctl.Root
@@ -29,45 +64,30 @@ func (c observedCase) cred() sysctl.Cred {
 	return sysctl.Nobody
 }
 
-// observedOpen opens the entry as who the case says. Of access(2) the file has no
+// observedOpen opens the entry as the caller of the case. Of access(2) the file has no
 // errno.
-func observedOpen(flag int) observedOp {
-	return always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
-		_, err := tree.OpenFile(c.cred(), c.Entry, flag)
-		o.add(0, err)
+func observedOpen(flag int) func(observed.Case, *sysctl.Tree, *observed.Outcome) {
+	return func(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
+		_, err := tree.OpenFile(credOf(c), c.Entry, flag)
+		o.Add(0, err)
 		if strings.HasPrefix(c.Op, "access") {
 			o.Errno = []string{""}
 		}
-	})
+	}
 }
 
-// observedName opens what has a name that is made of the entry's.
-func observedName(name func(string) string, flag int) observedOp {
-	return always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
-		_, err := tree.OpenFile(sysctl.Root, name(c.Entry), flag)
-		o.add(0, err)
-	})
-}
-
-func observedSeek(offset int64, whence int) observedOp {
-	return always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
-		pos, err := c.open(tree, os.O_RDWR).Seek(offset, whence)
-		o.add64(pos, err)
-	})
-}
-
-// observedStat asks for mode and size, by the name and of what is open. Owners,
+// observedStat asks for mode and size, by the name and of the open file. Owners,
 // links and blocks are not in a [fs.FileInfo].
-func observedStat(name func(string) string) observedOp {
-	return always(func(c observedCase, tree *sysctl.Tree, o *outcome) {
+func observedStat(name func(observed.Case) string) func(observed.Case, *sysctl.Tree, *observed.Outcome) {
+	return func(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
 		fsys := tree.FS(sysctl.Root)
-		info, err := fs.Stat(fsys, name(c.Entry))
-		o.add(0, err)
-		opened := must(must(fsys.Open(name(c.Entry))).Stat())
+		info, err := fs.Stat(fsys, name(c))
+		o.Add(0, err)
+		opened := must(must(fsys.Open(name(c))).Stat())
 		for _, info := range []fs.FileInfo{info, opened} {
-			o.Stat = append(o.Stat, fmt.Sprintf("mode %o, size %d", unixMode(info.Mode()), info.Size()))
+			o.Stat = append(o.Stat, observed.StatText(unixMode(info.Mode()), info.Size()))
 		}
-	})
+	}
 }
 
 // unixMode is st_mode.
@@ -89,12 +109,12 @@ var notPolled = map[string]string{
 }
 
 // observedPoll does one step of the poll test. They are a random half of all
-// steps, so each begins anew, with an open file and another one that writes. What
-// was written is not in the file.
-func observedPoll(c observedCase, tree *sysctl.Tree, o *outcome) (reason string) {
-	f, writer := c.open(tree, os.O_RDWR), c.open(tree, os.O_RDWR)
+// steps, so each begins with newly opened files, one of which writes. The written
+// texts are not in the file.
+func observedPoll(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
+	f, writer := openEntry(c, tree, os.O_RDWR), openEntry(c, tree, os.O_RDWR)
 	write := func(text string) { must(writer.Write([]byte(text))) }
-	what, asked, _ := strings.Cut(strings.Replace(c.What, "and once more", "and once more, PRI|ERR", 1), ", ")
+	what, urgent := c.Asks()
 	var events sysctl.PollEvents
 	switch what {
 	case "fresh open", "entry without a poll field":
@@ -112,7 +132,7 @@ func observedPoll(c observedCase, tree *sysctl.Tree, o *outcome) (reason string)
 		must(writer.WriteAt([]byte("z"), 4000))
 	case "a file opened after the change":
 		write("new\n")
-		f = c.open(tree, os.O_RDWR)
+		f = openEntry(c, tree, os.O_RDWR)
 	case "after the matching system call changed it":
 		if err := tree.Notify(c.Entry); err != nil {
 			panic(err)
@@ -134,12 +154,9 @@ func observedPoll(c observedCase, tree *sysctl.Tree, o *outcome) (reason string)
 			if took >= 200*time.Millisecond && took < 10*time.Second {
 				o.Polled = []string{"in time"}
 			}
-			return ""
+			return
 		}
 	default:
-		if reason, known := notPolled[what]; known {
-			return c.What + ": " + reason
-		}
 		panic("an unknown step: " + c.What)
 	}
 	if events == 0 {
@@ -153,11 +170,10 @@ func observedPoll(c observedCase, tree *sysctl.Tree, o *outcome) (reason string)
 		{"IN", sysctl.PollIn}, {"PRI", sysctl.PollPri}, {"OUT", sysctl.PollOut}, {"ERR", sysctl.PollErr},
 		{"HUP", sysctl.PollHup}, {"RDNORM", sysctl.PollRdNorm}, {"WRNORM", sysctl.PollWrNorm},
 	} {
-		wanted := !strings.HasPrefix(asked, "PRI") || e.name == "PRI" || e.name == "ERR" || e.name == "HUP"
+		wanted := !urgent || e.name == "PRI" || e.name == "ERR" || e.name == "HUP"
 		if wanted && events&e.bit != 0 {
 			o.Polled = append(o.Polled, e.name)
 		}
 	}
 	o.Errno = []string{""}
-	return ""
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kprim/kprim/internal/observed"
 	"github.com/kprim/kprim/sysctl"
 )
 
@@ -325,7 +326,7 @@ func TestReaderThatEndsInItsOwnWayIsRead(t *testing.T) {
 
 // A File shows what the handler does, as a system call does.
 func TestFileShowsAReaderThatNeverMoves(t *testing.T) {
-	tree, _ := treeWith(t, useless{})
+	tree, _ := treeWith(t, observed.Useless{})
 	f := open(t, tree, "x")
 	for range 3 {
 		n, err := f.Read([]byte("12345678"))
@@ -481,7 +482,7 @@ func wraps(h sysctl.Handler) map[string]sysctl.Handler {
 // The value changes between any two reads of the handler, and each time to a text
 // of another length. A part of the new text behind the old one would be torn.
 func TestWrappedStringIsReadWholeThoughItChangesBetweenTwoCalls(t *testing.T) {
-	for name := range wraps(useless{}) {
+	for name := range wraps(observed.Useless{}) {
 		t.Run(name, func(t *testing.T) {
 			var s sysctl.String
 			texts := []string{"ab", "ABCDEFGH", "1234", strings.Repeat("long", 3000)}

@@ -52,7 +52,7 @@ type conn struct {
 
 	idle    atomic.Int32 // goroutines that wait for a request
 	readers sync.WaitGroup
-	buffers sync.Pool // of maxInput bytes
+	buffers chan *[maxInput]byte // that no goroutine uses
 }
 
 func newConn(fd int, f *files, o Options) (*conn, error) {
@@ -60,8 +60,7 @@ func newConn(fd int, f *files, o Options) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{fd: fd, ending: ending, files: f}
-	c.buffers.New = func() any { return new([maxInput]byte) }
+	c := &conn{fd: fd, ending: ending, files: f, buffers: make(chan *[maxInput]byte, maxIdle)}
 	if o.Poll {
 		c.polls = newPolls(c.write)
 	}
@@ -69,7 +68,6 @@ func newConn(fd int, f *files, o Options) (*conn, error) {
 		MaxWrite:           maxWrite,
 		MaxBackground:      1<<16 - 1, // a release is a request in the background
 		DisableReadDirPlus: true,
-		DisableXAttrs:      true,
 		Logger:             o.logger(),
 	})
 	return c, nil
@@ -118,7 +116,7 @@ func (c *conn) read() {
 
 // receive returns the next request. An error is the end of the connection.
 func (c *conn) receive() ([]byte, error) {
-	buffer := c.buffers.Get().(*[maxInput]byte)
+	buffer := c.buffer()
 	for {
 		n, err := c.readDevice(buffer[:])
 		switch {
@@ -132,8 +130,26 @@ func (c *conn) receive() ([]byte, error) {
 		}
 		// A call that blocks must not keep a large buffer.
 		request := append([]byte(nil), buffer[:n]...)
-		c.buffers.Put(buffer)
+		c.free(buffer)
 		return request, nil
+	}
+}
+
+// buffer returns a buffer that no goroutine uses, or a new one.
+func (c *conn) buffer() *[maxInput]byte {
+	select {
+	case b := <-c.buffers:
+		return b
+	default:
+		return new([maxInput]byte)
+	}
+}
+
+// free gives a buffer back. With enough of them, the garbage collector gets it.
+func (c *conn) free(b *[maxInput]byte) {
+	select {
+	case c.buffers <- b:
+	default:
 	}
 }
 
@@ -166,7 +182,7 @@ func (c *conn) serve(request []byte) {
 		c.handle(request)
 	}
 	if cap(request) == maxInput {
-		c.buffers.Put((*[maxInput]byte)(request[:maxInput]))
+		c.free((*[maxInput]byte)(request[:maxInput]))
 	}
 }
 

@@ -4,6 +4,7 @@ package procfs_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,9 +28,9 @@ import (
 const limit = 30 * time.Second
 
 // The test binary is also a client, because a process must not open its own mount, and a
-// server that can be killed. KPRIM_TEST_ROLE says which.
+// server that can be killed. KPRIM_TEST_ROLE says which, or the name of the program.
 func TestMain(m *testing.M) {
-	if role, ok := roles[os.Getenv("KPRIM_TEST_ROLE")]; ok {
+	if role, ok := roles[cmp.Or(os.Getenv("KPRIM_TEST_ROLE"), filepath.Base(os.Args[0]))]; ok {
 		os.Exit(role(os.Args[1:]))
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
@@ -61,6 +62,7 @@ func ourMounts() []string {
 // REQUIRE_FUSE is 1.
 func mount(t testing.TB, root vfs.Node, o procfs.Options) (dir string, server *procfs.Server) {
 	dir = t.TempDir()
+	letIn(t, dir)
 	if _, ok := root.(vfs.Dir); !ok {
 		dir = filepath.Join(dir, "file")
 		require.NoError(t, os.WriteFile(dir, nil, 0o600))
@@ -70,6 +72,18 @@ func mount(t testing.TB, root vfs.Node, o procfs.Options) (dir string, server *p
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
 	return dir, server
+}
+
+// letIn lets other users pass the temporary directories above dir.
+func letIn(t testing.TB, dir string) {
+	for strings.HasPrefix(filepath.Dir(dir), os.TempDir()) {
+		dir = filepath.Dir(dir)
+		info, err := os.Stat(dir)
+		require.NoError(t, err)
+		if info.Mode().Perm()&0o001 == 0 {
+			require.NoError(t, os.Chmod(dir, 0o755))
+		}
+	}
 }
 
 // skipWithoutFUSE skips if err says that there is no FUSE here.
@@ -162,4 +176,11 @@ func program(t testing.TB, name string) {
 		t.Fatalf("REQUIRE_FUSE=1, but %s is not installed", name)
 	}
 	t.Skipf("skipped: %s is not installed", name)
+}
+
+// asRoot skips the test if this process is not user 0, which can take on other ids.
+func asRoot(t testing.TB) {
+	if os.Geteuid() != 0 {
+		t.Skip("skipped: only user 0 can start clients with other ids")
+	}
 }

@@ -32,7 +32,14 @@
 //   - A signal that does not kill ends a blocked open with EINTR, even if the process
 //     wants system calls to restart. So Ctrl-Z and fg end it too.
 //   - A write or a read of more than 1 MiB reaches the file in parts.
+//   - A write of no bytes does not reach the file.
 //   - A private mmap succeeds, and O_DIRECT opens.
+//   - An entry of a sysctl tree has a size of 4096 bytes. So ls -l shows 4096, lseek(2)
+//     finds the end there, and tar pads the text with NULs.
+//   - The position moves by the count of each call, where some handlers of the kernel leave
+//     it. So a second write of an unsigned number by one descriptor is ignored.
+//   - A descriptor that appends writes at the sum of its counts, and lseek(2) does not
+//     change that. A read after such a write finds the end.
 //   - Two writers of a file whose Write blocks wait one after the other. The second can
 //     be interrupted only if the size of the file is not 0. An open with O_TRUNC waits for
 //     a blocked writer, and only SIGKILL ends that.

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kprim/kprim/examples/sleepfile"
 	"github.com/kprim/kprim/sysctl/procfs"
@@ -17,6 +20,9 @@ import (
 var roles = map[string]func(args []string) int{
 	"probe": probe,
 	"serve": serve,
+
+	"observed":       observedClient,
+	"article-helper": articleHelper,
 }
 
 // probe makes system calls without retries, and prints the errno. It is a client that no
@@ -24,6 +30,23 @@ var roles = map[string]func(args []string) int{
 func probe(args []string) int {
 	do, path := args[0], args[1]
 	switch do {
+	case "truncate": // by its name
+		return outcome(0, unix.Truncate(path, 5))
+	case "sendfile":
+		return toPipe(path, func(out, in int) (int, error) { return unix.Sendfile(out, in, nil, 4096) })
+	case "splice":
+		return toPipe(path, func(out, in int) (int, error) {
+			n, err := unix.Splice(in, nil, out, nil, 4096, 0)
+			return int(n), err
+		})
+	case "names": // list a directory in pieces, and change it after the first
+		return names(path, args[2])
+	case "append": // read and write by one descriptor
+		return appending(must(openFD(path, unix.O_RDWR|unix.O_APPEND)))
+	case "mmap":
+		fd := must(openFD(path, unix.O_RDWR))
+		_, err := unix.Mmap(int(fd), 0, 4096, unix.PROT_READ, unix.MAP_SHARED)
+		return outcome(0, err)
 	case "nonblock": // open without blocking
 		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_NONBLOCK, 0)
 		return report(fd, err)
@@ -34,6 +57,72 @@ func probe(args []string) int {
 	}
 	fmt.Println("probe: what is", do)
 	return 2
+}
+
+// outcome prints a count, or the name of the errno.
+func outcome(n int, err error) int {
+	if errno, ok := err.(unix.Errno); ok {
+		fmt.Println(-1, unix.ErrnoName(errno))
+		return 1
+	}
+	fmt.Println(n)
+	return 0
+}
+
+// names lists a directory and changes it by a control after the first piece. It prints how
+// many names it has seen, how many of them are different, and how many it sees again by a
+// second look.
+func names(dir, control string) int {
+	f := must(openFD(dir, unix.O_RDONLY|unix.O_DIRECTORY))
+	first := listPiece(f)
+	must(must(openFD(control, unix.O_WRONLY)).Write([]byte("x")))
+	all := append(first, listRest(f)...)
+	must(f.Seek(0, 0))
+	again := listRest(f)
+	count := len(all)
+	slices.Sort(all)
+	all = slices.Compact(all)
+	gone := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(again, name) })
+	fmt.Println(count, len(all), len(all)-len(gone))
+	return 0
+}
+
+func listRest(f fd) (names []string) {
+	for piece := listPiece(f); len(piece) > 0; piece = listPiece(f) {
+		names = append(names, piece...)
+	}
+	return names
+}
+
+// listPiece reads some names of a directory.
+func listPiece(f fd) (names []string) {
+	buf := make([]byte, 1024)
+	_, _, names = unix.ParseDirent(buf[:must(unix.Getdents(int(f), buf))], -1, nil)
+	return names
+}
+
+// appending reads two bytes of a file, writes twice, and reads between and after.
+func appending(f fd) int {
+	text := make([]byte, 2)
+	fmt.Printf("%q ", text[:must(f.Read(text))])
+	must(f.Write([]byte("xy")))
+	fmt.Printf("%q ", text[:must(f.Read(text))])
+	return outcome(f.Write([]byte("z")))
+}
+
+// toPipe has the kernel copy a file to a pipe, and prints the pipe's text.
+func toPipe(path string, do func(out, in int) (int, error)) int {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return outcome(0, err)
+	}
+	n, err := do(pipe[1], int(must(openFD(path, unix.O_RDONLY))))
+	if err == nil {
+		text := make([]byte, n)
+		n, err = unix.Read(pipe[0], text)
+		fmt.Printf("%q ", text)
+	}
+	return outcome(n, err)
 }
 
 func report(fd int, err error) int {

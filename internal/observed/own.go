@@ -1,4 +1,4 @@
-package sysctl_test
+package observed
 
 import (
 	"fmt"
@@ -7,36 +7,36 @@ import (
 	"github.com/kprim/kprim/sysctl"
 )
 
-// observedOwn are the wrappers that are more than the handler they wrap: handlers
-// of the kernel's that are written here as a program would write its own.
-var observedOwn = map[string]func(observedCase) (h sysctl.Handler, reason string){
-	"proc_ipc_sem_dointvec": func(c observedCase) (sysctl.Handler, string) {
+// owns are the wrappers that do more than the handler they wrap. They are written here as
+// a program would write its own.
+var owns = map[string]func(Case) (h sysctl.Handler, reason string){
+	"proc_ipc_sem_dointvec": func(c Case) (sysctl.Handler, string) {
 		h := &sem{v: new(sysctl.Ints)}
 		must(fmt.Sscanf(c.Wrapper, "proc_ipc_sem_dointvec (4th value must be %d..%d,", &h.min, &h.max))
 		h.v.Store(make([]int32, c.nvals())...)
 		h.Handler = sysctl.DoIntVec(h.v)
 		return h, ""
 	},
-	"ipv4_local_port_range": func(c observedCase) (sysctl.Handler, string) {
+	"ipv4_local_port_range": func(c Case) (sysctl.Handler, string) {
 		least := c.other("net/ipv4/ip_unprivileged_port_start")
 		return c.checked(func(v []int32) bool { return v[0] <= v[1] && v[0] >= least }), ""
 	},
-	"ipv4_privileged_ports": func(c observedCase) (sysctl.Handler, string) {
+	"ipv4_privileged_ports": func(c Case) (sysctl.Handler, string) {
 		most := c.other("net/ipv4/ip_local_port_range")
 		return c.checked(func(v []int32) bool { return v[0] <= most }), ""
 	},
-	"ipv4_ping_group_range": func(c observedCase) (sysctl.Handler, string) {
+	"ipv4_ping_group_range": func(c Case) (sysctl.Handler, string) {
 		h := &pingGroups{min: bound[uint64](c.table.Min, 0), max: bound[uint64](c.table.Max, 0)}
 		h.v.Store(make([]uint64, c.nvals())...)
 		return h, ""
 	},
-	"proc_tcp_congestion_control": func(observedCase) (sysctl.Handler, string) {
-		return nil, "its wrapper looks the name up, and what names there are is not in the file"
+	"proc_tcp_congestion_control": func(Case) (sysctl.Handler, string) {
+		return nil, "its wrapper looks the name up, and the list of names is not in the file"
 	},
 }
 
 // other returns the first value that another entry has.
-func (c observedCase) other(entry string) (v int32) {
+func (c Case) other(entry string) (v int32) {
 	must(fmt.Sscan(c.meta.Entries[entry].Reset[0], &v))
 	return v
 }
@@ -70,7 +70,7 @@ type checkedInts struct {
 	good     func([]int32) bool
 }
 
-func (c observedCase) checked(good func([]int32) bool) sysctl.Handler {
+func (c Case) checked(good func([]int32) bool) sysctl.Handler {
 	h := &checkedInts{min: bound[int32](c.table.Min, 0), max: bound[int32](c.table.Max, 0), good: good}
 	h.v.Store(make([]int32, c.nvals())...)
 	return h

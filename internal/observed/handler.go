@@ -1,0 +1,205 @@
+package observed
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"math"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kprim/kprim/sysctl"
+)
+
+// Tree returns a tree with the entry as it was before. If that cannot be, it says why.
+// Where no case has the entry's mode, the mode lets root read and write.
+func (c Case) Tree() (tree *sysctl.Tree, reason string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	h, reason := c.handler()
+	if reason != "" && c.onlyOpens() {
+		h, reason = Useless{}, "" // it is not called
+	}
+	if reason == "" && c.Mode == "" && (c.onlyOpens() || c.Op == "stat") {
+		reason = "the mode of the entry is not in the file"
+	}
+	if reason != "" {
+		return nil, reason, nil
+	}
+	tree = &sysctl.Tree{HZ: c.meta.HZ}
+	dir, name := path.Split(c.Entry)
+	mode := must(parseMode(cmp.Or(c.Mode, "600")))
+	must(tree.Register(dir, sysctl.Entry{Name: name, Mode: fs.FileMode(mode), Handler: h}))
+	c.bring(tree)
+	return tree, "", nil
+}
+
+// onlyOpens reports whether the operation asks for rights, and never reads and writes.
+func (c Case) onlyOpens() bool {
+	opens := []string{"open_rdonly", "open_wronly", "open_rdwr"}
+	return slices.Contains(opens, c.Op) || strings.HasPrefix(c.Op, "access_")
+}
+
+// bring gives the tree the value and the write mode that were there before.
+func (c Case) bring(tree *sysctl.Tree) {
+	before := c.Before
+	if before == nil {
+		before = c.After // a case without Before writes nothing, and leaves the value as it is
+	}
+	if before == nil && len(c.table.Reset) > 0 {
+		before = &c.table.Reset[0]
+	}
+	// An empty text cannot be written. Only an entry that never shows anything has it.
+	if before != nil && *before != "" {
+		if err := tree.WriteFile(sysctl.Root, c.Entry, []byte(latin1(*before))); err != nil {
+			panic(fmt.Sprintf("it cannot be brought to what it was before: %v", err))
+		}
+		if text := string(must(tree.ReadFile(sysctl.Root, c.Entry))); text != latin1(*before) {
+			panic(fmt.Sprintf("it was %q before, and is %q", *before, text))
+		}
+	}
+	strict := string(c.meta.WritesStrict)
+	if mode, ok := strings.CutPrefix(c.Wrapper, "kernel.sysctl_writes_strict="); ok {
+		strict = strings.Fields(mode)[0]
+	}
+	tree.SetWriteMode(sysctl.WriteMode(must(strconv.Atoi(strict))))
+}
+
+// handler makes the handler that the file says the entry has.
+func (c Case) handler() (h sysctl.Handler, reason string) {
+	if own, ok := owns[strings.SplitN(c.Wrapper, " ", 2)[0]]; ok {
+		return own(c)
+	}
+	switch c.Handler {
+	case "proc_dostring":
+		if c.table.Maxlen == nil {
+			return nil, "its maxlen is not in the file"
+		}
+		return sysctl.DoString(new(sysctl.String), *c.table.Maxlen), ""
+	case "proc_dobool":
+		return sysctl.DoBool(new(sysctl.Bool)), ""
+	case "proc_do_static_key":
+		return sysctl.DoStaticKey(new(sysctl.Bool)), ""
+	case "proc_do_large_bitmap":
+		return sysctl.DoLargeBitmap(sysctl.NewBitmap(c.bits())), ""
+	case "handler that returns 0 and leaves length and position alone":
+		return Useless{}, ""
+	}
+	if h = c.number(); h == nil {
+		return nil, "a handler of its own"
+	}
+	if c.nvals() == 0 {
+		// The kernel has a maxlen of 3 bytes there, which is not 0, and registers it.
+		// Register refuses a vector of no values, if it sees it.
+		h = hidden{h}
+	}
+	return h, ""
+}
+
+// A hidden handler is one that Register does not know.
+type hidden struct{ sysctl.Handler }
+
+// number makes a handler of numbers.
+func (c Case) number() sysctl.Handler {
+	min, max := c.table.Min, c.table.Max
+	switch c.Handler {
+	case "proc_dointvec":
+		return sysctl.DoIntVec(c.ints())
+	case "proc_dointvec_minmax":
+		return sysctl.DoIntVecMinMax(c.ints(), bound[int32](min, math.MinInt32), bound[int32](max, math.MaxInt32))
+	case "proc_dointvec_jiffies":
+		return sysctl.DoIntVecJiffies(c.ints())
+	case "proc_dointvec_userhz_jiffies":
+		return sysctl.DoIntVecUserHZJiffies(c.ints())
+	case "proc_dointvec_ms_jiffies":
+		return sysctl.DoIntVecMsJiffies(c.ints())
+	case "proc_dointvec_ms_jiffies_minmax":
+		least := bound[int32](min, math.MinInt32)
+		if strings.Contains(c.Wrapper, "(minimum: the jiffies of 1 ms, that is 1 jiffy;") {
+			least = 1
+		}
+		return sysctl.DoIntVecMsJiffiesMinMax(c.ints(), least, bound[int32](max, math.MaxInt32))
+	case "proc_douintvec":
+		return sysctl.DoUint(new(sysctl.Uint))
+	case "proc_douintvec_minmax":
+		return sysctl.DoUintMinMax(new(sysctl.Uint), bound[uint32](min, 0), bound[uint32](max, math.MaxUint32))
+	case "proc_dou8vec_minmax":
+		return sysctl.DoUint8MinMax(new(sysctl.Uint8), bound[uint8](min, 0), bound[uint8](max, math.MaxUint8))
+	case "proc_doulongvec_minmax":
+		return sysctl.DoUlongVecMinMax(c.ulongs(), bound[uint64](min, 0), bound[uint64](max, math.MaxUint64))
+	case "proc_doulongvec_ms_jiffies_minmax":
+		return sysctl.DoUlongVecMsJiffiesMinMax(c.ulongs(), bound[uint64](min, 0), bound[uint64](max, math.MaxUint64))
+	}
+	return nil
+}
+
+// Unsigned reports whether the entry has a handler of one unsigned number.
+func (c Case) Unsigned() bool {
+	return slices.Contains([]string{"proc_douintvec", "proc_douintvec_minmax", "proc_dou8vec_minmax"}, c.Handler)
+}
+
+// bits is how many a bitmap has. The table of an entry whose bitmap's address is NULL
+// looks like the table of any other. But a bitmap that is there and empty shows an empty
+// line, and the entry without one shows nothing.
+func (c Case) bits() int {
+	if slices.Contains(c.table.Reset, "") {
+		return 0
+	}
+	return *c.table.Maxlen
+}
+
+// nvals is how many values a vector has.
+func (c Case) nvals() int {
+	if c.table.Nvals == nil {
+		return 1
+	}
+	return *c.table.Nvals
+}
+
+func (c Case) ints() sysctl.IntData {
+	if c.nvals() == 1 {
+		return new(sysctl.Int)
+	}
+	list := new(sysctl.Ints)
+	list.Store(make([]int32, c.nvals())...)
+	return list
+}
+
+func (c Case) ulongs() sysctl.UlongData {
+	if c.nvals() == 1 {
+		return new(sysctl.Ulong)
+	}
+	list := new(sysctl.Ulongs)
+	list.Store(make([]uint64, c.nvals())...)
+	return list
+}
+
+// bound returns a bound of the table, or the other one if the table has none.
+func bound[T int32 | uint8 | uint32 | uint64](n *json.Number, without T) T {
+	if n != nil {
+		if err := json.Unmarshal([]byte(*n), &without); err != nil {
+			panic(fmt.Sprintf("the bound %s: %v", *n, err))
+		}
+	}
+	return without
+}
+
+// A Useless handler is like a C handler that returns 0 and leaves *lenp and *ppos alone.
+// *lenp was the size of the buffer, so the handler has read NULs into all of it,
+// and used all of a text.
+type Useless struct{}
+
+// Read implements [sysctl.Handler].
+func (Useless) Read(_ *sysctl.Request, p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// Write implements [sysctl.Handler].
+func (Useless) Write(_ *sysctl.Request, p []byte) (int, error) { return len(p), nil }
