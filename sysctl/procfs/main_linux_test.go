@@ -92,9 +92,14 @@ type client struct {
 
 // start starts a program. It dies with the test.
 func start(t testing.TB, name string, args ...string) *client {
-	c := &client{Cmd: exec.Command(name, args...), done: make(chan struct{})}
+	return startCmd(t, exec.Command(name, args...))
+}
+
+// startCmd starts a program with attributes of its own.
+func startCmd(t testing.TB, cmd *exec.Cmd) *client {
+	c := &client{Cmd: cmd, done: make(chan struct{})}
 	c.Stdout, c.Stderr = &c.out, &c.out
-	c.Env = append(os.Environ(), "LC_ALL=C")
+	c.Env = append(c.Environ(), "LC_ALL=C")
 	c.WaitDelay = limit
 	require.NoError(t, c.Cmd.Start())
 	go func() { _ = c.Cmd.Wait(); close(c.done) }()
