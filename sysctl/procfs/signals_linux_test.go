@@ -3,12 +3,15 @@
 package procfs_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 func TestSignalEndsAnOpenThatSleeps(t *testing.T) {
@@ -51,9 +54,23 @@ func TestCaughtSignalIsEINTR(t *testing.T) {
 	hold(t, path, file)
 	client := startCmd(t, probing("caught", path))
 	eventually(t, "it sleeps in open", func() bool { return file.UseCount() == 2 })
-	require.NoError(t, client.Process.Signal(syscall.SIGUSR1))
+	signalThreads(t, client.Process.Pid, syscall.SIGUSR1)
 	require.Equal(t, 1, client.wait(t))
 	require.Equal(t, "open=-1 errno=4 interrupted system call\n", client.out.String())
+}
+
+// signalThreads signals each thread, because a signal to a process that has several
+// reaches one that the kernel picks.
+func signalThreads(t testing.TB, pid int, signal syscall.Signal) {
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	require.NoError(t, err)
+	for _, thread := range threads {
+		tid, err := strconv.Atoi(thread.Name())
+		require.NoError(t, err)
+		if err := unix.Tgkill(pid, tid, signal); err != unix.ESRCH {
+			require.NoError(t, err)
+		}
+	}
 }
 
 func TestIgnoredSignalEndsNothing(t *testing.T) {
