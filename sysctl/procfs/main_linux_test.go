@@ -32,9 +32,18 @@ func TestMain(m *testing.M) {
 	if role, ok := roles[os.Getenv("KPRIM_TEST_ROLE")]; ok {
 		os.Exit(role(os.Args[1:]))
 	}
+	own, err := os.MkdirTemp("", "procfs")
+	if err != nil {
+		panic(err)
+	}
+	os.Setenv("TMPDIR", own) // other processes may have mounts elsewhere
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if left := ourMounts(); len(left) > 0 {
+		if left := mountsBelow(own); len(left) > 0 {
 			fmt.Println("mounts were left:", left)
+			code = 1
+		}
+		if err := os.Remove(own); err != nil {
+			fmt.Println("files were left:", err)
 			code = 1
 		}
 		if _, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
@@ -45,8 +54,9 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-func ourMounts() []string {
-	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("fuse.kprim"))
+// mountsBelow returns the directories below dir where something is mounted.
+func mountsBelow(dir string) []string {
+	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir))
 	if err != nil {
 		return []string{err.Error()}
 	}
