@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"github.com/kprim/kprim/examples/sleepfile"
@@ -31,6 +32,8 @@ func probe(args []string) int {
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR1)
 		fd, err := syscall.Open(path, syscall.O_RDONLY, 0)
 		return report(fd, err)
+	case "reopen": // close and open without blocking, args[2] times
+		return reopen(path, args[2])
 	}
 	fmt.Println("probe: what is", do)
 	return 2
@@ -43,6 +46,28 @@ func report(fd int, err error) int {
 	}
 	fmt.Println("open ok")
 	return 0
+}
+
+func reopen(path, times string) int {
+	for range atoi(times) {
+		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			return report(fd, err)
+		}
+		if err := syscall.Close(fd); err != nil {
+			return report(fd, err)
+		}
+	}
+	fmt.Println("open ok")
+	return 0
+}
+
+func atoi(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		panic(err)
+	}
+	return n
 }
 
 // serve serves /sleep at a directory until SIGINT.
