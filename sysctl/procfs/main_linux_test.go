@@ -18,6 +18,7 @@ import (
 	"github.com/moby/sys/mountinfo"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/kprim/kprim/sysctl/procfs"
 	"github.com/kprim/kprim/sysctl/vfs"
@@ -41,9 +42,12 @@ func TestMain(m *testing.M) {
 		if left := mountsBelow(own); len(left) > 0 {
 			fmt.Println("mounts were left:", left)
 			code = 1
+			for _, dir := range left {
+				_ = unix.Unmount(dir, unix.MNT_DETACH)
+			}
 		}
-		if err := os.Remove(own); err != nil {
-			fmt.Println("files were left:", err)
+		if err := os.RemoveAll(own); err != nil {
+			fmt.Println(err)
 			code = 1
 		}
 		if _, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {

@@ -1,0 +1,23 @@
+//go:build !(386 || arm || mips || mipsle)
+
+package procfs
+
+import "fmt"
+
+// Left says what a Server has in its tables: requests, contexts, open files and inodes.
+func Left(s *Server) string {
+	f := s.files
+	f.calls.mu.Lock()
+	cancels := len(f.cancels)
+	f.calls.mu.Unlock()
+	return fmt.Sprintf("%d calls, %d contexts, %d files, %d directories, %d inodes",
+		f.count.Load(), cancels, len(f.handles.all()), len(f.dirs.all()), Inodes(s))
+}
+
+// Inodes returns how many inodes the Server has, with the root.
+func Inodes(s *Server) int {
+	t := &s.files.inodes
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.byID)
+}
