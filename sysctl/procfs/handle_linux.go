@@ -147,11 +147,11 @@ func (f *files) Flush(_ <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 //
 // Kernel: FUSE_RELEASE
 func (f *files) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
+	defer f.released.WakeUpAll()
+	defer f.handles.remove(in.Fh) // also after a panic: the Server must not release again
 	h := f.handles.get(in.Fh)
 	h.unwatch()
 	h.Release()
-	f.handles.remove(in.Fh)
-	f.released.WakeUpAll()
 }
 
 // releaseAll releases what the kernel has not. It is called when no request is left.

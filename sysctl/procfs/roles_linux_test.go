@@ -34,6 +34,8 @@ func probe(args []string) int {
 		return report(fd, err)
 	case "reopen": // close and open without blocking, args[2] times
 		return reopen(path, args[2])
+	case "errnos": // of the open, read, write and close of four files of a directory
+		return errnos(path)
 	}
 	fmt.Println("probe: what is", do)
 	return 2
@@ -59,6 +61,22 @@ func reopen(path, times string) int {
 		}
 	}
 	fmt.Println("open ok")
+	return 0
+}
+
+func errnos(dir string) int {
+	call := func(name string, do func(fd int) error) {
+		fd, err := syscall.Open(dir+"/"+name, syscall.O_RDWR, 0)
+		if err == nil {
+			err = do(fd)
+		}
+		errno, _ := err.(syscall.Errno)
+		fmt.Printf("%s %d ", name, int(errno))
+	}
+	call("open", func(int) error { return nil })
+	call("read", func(fd int) error { _, err := syscall.Read(fd, make([]byte, 10)); return err })
+	call("write", func(fd int) error { _, err := syscall.Write(fd, make([]byte, 10)); return err })
+	call("close", syscall.Close)
 	return 0
 }
 
