@@ -3,13 +3,16 @@
 package procfs_test
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
+	"runtime"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 
-	"github.com/kprim/kprim/examples/sleepfile"
 	"github.com/kprim/kprim/sysctl/procfs"
 	"github.com/kprim/kprim/sysctl/vfs"
 )
@@ -88,21 +91,48 @@ func atoi(s string) int {
 	return n
 }
 
-// serve serves /sleep at a directory until SIGINT.
+// serve serves /sleep and its own state at a directory, until SIGINT. With a second
+// argument it has a helper that reads its standard input.
 func serve(args []string) int {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGINT)
-	file := &sleepfile.File{}
-	server, err := procfs.Mount(args[0], vfs.Static(map[string]vfs.Node{"sleep": file}), procfs.Options{})
+	file := &counted{}
+	var server atomic.Pointer[procfs.Server]
+	state := func() string {
+		return fmt.Sprintf("%d users, %d goroutines, %s", file.UseCount(), runtime.NumGoroutine(), procfs.Left(server.Load()))
+	}
+	mounted, err := procfs.Mount(args[0], vfs.Static(map[string]vfs.Node{"sleep": file, "state": text(state)}), procfs.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return 1
 	}
-	fmt.Println("serving")
+	server.Store(mounted)
+	if len(args) > 1 {
+		helper := exec.Command("cat")
+		helper.Stdin = os.Stdin
+		if err := helper.Start(); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+	}
 	<-stop
-	if err := server.Close(); err != nil {
+	if err := mounted.Close(); err != nil {
 		fmt.Println(err)
 		return 1
 	}
 	return file.UseCount()
+}
+
+// text returns a file with the text of a function.
+func text(f func() string) vfs.File {
+	return fileOf(func(context.Context) (vfs.Handle, error) { return &textHandle{text: f()}, nil })
+}
+
+type textHandle struct {
+	handle
+	text string
+}
+
+func (h *textHandle) Read(_ context.Context, _ vfs.Cred, p []byte, pos int64) (int, error) {
+	return copy(p, h.text[min(int(pos), len(h.text)):]), nil
 }

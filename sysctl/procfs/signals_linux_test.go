@@ -41,9 +41,12 @@ func TestStopAndContinueEndsAnOpen(t *testing.T) {
 }
 
 // probing runs the client of our own, which no library helps.
-func probing(args ...string) *exec.Cmd {
+func probing(args ...string) *exec.Cmd { return inRole("probe", args...) }
+
+// inRole is a command that runs the test binary in one of its roles.
+func inRole(role string, args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
-	cmd.Env = append(os.Environ(), "KPRIM_TEST_ROLE=probe")
+	cmd.Env = append(os.Environ(), "KPRIM_TEST_ROLE="+role)
 	return cmd
 }
 
