@@ -39,6 +39,8 @@ func probe(args []string) int {
 		return reopen(path, args[2])
 	case "errnos": // of the open, read, write and close of four files of a directory
 		return errnos(path)
+	case "openers": // args[2] threads open at once; each byte of the input interrupts all
+		return openers(path, atoi(args[2]))
 	}
 	fmt.Println("probe: what is", do)
 	return 2
