@@ -26,9 +26,14 @@ type daemon struct {
 // daemonOf starts a daemon, and waits until it serves.
 func daemonOf(t testing.TB, dir string, cmd *exec.Cmd) *daemon {
 	d := &daemon{startCmd(t, cmd), dir}
-	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }) // before its process is killed
+	detachAtEnd(t, dir) // before its process is killed
 	eventually(t, "the daemon serves", func() bool { return d.state() != "" })
 	return d
+}
+
+// detachAtEnd removes the mount of a process that may be stuck.
+func detachAtEnd(t testing.TB, dir string) {
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_FORCE|unix.MNT_DETACH) })
 }
 
 func (d *daemon) path() string { return filepath.Join(d.dir, "sleep") }

@@ -39,6 +39,9 @@
 //
 // A process cannot open a file of its own mount: it gets EDEADLK. Such an open could stop
 // the whole process, so that not even SIGKILL ends it. The process calls the File itself.
+// For the same reason, it must not start a program with a directory of the mount as its
+// working directory, which is Dir of exec.Cmd: between fork and exec, the runtime waits
+// for the child, and the child would wait for the server.
 //
 // A file that blocks does not belong in a tree that programs walk: sysctl -a and grep -r
 // read each file, and would sleep.

@@ -21,6 +21,7 @@ import (
 var roles = map[string]func(args []string) int{
 	"probe": probe,
 	"serve": serve,
+	"own":   own,
 }
 
 // probe makes system calls without retries, and prints the errno. It is a client that no
