@@ -113,7 +113,9 @@ func start(t testing.TB, name string, args ...string) *client {
 // startCmd starts a program with attributes of its own.
 func startCmd(t testing.TB, cmd *exec.Cmd) *client {
 	c := &client{Cmd: cmd, done: make(chan struct{})}
-	c.Stdout, c.Stderr = &c.out, &c.out
+	if c.Stdout == nil {
+		c.Stdout, c.Stderr = &c.out, &c.out
+	}
 	c.Env = append(c.Environ(), "LC_ALL=C")
 	c.WaitDelay = limit
 	require.NoError(t, c.Cmd.Start())
