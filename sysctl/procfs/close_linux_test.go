@@ -3,11 +3,17 @@
 package procfs_test
 
 import (
+	"context"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/vfs"
 )
 
 func TestKilledHolderFreesTheFile(t *testing.T) {
@@ -26,6 +32,28 @@ func TestCloseAndOpenWithoutBlocking(t *testing.T) {
 	client := startCmd(t, probing("reopen", path, "500"))
 	require.Equal(t, 0, client.wait(t), "%s", &client.out)
 	require.Equal(t, int64(500), file.opens.Load())
+}
+
+// The release is in progress when the opener comes, and goes on when it has got its first
+// EAGAIN.
+func TestOpenWithoutBlockingDuringARelease(t *testing.T) {
+	tried := make(chan struct{})
+	var held atomic.Bool
+	var once sync.Once
+	h := &handle{release: func() {
+		once.Do(func() { <-tried })
+		held.Store(false)
+	}}
+	file := fileOf(func(context.Context) (vfs.Handle, error) {
+		if held.Swap(true) {
+			close(tried)
+			return nil, syscall.EAGAIN
+		}
+		return h, nil
+	})
+	dir, _ := mount(t, vfs.Static(map[string]vfs.Node{"file": file}), procfs.Options{})
+	client := startCmd(t, probing("reopen", filepath.Join(dir, "file"), "2"))
+	require.Equal(t, 0, client.wait(t), "%s", &client.out)
 }
 
 // The end of a process closes its files too, also if a signal ends it.

@@ -109,9 +109,23 @@ func (c *conn) read() {
 			return
 		}
 		c.serve(request)
-		if c.idle.Add(1) > maxIdle {
-			c.idle.Add(-1)
+		if !c.mayWait() {
 			return
+		}
+	}
+}
+
+// mayWait counts the goroutine as one that waits for a request, unless enough wait. It
+// never counts one that then ends: while that is counted, the last goroutine that waits
+// could get a request that blocks, and start no other.
+func (c *conn) mayWait() bool {
+	for {
+		n := c.idle.Load()
+		if n >= maxIdle {
+			return false
+		}
+		if c.idle.CompareAndSwap(n, n+1) {
+			return true
 		}
 	}
 }

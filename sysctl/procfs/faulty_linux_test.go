@@ -189,6 +189,29 @@ func TestOpenThatSucceedsAfterItsContextHasEnded(t *testing.T) {
 	require.Equal(t, int64(4), h.released.Load(), "once, also at the end")
 }
 
+// A killed process stays until a File that ignores its context has opened. The kernel then
+// releases the handle.
+func TestKilledOpenerOfAFileThatIgnoresItsContext(t *testing.T) {
+	var h handle
+	goOn := make(chan struct{})
+	var waiting atomic.Bool
+	dir, _ := mount(t, vfs.Static(map[string]vfs.Node{
+		"deaf": fileOf(func(ctx context.Context) (vfs.Handle, error) {
+			waiting.Store(true)
+			<-ctx.Done()
+			<-goOn
+			return &h, nil
+		}),
+	}), procfs.Options{})
+	cat := start(t, "cat", filepath.Join(dir, "deaf"))
+	eventually(t, "cat waits", waiting.Load)
+	require.NoError(t, cat.Process.Kill())
+	eventually(t, "cat waits for the answer only", func() bool { return state(cat.Process.Pid) == "D" })
+	close(goOn)
+	require.Equal(t, -9, cat.wait(t))
+	eventually(t, "the handle is released", func() bool { return h.released.Load() == 1 })
+}
+
 // Close waits for a File that ignores its context. The kernel lets the process go before.
 func TestCloseWaitsForAFileThatIgnoresItsContext(t *testing.T) {
 	var h handle

@@ -120,8 +120,18 @@ func startCmd(t testing.TB, cmd *exec.Cmd) *client {
 	c.WaitDelay = limit
 	require.NoError(t, c.Cmd.Start())
 	go func() { _ = c.Cmd.Wait(); close(c.done) }()
-	t.Cleanup(func() { _ = c.Process.Kill(); <-c.done })
+	t.Cleanup(func() { c.kill(t) })
 	return c
+}
+
+// kill kills a client. A fault of the server can keep it from dying, until Close.
+func (c *client) kill(t testing.TB) {
+	_ = c.Process.Kill()
+	select {
+	case <-c.done:
+	case <-time.After(limit):
+		t.Errorf("%v cannot be killed", c.Args)
+	}
 }
 
 // wait waits for the end, and returns the exit code, or minus the signal that ended it.

@@ -5,6 +5,7 @@ package procfs_test
 import (
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"regexp"
@@ -46,6 +47,48 @@ func openers(path string, n int) int {
 	}
 	fmt.Println(ends)
 	return 0
+}
+
+// interrupted opens a file in one thread, and signals the thread all the time.
+func interrupted(path string, n int) int {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR1)
+	threads, errs := make(chan int), make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		for range n {
+			threads <- unix.Gettid()
+			_, err := syscall.Open(path, syscall.O_RDONLY, 0)
+			errs <- err
+		}
+	}()
+	for range n {
+		if err := signalUntil(errs, <-threads); err != unix.EINTR {
+			fmt.Println(err)
+			return 1
+		}
+	}
+	return 0
+}
+
+func signalUntil(errs <-chan error, thread int) error {
+	for {
+		select {
+		case err := <-errs:
+			return err
+		case <-time.After(rand.N(200 * time.Microsecond)):
+			_ = unix.Tgkill(os.Getpid(), thread, unix.SIGUSR1)
+		}
+	}
+}
+
+// A signal may be there before the open has begun to sleep in the server. The kernel sends
+// one interrupt for each request, so the server must not lose one that comes too early.
+func TestEarlyInterruptIsNotLost(t *testing.T) {
+	path, file := sleep(t)
+	hold(t, path, file)
+	client := startCmd(t, probing("interrupted", path, "500"))
+	require.Equal(t, 0, client.wait(t), "%s", &client.out)
+	require.Equal(t, 1, file.UseCount())
 }
 
 // Many openers sleep at once. The figures are printed, and only the end is asserted:

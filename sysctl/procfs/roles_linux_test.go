@@ -42,6 +42,8 @@ func probe(args []string) int {
 		return errnos(path)
 	case "openers": // args[2] threads open at once; each byte of the input interrupts all
 		return openers(path, atoi(args[2]))
+	case "interrupted": // args[2] times, an open that signals hit from its beginning
+		return interrupted(path, atoi(args[2]))
 	}
 	fmt.Println("probe: what is", do)
 	return 2

@@ -128,12 +128,16 @@ func canTrace(t testing.TB) {
 
 // Each read(2) goes on where the last one ended.
 func TestPartsOfTheLine(t *testing.T) {
+	program(t, "busybox")
 	path, _ := sleep(t)
 	for command, want := range map[string]string{
 		"head -c 4 sleep":                                  "Last",
 		"dd if=sleep bs=1 count=6 status=none":             "Last i",
 		"dd if=sleep bs=5 count=2 status=none":             "Last input",
 		"dd if=sleep bs=5 2>&1 >/dev/null | head -1":       "3+1 records in\n",
+		"busybox dd if=sleep bs=5 count=2 2> /dev/null":    "Last input",
+		"busybox head -n 1 sleep":                          "Last input:hello\n",
+		"busybox wc -c < sleep":                            "18\n",
 		"tail -c 5 sleep":                                  "llo\n\n",
 		"wc -c < sleep":                                    "18\n",
 		"read -r line < sleep; echo \"$line\"":             "Last input:hello\n",
