@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -49,23 +51,33 @@ func openers(path string, n int) int {
 	return 0
 }
 
-// interrupted opens a file in one thread, and signals the thread all the time.
+// interrupted opens a file n times in each of four threads, and signals each all the time.
 func interrupted(path string, n int) int {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR1)
-	threads, errs := make(chan int), make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		for range n {
-			threads <- unix.Gettid()
-			_, err := syscall.Open(path, syscall.O_RDONLY, 0)
-			errs <- err
-		}
-	}()
-	for range n {
-		if err := signalUntil(errs, <-threads); err != unix.EINTR {
-			fmt.Println(err)
-			return 1
-		}
+	var pairs sync.WaitGroup
+	var failed atomic.Bool
+	for range 4 {
+		threads, errs := make(chan int), make(chan error)
+		pairs.Go(func() {
+			runtime.LockOSThread()
+			for range n {
+				threads <- unix.Gettid()
+				_, err := syscall.Open(path, syscall.O_RDONLY, 0)
+				errs <- err
+			}
+		})
+		pairs.Go(func() {
+			for range n {
+				if err := signalUntil(errs, <-threads); err != unix.EINTR {
+					fmt.Println(err)
+					failed.Store(true)
+				}
+			}
+		})
+	}
+	pairs.Wait()
+	if failed.Load() {
+		return 1
 	}
 	return 0
 }
@@ -86,7 +98,7 @@ func signalUntil(errs <-chan error, thread int) error {
 func TestEarlyInterruptIsNotLost(t *testing.T) {
 	path, file := sleep(t)
 	hold(t, path, file)
-	client := startCmd(t, probing("interrupted", path, "500"))
+	client := startCmd(t, probing("interrupted", path, "250"))
 	require.Equal(t, 0, client.wait(t), "%s", &client.out)
 	require.Equal(t, 1, file.UseCount())
 }
