@@ -21,3 +21,13 @@ func Inodes(s *Server) int {
 	defer t.mu.Unlock()
 	return len(t.byID)
 }
+
+// Readers returns the rule by which goroutines wait for a request: mayWait counts one,
+// leave takes one off, and waiting is the count.
+func Readers() (mayWait func() bool, leave func(), waiting func() int) {
+	c := &conn{}
+	return c.mayWait, func() { c.idle.Add(-1) }, func() int { return int(c.idle.Load()) }
+}
+
+// MaxIdle is the most that Readers lets wait.
+const MaxIdle = maxIdle

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -33,6 +34,7 @@ func TestMain(m *testing.M) {
 	if role, ok := roles[os.Getenv("KPRIM_TEST_ROLE")]; ok {
 		os.Exit(role(os.Args[1:]))
 	}
+	catchIgnored(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP)
 	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0") // or each client lives a second longer
 	own, err := os.MkdirTemp("", "procfs")
 	if err != nil {
@@ -57,6 +59,16 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(code)
 	}))
+}
+
+// catchIgnored has children begin with the default action of signals. A shell without job
+// control, or nohup, starts the test with some ignored, and children would inherit that.
+func catchIgnored(signals ...os.Signal) {
+	for _, s := range signals {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // mountsBelow returns the directories below dir where something is mounted.

@@ -20,6 +20,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/kprim/kprim/sysctl/procfs"
 )
 
 var manyOpeners = flag.Int("openers", 1000, "how many openers sleep at once")
@@ -101,6 +103,30 @@ func TestEarlyInterruptIsNotLost(t *testing.T) {
 	client := startCmd(t, probing("interrupted", path, "250"))
 	require.Equal(t, 0, client.wait(t), "%s", &client.out)
 	require.Equal(t, 1, file.UseCount())
+}
+
+// A goroutine that ends is never counted as one that waits, not for a moment. Otherwise the
+// last that waits could leave for a request that blocks, and start no other.
+func TestOnlyAGoroutineThatWaitsIsCounted(t *testing.T) {
+	mayWait, leave, waiting := procfs.Readers()
+	require.True(t, mayWait() && mayWait(), "two wait")
+	var goroutines sync.WaitGroup
+	var most atomic.Int64
+	for range 4 {
+		goroutines.Go(func() {
+			for range 1_000_000 {
+				mayWait()
+				if n := int64(waiting()); n > most.Load() {
+					most.Store(n)
+				}
+			}
+		})
+	}
+	goroutines.Wait()
+	require.LessOrEqual(t, most.Load(), int64(procfs.MaxIdle))
+	leave()
+	leave()
+	require.Zero(t, waiting())
 }
 
 // Many openers sleep at once. The figures are printed, and only the end is asserted:
