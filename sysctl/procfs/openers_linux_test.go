@@ -109,7 +109,9 @@ func TestEarlyInterruptIsNotLost(t *testing.T) {
 // last that waits could leave for a request that blocks, and start no other.
 func TestOnlyAGoroutineThatWaitsIsCounted(t *testing.T) {
 	mayWait, leave, waiting := procfs.Readers()
-	require.True(t, mayWait() && mayWait(), "two wait")
+	for range procfs.MaxIdle {
+		require.True(t, mayWait())
+	}
 	var goroutines sync.WaitGroup
 	var most atomic.Int64
 	for range 4 {
@@ -124,8 +126,9 @@ func TestOnlyAGoroutineThatWaitsIsCounted(t *testing.T) {
 	}
 	goroutines.Wait()
 	require.LessOrEqual(t, most.Load(), int64(procfs.MaxIdle))
-	leave()
-	leave()
+	for range procfs.MaxIdle {
+		leave()
+	}
 	require.Zero(t, waiting())
 }
 
