@@ -115,9 +115,9 @@ func (c *conn) read() {
 	}
 }
 
-// mayWait counts the goroutine as one that waits for a request, unless enough wait. It
-// never counts one that then ends: while that is counted, the last goroutine that waits
-// could get a request that blocks, and start no other.
+// mayWait counts the goroutine as one that waits for a request, unless enough do. The test
+// and the change are one step. With two steps, a goroutine that only looks would count for
+// a moment. The others that wait could all begin to serve in that moment, and start none.
 func (c *conn) mayWait() bool {
 	for {
 		n := c.idle.Load()
