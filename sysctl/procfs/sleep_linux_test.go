@@ -62,7 +62,7 @@ func sleep(t testing.TB) (path string, file *counted) {
 }
 
 // hold has tail -f keep the file open.
-func hold(t testing.TB, path string, file *counted) *client {
+func hold(t testing.TB, path string, file interface{ UseCount() int }) *client {
 	holder := start(t, "tail", "-f", path)
 	eventually(t, "the file is open", func() bool { return file.UseCount() == 1 })
 	return holder
