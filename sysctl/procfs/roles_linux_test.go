@@ -112,6 +112,7 @@ func serve(args []string) int {
 		return 1
 	}
 	server.Store(mounted)
+	fmt.Println("serving")
 	if len(args) > 1 {
 		helper := exec.Command("cat")
 		helper.Stdin = os.Stdin
