@@ -35,7 +35,7 @@ func newScene(t testing.TB) *scene {
 
 func (s *scene) path() string { return filepath.Join(s.dir, "sleep") }
 
-// requireCats waits for the cats, and compares what they say.
+// requireCats waits for the cats, and compares their output.
 func (s *scene) requireCats(t testing.TB, text string) {
 	for _, cat := range s.cats {
 		require.Equal(t, 1, cat.wait(t))
@@ -43,7 +43,7 @@ func (s *scene) requireCats(t testing.TB, text string) {
 	}
 }
 
-// requireEnd waits for the end of the Server, and looks for what it has left.
+// requireEnd waits for the end of the Server. Nothing of it may be left.
 func (s *scene) requireEnd(t testing.TB) {
 	eventually(t, "the Server has ended", func() bool { return ended(s.server) })
 	require.True(t, s.free())

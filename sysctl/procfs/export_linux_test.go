@@ -4,7 +4,7 @@ package procfs
 
 import "fmt"
 
-// Left says what a Server has in its tables: requests, contexts, open files and inodes.
+// Left counts the entries in the tables of a Server.
 func Left(s *Server) string {
 	f := s.files
 	f.calls.mu.Lock()

@@ -38,7 +38,7 @@ func detachAtEnd(t testing.TB, dir string) {
 
 func (d *daemon) path() string { return filepath.Join(d.dir, "sleep") }
 
-// state returns what the daemon says of itself, or nothing if it does not serve.
+// state returns the counts of the daemon, or nothing if it does not serve.
 func (d *daemon) state() string {
 	text, _ := os.ReadFile(filepath.Join(d.dir, "state"))
 	return string(text)

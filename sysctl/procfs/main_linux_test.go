@@ -171,7 +171,7 @@ func run(t testing.TB, name string, args ...string) (string, int) {
 func bash(t testing.TB, dir, script string) (string, int) {
 	self, err := os.Executable()
 	require.NoError(t, err)
-	return run(t, "bash", "-c", fmt.Sprintf("cd %q; PROBE='env KPRIM_TEST_ROLE=probe %s'\n%s", dir, self, script))
+	return run(t, "bash", "-c", fmt.Sprintf("cd %q || exit; PROBE='env KPRIM_TEST_ROLE=probe %s'\n%s", dir, self, script))
 }
 
 // eventually waits for a state of the model, which a process changes.

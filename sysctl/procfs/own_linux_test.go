@@ -13,7 +13,7 @@ import (
 	"github.com/kprim/kprim/sysctl/procfs"
 )
 
-// own uses the mount of its own process. It prints what happens.
+// own uses the mount of its own process. It prints each error.
 func own(args []string) int {
 	server, err := procfs.Mount(args[0], (&counted{}).dir(), procfs.Options{Poll: args[1] == "poll"})
 	if err != nil {

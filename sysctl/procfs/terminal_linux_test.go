@@ -83,40 +83,36 @@ func (x *terminal) seeCode(t testing.TB, code int) {
 	x.see(t, fmt.Sprintf("rc=%d\r\n", code))
 }
 
+const ctrlC, ctrlZ, ctrlBackslash = "\x03", "\x1a", "\x1c"
+
 func TestKeysOfATerminal(t *testing.T) {
-	const ctrlC, ctrlZ, ctrlBackslash = "\x03", "\x1a", "\x1c"
 	path, file := sleep(t)
 	holder := hold(t, path, file)
 	x := openTerminal(t)
-	users := func(n int) {
-		eventually(t, fmt.Sprint(n, " users"), func() bool { return file.UseCount() == n })
+	typed := func(command string, users int) {
+		x.press(t, command+"\n")
+		eventually(t, command, func() bool { return file.UseCount() == users })
 	}
 
-	x.press(t, "cat "+path+"\n")
-	users(2)
+	typed("cat "+path, 2)
 	x.press(t, ctrlC)
 	x.seeCode(t, 130)
-	users(1)
 
-	x.press(t, "cat "+path+"\n")
-	users(2)
+	typed("cat "+path, 2)
 	x.press(t, ctrlZ)
 	x.see(t, "Stopped")
-	users(1)
-	x.press(t, "fg\n")
+	typed("fg", 1)
 	x.see(t, "cat: "+path+": Interrupted system call")
 	x.seeCode(t, 1)
 
 	end(t, holder, syscall.SIGINT)
-	users(0)
-	x.press(t, "tail -f "+path+"\n")
-	users(1)
+	eventually(t, "the file is free", file.free)
+	typed("tail -f "+path, 1)
 	x.press(t, ctrlBackslash)
 	x.see(t, "Quit")
 	x.seeCode(t, 128+int(syscall.SIGQUIT))
-	users(0)
-
-	x.press(t, "exit\n")
+	eventually(t, "the file is free", file.free)
+	typed("exit", 0)
 	require.Equal(t, 0, x.wait(t))
 }
 
