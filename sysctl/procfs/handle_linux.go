@@ -69,10 +69,12 @@ func (f *files) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse
 // open opens a file. close(2) returns before its release comes. So a process that closes
 // the file, and opens it again with O_NONBLOCK, would find it in use. But it would not in
 // the kernel. A flush comes before close(2) returns, but also for a dup. So an opener that
-// would get EAGAIN waits a moment for the release of a handle that was flushed.
+// would get EAGAIN waits a moment for the release of a handle that was flushed. It looks for
+// the handle before the first try, because the release may come between try and look.
 func (f *files) open(ctx context.Context, i *inode, file vfs.File, cred vfs.Cred, flag int) (vfs.Handle, error) {
+	closing := flag&vfs.NonBlock != 0 && f.closing(i)
 	h, err := file.Open(ctx, cred, flag)
-	if flag&vfs.NonBlock == 0 || !errors.Is(err, syscall.EAGAIN) || !f.closing(i) {
+	if !closing || !errors.Is(err, syscall.EAGAIN) {
 		return h, err
 	}
 	moment, cancel := context.WithTimeout(ctx, grace)
@@ -140,22 +142,22 @@ func (f *files) Flush(_ <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 	return status(h.Flush())
 }
 
-// Release is the last close.
+// Release is the last close. The handle is in the table until its file is free. An opener
+// that found the file in use, and no handle, would get EAGAIN.
 //
 // Kernel: FUSE_RELEASE
 func (f *files) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
-	f.release(f.handles.remove(in.Fh))
-}
-
-func (f *files) release(h *opened) {
+	defer f.released.WakeUpAll()
+	defer f.handles.remove(in.Fh) // also after a panic: the Server must not release again
+	h := f.handles.get(in.Fh)
 	h.unwatch()
 	h.Release()
-	f.released.WakeUpAll()
 }
 
 // releaseAll releases what the kernel has not. It is called when no request is left.
 func (f *files) releaseAll() {
 	for _, h := range f.handles.all() {
-		f.release(h)
+		h.unwatch()
+		h.Release()
 	}
 }

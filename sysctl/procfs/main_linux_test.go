@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 	"github.com/moby/sys/mountinfo"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/kprim/kprim/sysctl/procfs"
 	"github.com/kprim/kprim/sysctl/vfs"
@@ -33,9 +35,23 @@ func TestMain(m *testing.M) {
 	if role, ok := roles[cmp.Or(os.Getenv("KPRIM_TEST_ROLE"), filepath.Base(os.Args[0]))]; ok {
 		os.Exit(role(os.Args[1:]))
 	}
+	catchIgnored(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP)
+	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0") // or each client lives a second longer
+	own, err := os.MkdirTemp("", "procfs")
+	if err != nil {
+		panic(err)
+	}
+	os.Setenv("TMPDIR", own) // other processes may have mounts elsewhere
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if left := ourMounts(); len(left) > 0 {
+		if left := mountsBelow(own); len(left) > 0 {
 			fmt.Println("mounts were left:", left)
+			code = 1
+			for _, dir := range left {
+				_ = unix.Unmount(dir, unix.MNT_DETACH)
+			}
+		}
+		if err := os.RemoveAll(own); err != nil {
+			fmt.Println(err)
 			code = 1
 		}
 		if _, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
@@ -46,8 +62,19 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-func ourMounts() []string {
-	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("fuse.kprim"))
+// catchIgnored has children begin with the default action of signals. A shell without job
+// control, or nohup, starts the test with some ignored, and children would inherit that.
+func catchIgnored(signals ...os.Signal) {
+	for _, s := range signals {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
+}
+
+// mountsBelow returns the directories below dir where something is mounted.
+func mountsBelow(dir string) []string {
+	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir))
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -106,14 +133,31 @@ type client struct {
 
 // start starts a program. It dies with the test.
 func start(t testing.TB, name string, args ...string) *client {
-	c := &client{Cmd: exec.Command(name, args...), done: make(chan struct{})}
-	c.Stdout, c.Stderr = &c.out, &c.out
-	c.Env = append(os.Environ(), "LC_ALL=C")
+	return startCmd(t, exec.Command(name, args...))
+}
+
+// startCmd starts a program with attributes of its own.
+func startCmd(t testing.TB, cmd *exec.Cmd) *client {
+	c := &client{Cmd: cmd, done: make(chan struct{})}
+	if c.Stdout == nil {
+		c.Stdout, c.Stderr = &c.out, &c.out
+	}
+	c.Env = append(c.Environ(), "LC_ALL=C")
 	c.WaitDelay = limit
 	require.NoError(t, c.Cmd.Start())
 	go func() { _ = c.Cmd.Wait(); close(c.done) }()
-	t.Cleanup(func() { _ = c.Process.Kill(); <-c.done })
+	t.Cleanup(func() { c.kill(t) })
 	return c
+}
+
+// kill kills a client. A fault of the server can keep it from dying, until Close.
+func (c *client) kill(t testing.TB) {
+	_ = c.Process.Kill()
+	select {
+	case <-c.done:
+	case <-time.After(limit):
+		t.Errorf("%v cannot be killed", c.Args)
+	}
 }
 
 // wait waits for the end, and returns the exit code, or minus the signal that ended it.
@@ -141,7 +185,7 @@ func run(t testing.TB, name string, args ...string) (string, int) {
 func bash(t testing.TB, dir, script string) (string, int) {
 	self, err := os.Executable()
 	require.NoError(t, err)
-	return run(t, "bash", "-c", fmt.Sprintf("cd %q; PROBE='env KPRIM_TEST_ROLE=probe %s'\n%s", dir, self, script))
+	return run(t, "bash", "-c", fmt.Sprintf("cd %q || exit; PROBE='env KPRIM_TEST_ROLE=probe %s'\n%s", dir, self, script))
 }
 
 // eventually waits for a state of the model, which a process changes.

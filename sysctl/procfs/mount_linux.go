@@ -61,9 +61,12 @@ func resolve(dir string) (string, error) {
 	return filepath.Join(parent, filepath.Base(dir)), err
 }
 
-// topmost returns the mount that processes see at dir, and nil if there is none.
+// topmost returns the mount that processes see at dir, and nil if there is none. It is the
+// last one in the list, because each mount at dir lies over the ones before.
 func topmost(dir string) (*mountinfo.Info, error) {
-	mounts, err := mountinfo.GetMounts(mountinfo.SingleEntryFilter(dir))
+	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		return m.Mountpoint != dir, false
+	})
 	if err != nil || len(mounts) == 0 {
 		return nil, err
 	}

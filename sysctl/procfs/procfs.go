@@ -48,8 +48,9 @@
 //
 // A process cannot open a file of its own mount: it gets EDEADLK. Such an open could stop
 // the whole process, so that not even SIGKILL ends it. The process calls the File itself.
-// It must not start a program by a path through its mount either: the look-up of the path
-// can then wait for ever.
+// For the same reason, it must not start a program by a path through its mount, nor with a
+// working directory there. Between fork and exec the runtime waits for the child, and the
+// child would wait for the server.
 //
 // A file that blocks does not belong in a tree that programs walk: sysctl -a and grep -r
 // read each file, and would sleep.

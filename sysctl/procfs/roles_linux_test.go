@@ -3,15 +3,19 @@
 package procfs_test
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
+	"runtime"
 	"slices"
+	"strconv"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/kprim/kprim/examples/sleepfile"
 	"github.com/kprim/kprim/sysctl/procfs"
 	"github.com/kprim/kprim/sysctl/vfs"
 )
@@ -20,6 +24,7 @@ import (
 var roles = map[string]func(args []string) int{
 	"probe": probe,
 	"serve": serve,
+	"own":   own,
 
 	"observed":       observedClient,
 	"article-helper": articleHelper,
@@ -54,6 +59,14 @@ func probe(args []string) int {
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR1)
 		fd, err := syscall.Open(path, syscall.O_RDONLY, 0)
 		return report(fd, err)
+	case "reopen": // close and open without blocking, args[2] times
+		return reopen(path, args[2])
+	case "errnos": // of the open, read, write and close of four files of a directory
+		return errnos(path)
+	case "openers": // args[2] threads open at once; each byte of the input interrupts all
+		return openers(path, atoi(args[2]))
+	case "interrupted": // args[2] times, an open that signals hit from its beginning
+		return interrupted(path, atoi(args[2]))
 	}
 	fmt.Println("probe: what is", do)
 	return 2
@@ -134,21 +147,87 @@ func report(fd int, err error) int {
 	return 0
 }
 
-// serve serves /sleep at a directory until SIGINT.
+func reopen(path, times string) int {
+	for range atoi(times) {
+		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			return report(fd, err)
+		}
+		if err := syscall.Close(fd); err != nil {
+			return report(fd, err)
+		}
+	}
+	fmt.Println("open ok")
+	return 0
+}
+
+func errnos(dir string) int {
+	call := func(name string, do func(fd int) error) {
+		fd, err := syscall.Open(dir+"/"+name, syscall.O_RDWR, 0)
+		if err == nil {
+			err = do(fd)
+		}
+		errno, _ := err.(syscall.Errno)
+		fmt.Printf("%s %d ", name, int(errno))
+	}
+	call("open", func(int) error { return nil })
+	call("read", func(fd int) error { _, err := syscall.Read(fd, make([]byte, 10)); return err })
+	call("write", func(fd int) error { _, err := syscall.Write(fd, make([]byte, 10)); return err })
+	call("close", syscall.Close)
+	return 0
+}
+
+func atoi(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// serve serves /sleep and its own state at a directory, until SIGINT. With a second
+// argument it has a helper that reads its standard input.
 func serve(args []string) int {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGINT)
-	file := &sleepfile.File{}
-	server, err := procfs.Mount(args[0], vfs.Static(map[string]vfs.Node{"sleep": file}), procfs.Options{})
+	file := &counted{}
+	var server atomic.Pointer[procfs.Server]
+	state := func() string {
+		return fmt.Sprintf("%d users, %d goroutines, %s", file.UseCount(), runtime.NumGoroutine(), procfs.Left(server.Load()))
+	}
+	mounted, err := procfs.Mount(args[0], vfs.Static(map[string]vfs.Node{"sleep": file, "state": text(state)}), procfs.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return 1
 	}
+	server.Store(mounted)
 	fmt.Println("serving")
+	if len(args) > 1 {
+		helper := exec.Command("cat")
+		helper.Stdin = os.Stdin
+		if err := helper.Start(); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+	}
 	<-stop
-	if err := server.Close(); err != nil {
+	if err := mounted.Close(); err != nil {
 		fmt.Println(err)
 		return 1
 	}
 	return file.UseCount()
+}
+
+// text returns a file with the text of a function.
+func text(f func() string) vfs.File {
+	return fileOf(func(context.Context) (vfs.Handle, error) { return &textHandle{text: f()}, nil })
+}
+
+type textHandle struct {
+	handle
+	text string
+}
+
+func (h *textHandle) Read(_ context.Context, _ vfs.Cred, p []byte, pos int64) (int, error) {
+	return copy(p, h.text[min(int(pos), len(h.text)):]), nil
 }

@@ -1,0 +1,104 @@
+//go:build !(386 || arm || mips || mipsle)
+
+package procfs_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func TestSignalEndsAnOpenThatSleeps(t *testing.T) {
+	path, file := sleep(t)
+	hold(t, path, file)
+	for _, signal := range []syscall.Signal{
+		syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGALRM, syscall.SIGHUP,
+	} {
+		cat := sleeping(t, file, 2, "cat", path)
+		end(t, cat, signal)
+		eventually(t, "it has left", func() bool { return file.UseCount() == 1 })
+	}
+}
+
+// A cat that was stopped wants to open again when it goes on. A server cannot ask for
+// that, so the open has failed.
+func TestStopAndContinueEndsAnOpen(t *testing.T) {
+	path, file := sleep(t)
+	hold(t, path, file)
+	cat := sleeping(t, file, 2, "cat", path)
+	require.NoError(t, cat.Process.Signal(syscall.SIGSTOP))
+	eventually(t, "cat is stopped", func() bool { return state(cat.Process.Pid) == "T" })
+	eventually(t, "it has left", func() bool { return file.UseCount() == 1 })
+	require.NoError(t, cat.Process.Signal(syscall.SIGCONT))
+	require.Equal(t, 1, cat.wait(t))
+	require.Equal(t, "cat: "+path+": Interrupted system call\n", cat.out.String())
+}
+
+// probing runs the client of our own, which no library helps.
+func probing(args ...string) *exec.Cmd { return inRole("probe", args...) }
+
+// inRole is a command that runs the test binary in one of its roles.
+func inRole(role string, args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), "KPRIM_TEST_ROLE="+role)
+	return cmd
+}
+
+// The handler of the probe asks the kernel to restart system calls. The open ends all the
+// same.
+func TestCaughtSignalIsEINTR(t *testing.T) {
+	path, file := sleep(t)
+	hold(t, path, file)
+	client := startCmd(t, probing("caught", path))
+	eventually(t, "it sleeps in open", func() bool { return file.UseCount() == 2 })
+	signalThreads(t, client.Process.Pid, syscall.SIGUSR1)
+	require.Equal(t, 1, client.wait(t))
+	require.Equal(t, "open=-1 errno=4 interrupted system call\n", client.out.String())
+}
+
+// signalThreads signals each thread, because a signal to a process that has several
+// reaches one that the kernel picks.
+func signalThreads(t testing.TB, pid int, signal syscall.Signal) {
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	require.NoError(t, err)
+	for _, thread := range threads {
+		tid, err := strconv.Atoi(thread.Name())
+		require.NoError(t, err)
+		if err := unix.Tgkill(pid, tid, signal); err != unix.ESRCH {
+			require.NoError(t, err)
+		}
+	}
+}
+
+func TestIgnoredSignalEndsNothing(t *testing.T) {
+	path, file := sleep(t)
+	holder := hold(t, path, file)
+	cat := sleeping(t, file, 2, "bash", "-c", "trap '' USR1; exec cat "+path)
+	require.NoError(t, cat.Process.Signal(syscall.SIGUSR1))
+	end(t, holder, syscall.SIGINT)
+	require.Equal(t, 0, cat.wait(t), "cat has slept on, and got the file")
+	require.Equal(t, int64(2), file.opens.Load())
+	require.Equal(t, int64(2), file.calls.Load(), "nobody opened again")
+}
+
+func TestNonblockingOpen(t *testing.T) {
+	path, file := sleep(t)
+	probe := func() string {
+		c := startCmd(t, probing("nonblock", path))
+		c.wait(t)
+		return c.out.String()
+	}
+	require.Equal(t, "open ok\n", probe())
+	eventually(t, "it is closed", file.free)
+	hold(t, path, file)
+	require.Equal(t, "open=-1 errno=11 resource temporarily unavailable\n", probe())
+	out, code := run(t, "dd", "if="+path, "iflag=nonblock")
+	require.Equal(t, 1, code)
+	require.Equal(t, "dd: failed to open '"+path+"': Resource temporarily unavailable\n", out)
+}
