@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -162,4 +163,22 @@ func program(t testing.TB, name string) {
 		t.Fatalf("REQUIRE_FUSE=1, but %s is not installed", name)
 	}
 	t.Skipf("skipped: %s is not installed", name)
+}
+
+// A logged is the text of a logger, which several goroutines use.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
