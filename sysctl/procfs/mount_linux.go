@@ -32,6 +32,9 @@ func newMount(dir string, mode uint32) (fd int, m mount, err error) {
 	if err = removeStale(m.dir); err != nil {
 		return -1, m, err
 	}
+	if err = checkKind(m.dir, mode); err != nil {
+		return -1, m, err
+	}
 	fd, err = mountDirectly(m.dir, mode)
 	if errors.Is(err, unix.EPERM) {
 		m.user = true
@@ -59,6 +62,19 @@ func resolve(dir string) (string, error) {
 	}
 	parent, err := filepath.EvalSymlinks(filepath.Dir(dir))
 	return filepath.Join(parent, filepath.Base(dir)), err
+}
+
+// checkKind returns ENOTDIR, as mount(2) does, unless both are a directory or neither is.
+// fusermount3 would give the mount the kind of dir, and each call on its root would fail.
+func checkKind(dir string, mode uint32) error {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return err
+	}
+	if (st.Mode&unix.S_IFMT == unix.S_IFDIR) != (mode == unix.S_IFDIR) {
+		return unix.ENOTDIR
+	}
+	return nil
 }
 
 // topmost returns the mount that processes see at dir, and nil if there is none.

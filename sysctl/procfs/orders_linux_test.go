@@ -112,28 +112,35 @@ func selectException(fd int) (string, error) {
 	}
 }
 
-// A caller is a process that makes the system calls that a test orders.
+// A caller is a process that makes the system calls that a test orders, or prints lines by
+// itself.
 type caller struct {
 	*exec.Cmd
-	in  io.Writer
-	out chan string // closed when the process has ended
+	in   io.Writer
+	out  chan string   // closed when the process has closed its output
+	done chan struct{} // closed when the process is reaped
 }
 
-// newCaller starts a process with a role. It ends with the test.
+// newCaller starts this program with a role. It ends with the test.
 func newCaller(t testing.TB, role string, args ...string) *caller {
 	self, err := os.Executable()
 	require.NoError(t, err)
-	c := &caller{Cmd: exec.Command(self, args...), out: make(chan string)}
-	c.Env = append(os.Environ(), "KPRIM_TEST_ROLE="+role)
+	cmd := exec.Command(self, args...)
+	cmd.Env = append(os.Environ(), "KPRIM_TEST_ROLE="+role)
+	return startCaller(t, cmd)
+}
+
+func startCaller(t testing.TB, cmd *exec.Cmd) *caller {
+	c := &caller{Cmd: cmd, out: make(chan string), done: make(chan struct{})}
 	c.Stderr = os.Stderr
-	c.in, err = c.StdinPipe()
+	in, err := c.StdinPipe()
 	require.NoError(t, err)
+	c.in = in
 	out, err := c.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, c.Start())
-	done := make(chan struct{})
 	go func() {
-		defer close(done)
+		defer close(c.done)
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
 			c.out <- lines.Text()
@@ -141,18 +148,23 @@ func newCaller(t testing.TB, role string, args ...string) *caller {
 		close(c.out)
 		_ = c.Wait()
 	}()
-	t.Cleanup(func() {
-		c.kill()
-		<-done
-	})
+	t.Cleanup(c.kill)
 	return c
 }
 
 // kill ends the process, and waits until it is gone.
 func (c *caller) kill() {
 	_ = c.Process.Kill()
-	for range c.out {
+	c.drain()
+}
+
+// drain waits until the process has ended, and returns the rest of its output.
+func (c *caller) drain() (lines []string) {
+	for line := range c.out {
+		lines = append(lines, line)
 	}
+	<-c.done
+	return lines
 }
 
 // begin orders a call.

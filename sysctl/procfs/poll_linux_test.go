@@ -242,8 +242,7 @@ func TestWithoutTheOptionEveryFileIsAlwaysReady(t *testing.T) {
 	require.Equal(t, "serving", server.end(t))
 	t.Cleanup(func() {
 		require.NoError(t, server.Process.Signal(syscall.SIGINT))
-		for range server.out { // until it has unmounted
-		}
+		server.drain()
 	})
 	c := newCaller(t, "orders")
 	fd := c.do(t, "open %s/sleep 0", dir)
