@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -24,6 +25,10 @@ type mount struct {
 	user bool   // by fusermount3
 }
 
+// mounting is held from a change of the mounts to the look at their list. Without it, a
+// Server could take the mount of another Server at the same dir for its own, and remove it.
+var mounting sync.Mutex
+
 // newMount mounts a new connection at dir. mode is the kind of its root.
 func newMount(dir string, mode uint32) (fd int, m mount, err error) {
 	if m.dir, err = resolve(dir); err != nil {
@@ -35,6 +40,8 @@ func newMount(dir string, mode uint32) (fd int, m mount, err error) {
 	if err = checkKind(m.dir, mode); err != nil {
 		return -1, m, err
 	}
+	mounting.Lock()
+	defer mounting.Unlock()
 	fd, err = mountDirectly(m.dir, mode)
 	if errors.Is(err, unix.EPERM) {
 		m.user = true
@@ -77,17 +84,20 @@ func checkKind(dir string, mode uint32) error {
 	return nil
 }
 
-// topmost returns the mount that processes see at dir, and nil if there is none.
+// topmost returns the mount that processes see at dir, and nil if there is none. It is the
+// last one in the list, because each mount at dir lies over the ones before.
 func topmost(dir string) (*mountinfo.Info, error) {
-	mounts, err := mountinfo.GetMounts(mountinfo.SingleEntryFilter(dir))
+	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		return m.Mountpoint != dir, false
+	})
 	if err != nil || len(mounts) == 0 {
 		return nil, err
 	}
 	return mounts[len(mounts)-1], nil
 }
 
-// removeStale removes the mounts of servers that have died. Nothing could be mounted over
-// them.
+// removeStale removes the mounts of servers that have ended, as far as they are on top.
+// Nothing could be mounted over them.
 func removeStale(dir string) error {
 	for {
 		var st unix.Stat_t
@@ -107,11 +117,13 @@ func removeStale(dir string) error {
 	}
 }
 
-// remove removes the mount, unless it is gone. Processes that have files open there get
-// errors from then on.
+// remove removes the mount, unless it is gone or another one lies over it. Processes that
+// have files open there get errors from then on.
 //
 // Kernel: umount2, MNT_FORCE, MNT_DETACH
 func (m mount) remove() error {
+	mounting.Lock()
+	defer mounting.Unlock()
 	top, err := topmost(m.dir)
 	switch {
 	case err != nil:

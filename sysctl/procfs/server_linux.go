@@ -98,7 +98,8 @@ func (s *Server) serve() {
 	s.conn.wait()
 	s.files.releaseAll()
 	s.conn.close()
-	s.err = s.mount.remove() // somebody else may have aborted the connection
+	s.err = s.mount.remove()     // somebody else may have aborted the connection
+	_ = removeStale(s.mount.dir) // a mount below, whose server has closed before
 	close(s.done)
 }
 
@@ -111,7 +112,9 @@ func (s *Server) Done() <-chan struct{} { return s.done }
 // when each call has returned, and each Handle is released. So a File that ignores its
 // context keeps Close waiting. A second Close does the same, and returns the same error.
 //
-// Copies of the mount in other mount namespaces end too.
+// Copies of the mount in other mount namespaces end too. If another mount lies over it, the
+// mount ends, but stays in the list of mounts. It goes with the Close of the Server above,
+// or with the next Mount at dir.
 //
 // Kernel: umount
 func (s *Server) Close() error {
