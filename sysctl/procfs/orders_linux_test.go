@@ -116,7 +116,7 @@ func selectException(fd int) (string, error) {
 // itself.
 type caller struct {
 	*exec.Cmd
-	in   io.Writer
+	in   io.WriteCloser
 	out  chan string   // closed when the process has closed its output
 	done chan struct{} // closed when the process is reaped
 }
@@ -133,9 +133,9 @@ func newCaller(t testing.TB, role string, args ...string) *caller {
 func startCaller(t testing.TB, cmd *exec.Cmd) *caller {
 	c := &caller{Cmd: cmd, out: make(chan string), done: make(chan struct{})}
 	c.Stderr = os.Stderr
-	in, err := c.StdinPipe()
+	var err error
+	c.in, err = c.StdinPipe()
 	require.NoError(t, err)
-	c.in = in
 	out, err := c.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, c.Start())
@@ -152,9 +152,11 @@ func startCaller(t testing.TB, cmd *exec.Cmd) *caller {
 	return c
 }
 
-// kill ends the process, and waits until it is gone.
+// kill ends the process, and waits until it is gone. If it is nsenter, with the real caller
+// as its child, then the end of the input ends the child.
 func (c *caller) kill() {
 	_ = c.Process.Kill()
+	_ = c.in.Close()
 	c.drain()
 }
 

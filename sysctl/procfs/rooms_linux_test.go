@@ -5,9 +5,11 @@ package procfs_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kprim/kprim/examples/sleepfile"
+	"github.com/kprim/kprim/sysctl"
 	"github.com/kprim/kprim/sysctl/procfs"
 	"github.com/kprim/kprim/sysctl/vfs"
 )
@@ -81,7 +84,46 @@ func mounts(t testing.TB, pid int) bool {
 	return strings.Contains(string(text), " /mnt/dir")
 }
 
-func init() { roles["mount"] = mountOnce }
+func init() { roles["mount"], roles["servetree"] = mountOnce, serveTree }
+
+// serveTree serves a tree with three modes, and /sleep, at a directory until SIGINT. It
+// prints each opener that sleeps.
+func serveTree(args []string) int {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGINT)
+	file := &sleepfile.File{Log: func(_ string, words ...any) {
+		if words[2] == "sleeps in open" {
+			fmt.Println(words[2])
+		}
+	}}
+	root := vfs.Static(map[string]vfs.Node{"sleep": file, "sys": modes().VFS()})
+	server, err := procfs.Mount(args[0], root, procfs.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("serving")
+	<-stop
+	if err := server.Close(); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return file.UseCount()
+}
+
+// modes returns a tree whose entries are named by their modes.
+func modes() *sysctl.Tree {
+	tree := new(sysctl.Tree)
+	for _, mode := range []fs.FileMode{0o640, 0o644, 0o646, 0o604} {
+		_, err := tree.Register("", sysctl.Entry{
+			Name: fmt.Sprintf("%#o", uint32(mode)), Mode: mode, Handler: sysctl.DoIntVec(new(sysctl.Int)),
+		})
+		if err != nil {
+			panic(err)
+		}
+	}
+	return tree
+}
 
 // mountOnce mounts at a directory, and closes at once. It prints the log, and the error
 // with the errors that it matches.

@@ -29,7 +29,7 @@ const (
 
 func TestOrdinaryUserMountsByFusermount3(t *testing.T) {
 	r := newRoom(t, "")
-	server := r.role(t, ordinary, "", "serve", "/mnt/dir")
+	server := r.role(t, ordinary, "", "servetree", "/mnt/dir")
 	require.Equal(t, "serving", server.end(t))
 
 	out, _ := r.run(t, ordinary, "cat "+sleepPath)
@@ -38,18 +38,18 @@ func TestOrdinaryUserMountsByFusermount3(t *testing.T) {
 		c := r.role(t, stranger, "", "orders")
 		require.Equal(t, noEntry, c.do(t, "open %s 0", sleepPath), "user %d", stranger)
 	}
-	requireCloseEndsUsers(t, r, server, func() *caller { return r.role(t, ordinary, "", "orders") })
+	requireCloseEndsUsers(t, server, func() *caller { return r.role(t, ordinary, "", "orders") })
 	require.False(t, mounts(t, r.keeper.Process.Pid))
 }
 
 // requireCloseEndsUsers requires that a server can close while one process has the file
 // open, and another sleeps in open.
-func requireCloseEndsUsers(t testing.TB, r *room, server *caller, newCaller func() *caller) {
+func requireCloseEndsUsers(t testing.TB, server *caller, newCaller func() *caller) {
 	holder, sleeper := newCaller(), newCaller()
 	fd := holder.do(t, "open %s 0", sleepPath)
 	require.NotContains(t, fd, " ", "an error")
 	sleeper.begin(t, "open %s 0", sleepPath)
-	sleeper.sleeps(t)
+	require.Equal(t, "sleeps in open", server.end(t))
 	requireServerEnds(t, server)
 	require.Equal(t, atEnd, sleeper.end(t))
 	require.Equal(t, afterEnd, holder.do(t, "pread %s", fd))
@@ -59,7 +59,7 @@ func requireCloseEndsUsers(t testing.TB, r *room, server *caller, newCaller func
 // enter, and nobody else.
 func TestUserNamespaceMounts(t *testing.T) {
 	r := newRoom(t, "")
-	server := r.role(t, ordinary, "unshare -Urm", "serve", "/mnt/dir")
+	server := r.role(t, ordinary, "unshare -Urm", "servetree", "/mnt/dir")
 	require.Equal(t, "serving", server.end(t))
 	inside := fmt.Sprintf("nsenter --target %d -U -m --preserve-credentials ", server.Process.Pid)
 
@@ -70,13 +70,13 @@ func TestUserNamespaceMounts(t *testing.T) {
 
 	c := r.role(t, 0, "", "orders")
 	require.Equal(t, noEntry, c.do(t, "open /proc/%d/root%s 0", server.Process.Pid, sleepPath))
-	requireCloseEndsUsers(t, r, server, func() *caller { return r.role(t, ordinary, inside, "orders") })
+	requireCloseEndsUsers(t, server, func() *caller { return r.role(t, ordinary, inside, "orders") })
 }
 
 // Without fusermount3 all users may enter.
 func TestAllUsersEnterTheMountOfUser0(t *testing.T) {
 	r := newRoom(t, "")
-	server := r.role(t, 0, "", "serve", "/mnt/dir")
+	server := r.role(t, 0, "", "servetree", "/mnt/dir")
 	require.Equal(t, "serving", server.end(t))
 	for _, uid := range []int{0, 1000, ordinary} {
 		out, _ := r.run(t, uid, "cat "+sleepPath)
@@ -84,7 +84,7 @@ func TestAllUsersEnterTheMountOfUser0(t *testing.T) {
 	}
 	c := r.role(t, ordinary, "", "orders")
 	require.Equal(t, noEntry, c.do(t, "open %s 1", sleepPath), "only user 0 may write the file")
-	requireCloseEndsUsers(t, r, server, func() *caller { return r.role(t, ordinary, "", "orders") })
+	requireCloseEndsUsers(t, server, func() *caller { return r.role(t, ordinary, "", "orders") })
 	require.False(t, mounts(t, r.keeper.Process.Pid))
 }
 
