@@ -31,7 +31,7 @@ var latencies = flag.Bool("latency", false, "measure how long open, read and clo
 func TestLatency(t *testing.T) {
 	rounds := 20
 	if *latencies {
-		rounds = 20_000
+		rounds = 5_000
 	}
 	tree := new(sysctl.Tree)
 	_, err := tree.Register("kernel", sysctl.Entry{Name: "pid_max", Mode: 0o644, Handler: sysctl.DoIntVec(new(sysctl.Int))})

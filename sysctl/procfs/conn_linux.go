@@ -112,9 +112,23 @@ func (c *conn) read() {
 			return
 		}
 		c.serve(request)
-		if c.idle.Add(1) > maxIdle {
-			c.idle.Add(-1)
+		if !c.mayWait() {
 			return
+		}
+	}
+}
+
+// mayWait counts the goroutine as one that waits for a request, unless enough do. The test
+// and the change are one step. With two steps, a goroutine that only looks would count for
+// a moment. The others that wait could all begin to serve in that moment, and start none.
+func (c *conn) mayWait() bool {
+	for {
+		n := c.idle.Load()
+		if n >= maxIdle {
+			return false
+		}
+		if c.idle.CompareAndSwap(n, n+1) {
+			return true
 		}
 	}
 }
