@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/moby/sys/mountinfo"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
@@ -32,7 +33,7 @@ func serveAt(t testing.TB, dir string) *procfs.Server {
 	return server
 }
 
-func requireServed(t testing.TB, dir string) {
+func requireReads(t testing.TB, dir string) {
 	out, code := run(t, "cat", dir+"/sleep")
 	require.Zero(t, code)
 	require.Equal(t, emptyOutput, out)
@@ -40,7 +41,7 @@ func requireServed(t testing.TB, dir string) {
 
 // requireFree requires that nothing is mounted at dir.
 func requireFree(t testing.TB, dir string) {
-	require.NotContains(t, ourMounts(), dir)
+	require.Empty(t, mountedUnder(t, dir))
 	require.NoError(t, os.WriteFile(dir+"/free", nil, 0o600))
 }
 
@@ -69,14 +70,15 @@ func TestMountAtTheWrongPlace(t *testing.T) {
 		var pathError *fs.PathError
 		require.ErrorAs(t, err, &pathError)
 	}
-	require.Empty(t, mountsBelow(dir))
+	require.Empty(t, mountedUnder(t, dir))
 }
 
-func mountsBelow(dir string) (found []string) {
-	for _, m := range ourMounts() {
-		if rel, err := filepath.Rel(dir, m); err == nil && filepath.IsLocal(rel) {
-			found = append(found, m)
-		}
+// mountedUnder returns the mounts at dir and below it.
+func mountedUnder(t testing.TB, dir string) (found []string) {
+	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir))
+	require.NoError(t, err)
+	for _, m := range mounts {
+		found = append(found, m.Mountpoint)
 	}
 	return found
 }
@@ -88,8 +90,8 @@ func TestNamesOfDirectories(t *testing.T) {
 		dir := filepath.Join(top, name)
 		require.NoError(t, os.Mkdir(dir, 0o700))
 		server := serveAt(t, dir)
-		requireServed(t, dir)
-		require.Equal(t, []string{dir}, mountsBelow(top))
+		requireReads(t, dir)
+		require.Equal(t, []string{dir}, mountedUnder(t, top))
 		require.NoError(t, server.Close())
 		requireFree(t, dir)
 	}
@@ -100,7 +102,7 @@ func TestMountThroughASymbolicLink(t *testing.T) {
 	require.NoError(t, os.Mkdir(top+"/real", 0o700))
 	require.NoError(t, os.Symlink("real", top+"/link"))
 	server := serveAt(t, top+"/link")
-	requireServed(t, top+"/real")
+	requireReads(t, top+"/real")
 
 	require.NoError(t, os.Remove(top+"/link"))
 	require.NoError(t, server.Close(), "the link is not needed any more")
@@ -112,7 +114,7 @@ func TestMountAtARelativePath(t *testing.T) {
 	require.NoError(t, os.Mkdir(top+"/sub", 0o700))
 	t.Chdir(top)
 	server := serveAt(t, "sub")
-	requireServed(t, top+"/sub")
+	requireReads(t, top+"/sub")
 
 	t.Chdir("/")
 	require.NoError(t, server.Close(), "the directory of the process does not matter any more")
@@ -148,11 +150,11 @@ func TestMountsLieOverEachOther(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := place(t)
 			servers := []*procfs.Server{serveAt(t, dir), serveAt(t, dir), serveAt(t, dir)}
-			requireServed(t, dir)
+			requireReads(t, dir)
 			for _, i := range order {
 				require.NoError(t, servers[i].Close())
 				if top := order[len(order)-1]; i != top && top == 2 {
-					requireServed(t, dir) // the top one
+					requireReads(t, dir) // the top one
 				}
 			}
 			requireFree(t, dir)
@@ -186,7 +188,7 @@ func TestCloseOfTheLowerMountEndsItsFiles(t *testing.T) {
 	require.NoError(t, lower.Close())
 	require.Equal(t, atEnd, sleeper.end(t))
 	require.Equal(t, afterEnd, holder.do(t, "pread %s", fd))
-	requireServed(t, dir)
+	requireReads(t, dir)
 	require.NoError(t, upper.Close())
 	requireFree(t, dir)
 }

@@ -192,17 +192,17 @@ func TestNoEntryIsLeftOnTheQueue(t *testing.T) {
 // Two hundred threads poll one file, each with an open file of its own.
 func TestOneWriteWakesAllPollers(t *testing.T) {
 	p := pollTree(t)
-	crowd := newCaller(t, "crowd", p.path, "200")
+	crowd := newCaller(t, "pollers", p.path, "200")
 	require.Equal(t, "all poll", crowd.end(t))
 	p.write(t, "7")
 	require.Equal(t, "all are awake", crowd.end(t))
 }
 
-func init() { roles["crowd"] = crowd }
+func init() { roles["pollers"] = pollers }
 
-// crowd polls a file by many threads. The first poll does not wait, and puts the entry of
+// pollers polls a file by many threads. The first poll does not wait, and puts the entry of
 // the open file on the queue. So the write comes when all are on it.
-func crowd(args []string) int {
+func pollers(args []string) int {
 	var n int
 	fmt.Sscan(args[1], &n)
 	var awake sync.WaitGroup
@@ -257,28 +257,28 @@ func TestWithoutTheOptionEveryFileIsAlwaysReady(t *testing.T) {
 // A change that comes while the server asks the file for its events is not lost, because
 // the entry is on the queue by then.
 func TestChangeDuringPollIsNotLost(t *testing.T) {
-	file := &changing{}
+	file := &changingFile{}
 	dir, _ := mount(t, vfs.Static(map[string]vfs.Node{"changing": file}), procfs.Options{Poll: true})
 	c := newCaller(t, "orders")
 	fd := c.do(t, "open %s/changing 0", dir)
 	require.Equal(t, "0x2", c.do(t, "poll %s %s -1", fd, ask))
 }
 
-// A changing file changes once, after its first Poll has looked and before it returns.
-type changing struct {
+// A changingFile changes once, after its first Poll has looked and before it returns.
+type changingFile struct {
 	sleepfile.File
 	queue  waitqueue.Queue
 	polled atomic.Bool
 }
 
-func (c *changing) Open(ctx context.Context, cred vfs.Cred, flag int) (vfs.Handle, error) {
+func (c *changingFile) Open(ctx context.Context, cred vfs.Cred, flag int) (vfs.Handle, error) {
 	h, err := c.File.Open(ctx, cred, flag)
 	return &changingHandle{h, c}, err
 }
 
 type changingHandle struct {
 	vfs.Handle
-	file *changing
+	file *changingFile
 }
 
 func (h *changingHandle) Queue() *waitqueue.Queue { return &h.file.queue }
