@@ -37,7 +37,7 @@ func mountByHelper(dir string) (fd int, err error) {
 	return receiveDevice(int(ours.Fd()))
 }
 
-// run runs the helper. Its error has what the helper prints.
+// run runs the helper. Its error has the text that the helper prints.
 func run(cmd *exec.Cmd) error {
 	out, err := cmd.CombinedOutput()
 	if err == nil {

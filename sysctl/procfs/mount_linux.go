@@ -102,7 +102,7 @@ func removeStale(dir string) error {
 	for {
 		var st unix.Stat_t
 		if err := unix.Lstat(dir, &st); !errors.Is(err, unix.ENOTCONN) {
-			return nil // mount(2) will say what else is wrong
+			return nil // any other fault is for mount(2) to find
 		}
 		top, err := topmost(dir)
 		if err != nil {

@@ -33,7 +33,7 @@ type Server struct {
 
 // Mount serves root at dir until [Server.Close]. A [vfs.Dir] is mounted on a directory,
 // and a [vfs.File] on a file. Processes can use the mount when Mount returns. All users
-// may enter, unless fusermount3 has mounted it, and the files decide who may do what.
+// may enter, unless fusermount3 has mounted it. The files decide about reads and writes.
 //
 // If a server at dir has died and its mount is still there, Mount removes that first. It
 // leaves every other mount alone, and mounts over it.
