@@ -24,10 +24,10 @@ func TestManyProcessesUseAMount(t *testing.T) {
 	sleep := &sleepfile.File{}
 	dir, server := mount(t, vfs.Static(map[string]vfs.Node{"sys": tree.VFS(), "sleep": sleep}), procfs.Options{})
 	hold(t, dir+"/sleep", sleep)
-	for range 5 {
+	for range 3 {
 		var users []*caller
 		for range 6 {
-			users = append(users, newCaller(t, "latency", "300", dir+"/sys/value"))
+			users = append(users, newCaller(t, "latency", "100", dir+"/sys/value"))
 		}
 		cat := start(t, "cat", dir+"/sleep")
 		eventually(t, "cat sleeps", func() bool { return sleep.UseCount() == 2 })

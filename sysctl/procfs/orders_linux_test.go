@@ -182,7 +182,8 @@ func (c *caller) end(t testing.TB) string {
 		require.True(t, ok, "the caller has ended")
 		return line
 	case <-time.After(limit):
-		t.Fatal("the call does not end")
+		wchan, _ := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", c.Process.Pid))
+		t.Fatalf("the call of %v does not end; state %s, %s", c.Args, state(c.Process.Pid), wchan)
 		return ""
 	}
 }
