@@ -238,7 +238,7 @@ func TestFileThatIsNoPollerIsAlwaysReady(t *testing.T) {
 func TestWithoutTheOptionEveryFileIsAlwaysReady(t *testing.T) {
 	mount(t, vfs.Static(nil), procfs.Options{}) // skips without FUSE
 	dir := t.TempDir()
-	server := newCaller(t, "serve", dir)
+	server := newCaller(t, "servetree", dir)
 	require.Equal(t, "serving", server.end(t))
 	t.Cleanup(func() {
 		require.NoError(t, server.Process.Signal(syscall.SIGINT))
