@@ -20,9 +20,8 @@ const fsType = "fuse.kprim"
 
 // A mount is a mount of ours at a directory.
 type mount struct {
-	dir  string // absolute, without symbolic links
-	id   int    // 0 if /proc does not tell
-	user bool   // by fusermount3
+	dir string // absolute, without symbolic links
+	id  int    // 0 if /proc does not tell
 }
 
 // mounting is held from a change of the mounts to the look at their list. Without it, a
@@ -44,7 +43,6 @@ func newMount(dir string, mode uint32) (fd int, m mount, err error) {
 	defer mounting.Unlock()
 	fd, err = mountDirectly(m.dir, mode)
 	if errors.Is(err, unix.EPERM) {
-		m.user = true
 		fd, err = mountByHelper(m.dir)
 	}
 	if err != nil {

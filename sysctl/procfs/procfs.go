@@ -1,7 +1,7 @@
 // Package procfs mounts files of package [vfs]: a tree of sysctls, /proc/sleep, or a
 // directory that has both. Processes then use them by cat, echo and sysctl(8). A signal
 // ends their sleep, and each error reaches them as the errno that a file of the kernel
-// gives.
+// gives, as of Linux 7.3.
 //
 //	server, err := procfs.Mount("/mnt", tree.VFS(), procfs.Options{})
 //	if err != nil {
