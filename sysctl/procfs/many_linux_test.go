@@ -4,6 +4,8 @@ package procfs_test
 
 import (
 	"os"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,4 +45,29 @@ func TestManyProcessesUseAMount(t *testing.T) {
 		t.Fatal("the mount has ended")
 	default:
 	}
+}
+
+// A goroutine that may not wait does not count as one that waits, not even for a moment.
+// In such a moment the others could begin to serve, and start none, so that no goroutine
+// would wait.
+func TestGoroutineThatMayNotWaitIsNotCounted(t *testing.T) {
+	var idle procfs.Idle
+	var readers sync.WaitGroup
+	var most atomic.Int64
+	for range 4 {
+		readers.Go(func() {
+			for range 50_000 {
+				waits := idle.MayWait()
+				if n := int64(idle.Count()); n > most.Load() {
+					most.Store(n)
+				}
+				if waits {
+					idle.Begin()
+				}
+			}
+		})
+	}
+	readers.Wait()
+	require.LessOrEqual(t, most.Load(), int64(procfs.MaxIdle))
+	require.Zero(t, idle.Count())
 }
