@@ -47,7 +47,7 @@ func pollTree(t testing.TB) *polledTree {
 	p := &polledTree{Tree: new(sysctl.Tree)}
 	var err error
 	p.header, err = p.Register("kernel", sysctl.Entry{
-		Name: "limit", Mode: 0o644, Handler: sysctl.DoIntVec(new(sysctl.Int)),
+		Name: "limit", Mode: 0o666, Handler: sysctl.DoIntVec(new(sysctl.Int)),
 	})
 	require.NoError(t, err)
 	dir, server := mount(t, p.VFS(), procfs.Options{Poll: true})
@@ -333,11 +333,11 @@ func TestNoWakeUpIsLost(t *testing.T) {
 	const followers, writers, rounds = 4, 2, 60
 	tree := new(sysctl.Tree)
 	var value sysctl.Int
-	_, err := tree.Register("", sysctl.Entry{Name: "value", Mode: 0o644, Handler: sysctl.DoIntVec(&value)})
+	_, err := tree.Register("", sysctl.Entry{Name: "value", Mode: 0o666, Handler: sysctl.DoIntVec(&value)})
 	require.NoError(t, err)
 	var seen [followers]sysctl.Int
 	for i := range seen {
-		_, err := tree.Register("seen", sysctl.Entry{Name: fmt.Sprint(i), Mode: 0o644, Handler: sysctl.DoIntVec(&seen[i])})
+		_, err := tree.Register("seen", sysctl.Entry{Name: fmt.Sprint(i), Mode: 0o666, Handler: sysctl.DoIntVec(&seen[i])})
 		require.NoError(t, err)
 	}
 	dir, _ := mount(t, tree.VFS(), procfs.Options{Poll: true})

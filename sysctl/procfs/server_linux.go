@@ -36,7 +36,7 @@ type Server struct {
 // may enter, unless fusermount3 has mounted it. The files decide about reads and writes.
 //
 // If a server at dir has died and its mount is still there, Mount removes that first. It
-// leaves every other mount alone, and mounts over it.
+// leaves every other mount alone, and mounts over it, if the user may write there.
 //
 // The caller closes the Server. The error matches:
 //
