@@ -21,7 +21,7 @@ func Comments(dir fs.FS) (map[string]string, error) {
 	fset := token.NewFileSet()
 	var files []*ast.File
 	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
+		if strings.HasSuffix(name, "_test.go") || strings.HasSuffix(name, "_other.go") {
 			continue
 		}
 		text, err := fs.ReadFile(dir, name)

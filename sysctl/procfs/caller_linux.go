@@ -34,7 +34,7 @@ func (p process) has(caller fuse.Caller) bool {
 	return caller.Pid != 0 && unix.Tgkill(p.pid, int(caller.Pid), 0) == nil
 }
 
-// cred returns who makes a request. The groups are not in the request. They are read if a
+// cred returns the caller of a request. The groups are not in the request. They are read if a
 // File asks for them, while the caller still waits, so that its number is still its own.
 //
 // Kernel: current_cred

@@ -5,6 +5,8 @@ package procfs
 import (
 	"encoding/binary"
 	"errors"
+	"log"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -49,6 +51,7 @@ type conn struct {
 	files  *files
 	proto  *fuse.ProtocolServer
 	polls  *polls // nil without the option
+	log    *log.Logger
 
 	idle    atomic.Int32 // goroutines that wait for a request
 	readers sync.WaitGroup
@@ -60,7 +63,8 @@ func newConn(fd int, f *files, o Options) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{fd: fd, ending: ending, files: f, buffers: make(chan *[maxInput]byte, maxIdle)}
+	c := &conn{fd: fd, ending: ending, files: f, log: o.logger()}
+	c.buffers = make(chan *[maxInput]byte, maxIdle)
 	if o.Poll {
 		c.polls = newPolls(c.write)
 	}
@@ -68,7 +72,7 @@ func newConn(fd int, f *files, o Options) (*conn, error) {
 		MaxWrite:           maxWrite,
 		MaxBackground:      1<<16 - 1, // a release is a request in the background
 		DisableReadDirPlus: true,
-		Logger:             o.logger(),
+		Logger:             c.log,
 	})
 	return c, nil
 }
@@ -200,15 +204,22 @@ func (c *conn) serve(request []byte) {
 	}
 }
 
-// poll answers poll(2).
+// poll answers poll(2). If a Poller panics or ends the goroutine, the caller gets POLLERR,
+// as handle has it for the other requests.
 //
 // Kernel: struct fuse_poll_in, struct fuse_poll_out
 func (c *conn) poll(request []byte) {
+	errno, out := unix.EIO, []byte(nil)
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Printf("procfs: panic in Poll: %v\n%s", p, debug.Stack())
+		}
+		c.reply(header(request).unique(), errno, out)
+	}()
 	body := request[requestHeader:]
 	h := c.files.handles.get(binary.NativeEndian.Uint64(body))
 	events := c.polls.poll(h, binary.NativeEndian.Uint64(body[8:]))
-	out := binary.NativeEndian.AppendUint32(nil, events)
-	c.reply(header(request).unique(), 0, append(out, 0, 0, 0, 0))
+	errno, out = 0, append(binary.NativeEndian.AppendUint32(nil, events), 0, 0, 0, 0)
 }
 
 // handle has go-fuse serve the request. If a File ends the goroutine, the caller gets EIO:

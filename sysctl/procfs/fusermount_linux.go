@@ -3,6 +3,7 @@
 package procfs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -36,16 +37,20 @@ func mountByHelper(dir string) (fd int, err error) {
 	return receiveDevice(int(ours.Fd()))
 }
 
-// run runs the helper. Its error has what the helper prints.
+// run runs the helper. Its error has the text that the helper prints.
 func run(cmd *exec.Cmd) error {
-	text, err := cmd.CombinedOutput()
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	text := cmp.Or(strings.TrimSpace(string(out)), err.Error())
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return &unsupported{"mount(2) is not allowed here, and there is no " + helper, unix.EPERM}
-	case err != nil:
-		return fmt.Errorf("%s: %w", strings.TrimSpace(string(text)), unix.EPERM)
+	case strings.HasSuffix(text, "mount failed: Operation not permitted"): // as in a container
+		return &unsupported{"mount(2) is not allowed here, and " + helper + " has no rights: " + text, unix.EPERM}
 	}
-	return nil
+	return fmt.Errorf("%s: %w", text, unix.EPERM)
 }
 
 // receiveDevice receives the descriptor that the helper has sent.

@@ -43,7 +43,7 @@ func (f *files) closing(i *inode) bool {
 }
 
 // Open opens a file. It asks the kernel for each read and write, without a cache, so that
-// their sizes and errors are those of the calls.
+// the calls keep their sizes and errors.
 //
 // Kernel: FUSE_OPEN
 func (f *files) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
@@ -101,7 +101,7 @@ func (f *files) Read(_ <-chan struct{}, in *fuse.ReadIn, p []byte) (fuse.ReadRes
 
 // Write writes at the place that the kernel says. A file that is opened to append has no
 // end to append to, and the kernel sends its size. In /proc such a write goes to the
-// position of the open file, which is the sum of what was read and written.
+// position of the open file, which is the sum of all counts.
 //
 // Kernel: FUSE_WRITE
 func (f *files) Write(_ <-chan struct{}, in *fuse.WriteIn, p []byte) (uint32, fuse.Status) {
@@ -154,7 +154,8 @@ func (f *files) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 	h.Release()
 }
 
-// releaseAll releases what the kernel has not. It is called when no request is left.
+// releaseAll releases the handles that the kernel has not released. It is called when no
+// request is left.
 func (f *files) releaseAll() {
 	for _, h := range f.handles.all() {
 		h.unwatch()

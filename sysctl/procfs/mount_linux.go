@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -19,10 +20,13 @@ const fsType = "fuse.kprim"
 
 // A mount is a mount of ours at a directory.
 type mount struct {
-	dir  string // absolute, without symbolic links
-	id   int    // 0 if /proc does not tell
-	user bool   // by fusermount3
+	dir string // absolute, without symbolic links
+	id  int    // 0 if /proc does not tell
 }
+
+// mounting is held from a change of the mounts to the look at their list. Without it, a
+// Server could take the mount of another Server at the same dir for its own, and remove it.
+var mounting sync.Mutex
 
 // newMount mounts a new connection at dir. mode is the kind of its root.
 func newMount(dir string, mode uint32) (fd int, m mount, err error) {
@@ -32,9 +36,13 @@ func newMount(dir string, mode uint32) (fd int, m mount, err error) {
 	if err = removeStale(m.dir); err != nil {
 		return -1, m, err
 	}
+	if err = checkKind(m.dir, mode); err != nil {
+		return -1, m, err
+	}
+	mounting.Lock()
+	defer mounting.Unlock()
 	fd, err = mountDirectly(m.dir, mode)
 	if errors.Is(err, unix.EPERM) {
-		m.user = true
 		fd, err = mountByHelper(m.dir)
 	}
 	if err != nil {
@@ -61,6 +69,19 @@ func resolve(dir string) (string, error) {
 	return filepath.Join(parent, filepath.Base(dir)), err
 }
 
+// checkKind returns ENOTDIR, as mount(2) does, unless both are a directory or neither is.
+// fusermount3 would give the mount the kind of dir, and each call on its root would fail.
+func checkKind(dir string, mode uint32) error {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return err
+	}
+	if (st.Mode&unix.S_IFMT == unix.S_IFDIR) != (mode == unix.S_IFDIR) {
+		return unix.ENOTDIR
+	}
+	return nil
+}
+
 // topmost returns the mount that processes see at dir, and nil if there is none. It is the
 // last one in the list, because each mount at dir lies over the ones before.
 func topmost(dir string) (*mountinfo.Info, error) {
@@ -73,13 +94,13 @@ func topmost(dir string) (*mountinfo.Info, error) {
 	return mounts[len(mounts)-1], nil
 }
 
-// removeStale removes the mounts of servers that have died. Nothing could be mounted over
-// them.
+// removeStale removes the mounts of servers that have ended, as far as they are on top.
+// Nothing could be mounted over them.
 func removeStale(dir string) error {
 	for {
 		var st unix.Stat_t
 		if err := unix.Lstat(dir, &st); !errors.Is(err, unix.ENOTCONN) {
-			return nil // mount(2) will say what else is wrong
+			return nil // any other fault is for mount(2) to find
 		}
 		top, err := topmost(dir)
 		if err != nil {
@@ -94,11 +115,13 @@ func removeStale(dir string) error {
 	}
 }
 
-// remove removes the mount, unless it is gone. Processes that have files open there get
-// errors from then on.
+// remove removes the mount, unless it is gone or another one lies over it. Processes that
+// have files open there get errors from then on.
 //
 // Kernel: umount2, MNT_FORCE, MNT_DETACH
 func (m mount) remove() error {
+	mounting.Lock()
+	defer mounting.Unlock()
 	top, err := topmost(m.dir)
 	switch {
 	case err != nil:

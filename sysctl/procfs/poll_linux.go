@@ -30,7 +30,7 @@ type polls struct {
 	changed map[uint64]bool // the numbers of files to tell of
 }
 
-// A polled is what the kernel is told of an open file.
+// A polled has the kernel told of changes of an open file.
 type polled struct {
 	entry waitqueue.Entry
 	queue *waitqueue.Queue // it has entry, if it is not nil; guarded by opened.mu

@@ -1,7 +1,7 @@
 // Package procfs mounts files of package [vfs]: a tree of sysctls, /proc/sleep, or a
 // directory that has both. Processes then use them by cat, echo and sysctl(8). A signal
 // ends their sleep, and each error reaches them as the errno that a file of the kernel
-// gives.
+// gives, as of Linux 7.3.
 //
 //	server, err := procfs.Mount("/mnt", tree.VFS(), procfs.Options{})
 //	if err != nil {
@@ -18,7 +18,7 @@
 //   - Use [net/http] for a client that need not be cat or echo.
 //   - Use go-fuse itself for a file system with data of its own.
 //
-// # What a mount needs
+// # Needs
 //
 // It needs Linux with 64 bits and /dev/fuse. User 0 mounts by mount(2), and so does the first user of
 // a user namespace. Everybody else needs the program fusermount3 of the package fuse3.
@@ -60,7 +60,7 @@ import (
 	"log"
 )
 
-// Options are the wishes for a mount. The zero value is what most mounts need.
+// Options are the wishes for a mount. The zero value is right for most mounts.
 type Options struct {
 	// Poll makes poll(2), select(2) and epoll(7) report changes of a file whose Handle is
 	// a vfs.Poller: POLLPRI and POLLERR after each. Without Poll, every file can always be

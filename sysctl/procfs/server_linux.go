@@ -33,10 +33,10 @@ type Server struct {
 
 // Mount serves root at dir until [Server.Close]. A [vfs.Dir] is mounted on a directory,
 // and a [vfs.File] on a file. Processes can use the mount when Mount returns. All users
-// may enter, unless fusermount3 has mounted it, and the files decide who may do what.
+// may enter, unless fusermount3 has mounted it. The files decide about reads and writes.
 //
 // If a server at dir has died and its mount is still there, Mount removes that first. It
-// leaves every other mount alone, and mounts over it.
+// leaves every other mount alone, and mounts over it, if the user may write there.
 //
 // The caller closes the Server. The error matches:
 //
@@ -98,7 +98,8 @@ func (s *Server) serve() {
 	s.conn.wait()
 	s.files.releaseAll()
 	s.conn.close()
-	s.err = s.mount.remove() // somebody else may have aborted the connection
+	s.err = s.mount.remove()     // somebody else may have aborted the connection
+	_ = removeStale(s.mount.dir) // a mount below, whose server has closed before
 	close(s.done)
 }
 
@@ -111,7 +112,9 @@ func (s *Server) Done() <-chan struct{} { return s.done }
 // when each call has returned, and each Handle is released. So a File that ignores its
 // context keeps Close waiting. A second Close does the same, and returns the same error.
 //
-// Copies of the mount in other mount namespaces end too.
+// Copies of the mount in other mount namespaces end too. If another mount lies over it, the
+// mount ends, but stays in the list of mounts. It goes with the Close of the Server above,
+// or with the next Mount at dir.
 //
 // Kernel: umount
 func (s *Server) Close() error {
