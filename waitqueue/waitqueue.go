@@ -125,8 +125,7 @@
 //     be told of.
 //   - Which of a timeout and an interruption wins cannot be chosen: a context
 //     keeps the one that came first.
-//   - There is no wait_woken, because an [Entry] with a Func that remembers does
-//     the same. There is no semaphore, and no sleep_on, which loses wake-ups.
+//   - There is no semaphore, and no sleep_on, which loses wake-ups.
 //   - The waiter that is woken first need not run first: goroutines run as they
 //     can.
 //   - How often a condition runs is not promised, except that a context that has
@@ -175,6 +174,8 @@ type Queue struct {
 // Kernel: wait_event, wait_event_interruptible, wait_event_interruptible_timeout
 //
 // Differs: ctx chooses one of them; no remaining time is returned. A wait with a deadline can always be interrupted, which wait_event_timeout cannot.
+//
+// Differs: how often cond runs is not promised. An ended ctx on entry means once, where the kernel queues the waiter and tests again.
 func (q *Queue) Wait(ctx context.Context, cond func() bool) error {
 	return q.wait(nil, ctx, nil, false, cond)
 }
@@ -213,11 +214,8 @@ func (q *Queue) WaitLocked(ctx context.Context, l sync.Locker, cond func() bool)
 	return q.wait(nil, ctx, l, false, cond)
 }
 
-// WaitExclusiveLocked is [Queue.WaitExclusive] in the same way.
-//
-// Kernel: wait_event_interruptible_exclusive_locked
-//
-// Differs: the lock is the caller's, not the queue's own.
+// WaitExclusiveLocked is [Queue.WaitExclusive] in the same way. The kernel has an
+// exclusive form only for the queue's own lock: see [Task.WaitExclusiveHeld].
 func (q *Queue) WaitExclusiveLocked(ctx context.Context, l sync.Locker, cond func() bool) error {
 	mustLock(l)
 	return q.wait(nil, ctx, l, true, cond)
@@ -338,7 +336,7 @@ func (q *Queue) copied() {
 func (q *Queue) wakeSole(e *Entry, mask State) int {
 	t := e.Task
 	q.head, q.tail, e.queue = nil, nil, nil // Unlink before claiming, see claim.
-	at("claim")
+	at("claim", e)
 	woken := t.claim(mask, taken)
 	if !woken {
 		q.linkBehind(nil, e) // it is awake, or sleeps in a state that is not in mask
@@ -461,7 +459,7 @@ func (q *Queue) claim(e *Entry, mask State) (s sleeper) {
 	if kind != added {
 		q.unlink(e)
 	}
-	at("claim")
+	at("claim", e)
 	if t.claim(mask, flag) {
 		if kind == prepared {
 			e.leaveHome(t)
@@ -506,7 +504,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		// entry and undoes the sleep.
 		q.prepare(e)
 		done := cond()
-		at("tested")
+		at("tested", e)
 		if done {
 			// The condition may have been true before a wake-up that has picked
 			// this task since the announcement. The next waiter gets that one.
@@ -521,7 +519,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		woken, off := true, false
 		if t := e.Task; t != nil {
 			t.parked.Wait() // as in Schedule
-			at("awake")
+			at("awake", t)
 			off = e.kind == waiting && t.word.Load()&taken != 0
 			// Stop being wakeable before the test: a wake-up spent on this task
 			// now would be lost to the next waiter.
@@ -543,7 +541,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		if err = ended(t, ctx); err == nil && !woken {
 			err = errNoErr
 		}
-		at("sampled")
+		at("sampled", e)
 	}
 	// Off the queue first, then the last test. A waker that picked this task
 	// did so before, and its change is seen; a later one cannot see this task
@@ -552,7 +550,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 	e.off = !picked // during the test, see finish
 	done := cond()
 	e.off = true
-	at("tested")
+	at("tested", e)
 	if done {
 		return nil
 	}
