@@ -128,6 +128,8 @@ type Info struct {
 // character.
 //
 // Kernel: task_struct.comm, TASK_COMM_LEN
+//
+// Differs: TASK_COMM_LEN cuts inside a character too.
 func (i Info) Comm() string {
 	const most = 15
 	if len(i.Name) <= most {
@@ -152,6 +154,8 @@ func (i Info) Comm() string {
 // other is not. Between two bubbles Age means nothing.
 //
 // Kernel: task_state_to_char, get_wchan
+//
+// Differs: a thread that sleeps in a handshake, as in Stop or Flush, is shown as running, R.
 func (t *Thread) Info() Info {
 	return Info{
 		Pid:     t.pid,
@@ -193,9 +197,11 @@ func Tasks() Infos {
 	return infos
 }
 
-// String returns a line for each thread, below a line of headings. The names of
-// threads are in brackets, as ps(1) shows kernel threads, and cut to 15 bytes.
-// The names of queues are whole.
+// String returns a table as ps(1) prints it. It has a line for each thread, below
+// a line of headings. The names of threads are in brackets, as ps(1) shows kernel
+// threads, and cut to 15 bytes. The names of queues are whole.
+//
+// Differs: ps(1) shows the whole name of a kthread, because only its comm is cut.
 func (infos Infos) String() string {
 	wide := 15
 	for _, i := range infos {
