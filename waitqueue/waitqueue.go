@@ -105,7 +105,10 @@
 //
 // The order matters: a wake-up that comes between the test and Schedule finds
 // the state announced and undoes it, so Schedule does not sleep. Testing
-// before SetState is the lost wake-up.
+// before SetState is the lost wake-up. A [WokenEntry] is for a loop that cannot
+// test in this place: it remembers a wake-up.
+//
+// [Queue.Lock] is for state that the queue's own lock guards: see [Task.WaitHeld].
 //
 // # Bubbles of testing/synctest
 //
