@@ -71,7 +71,7 @@ func (cur *Current) WaitExclusive(q *waitqueue.Queue, cond func() bool) error {
 //
 // Kernel: wait_event_interruptible_timeout
 //
-// Differs: does not return the time that is left.
+// Differs: does not return the time that is left. If a signal comes as the time is over, time wins.
 func (cur *Current) WaitTimeout(q *waitqueue.Queue, d time.Duration, cond func() bool) error {
 	deadline := time.Now().Add(d)
 	timer := time.AfterFunc(d, func() { cur.t.task.WakeUp(waitqueue.Normal) })
@@ -139,7 +139,7 @@ func (cur *Current) labels(wchan string) context.Context {
 //
 // Kernel: schedule_timeout_interruptible, msleep_interruptible
 //
-// Differs: does not return the time that is left.
+// Differs: does not return the time that is left. Ends at once if a park was asked before, where the kernel sleeps.
 //
 // Differs: schedule_timeout_interruptible: ends at a stray wake-up too.
 //
@@ -161,6 +161,17 @@ func (cur *Current) Sleep(d time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// WaitWoken sleeps until a wake-up comes that e remembers, as [waitqueue.WokenEntry]
+// does, and returns how much of d is left. It does not sleep if the thread is asked
+// to stop or to park.
+//
+// Kernel: wait_woken
+//
+// Differs: takes and returns a [time.Duration], not jiffies.
+func (cur *Current) WaitWoken(e *waitqueue.WokenEntry, s waitqueue.State, d time.Duration) time.Duration {
+	return e.Wait(s, d, func() bool { return cur.ShouldStop() || cur.ShouldPark() })
 }
 
 // Context returns a context for calls that take one, for example in net,

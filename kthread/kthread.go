@@ -136,6 +136,7 @@ import (
 	"runtime/pprof"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/kprim/kprim/waitqueue"
@@ -167,6 +168,7 @@ type Thread struct {
 	done    chan struct{}           // of Done; made when asked for; guarded by mu
 	allowed uint64                  // signals, a bit each; guarded by mu
 	pending uint64                  // likewise; guarded by mu
+	more    map[syscall.Signal]int  // pending more than once; guarded by mu
 	ctx     context.Context         // made when asked for; guarded by mu
 	cancel  context.CancelCauseFunc // of ctx; guarded by mu
 	// Lock order: mu before the task's.
@@ -185,7 +187,7 @@ type Thread struct {
 //
 // Kernel: kthread_create
 //
-// Differs: cannot fail, as memory and a killed creator are no issue here.
+// Differs: cannot fail, as memory and a killed creator are no issue here. A thread has no parent.
 func Create(name string, fn func(*Current) error) *Thread {
 	t := newThread(name, fn)
 	if t.profiled {
@@ -285,6 +287,8 @@ func (t *Thread) Name() string { return t.label.name }
 // again and go on. A parked thread is not woken.
 //
 // Kernel: wake_up_process
+//
+// Differs: does not reach a wait with a context, nor one in Stop or Flush. These do not sleep with the thread's Task.
 func (t *Thread) WakeUp() bool {
 	woken := t.task.WakeUp(waitqueue.Normal)
 	if !t.begun.Load() && t.begun.CompareAndSwap(false, true) {
@@ -316,7 +320,7 @@ func (t *Thread) WakeUp() bool {
 //
 // Kernel: kthread_stop
 //
-// Differs: a second stop is allowed, and the thread itself gets an error.
+// Differs: a second stop is allowed, and a thread that stops itself gets an error. There both hang.
 func (t *Thread) Stop() error { return t.StopContext(context.Background()) }
 
 // StopContext is Stop that waits no longer than ctx lives. If ctx ends first,

@@ -35,6 +35,10 @@ var (
 // Kernel: kthread_park
 //
 // Differs: the kernel's wait cannot be ended, and lasts for ever if the thread does not park.
+//
+// Differs: a park that is withdrawn, by Unpark, a stop or the end of the thread, gets an error. There its parker hangs, or gets the answer to the next park.
+//
+// Differs: a park after a stop is refused. There it parks a thread that should stop.
 func (t *Thread) Park(ctx context.Context) error {
 	p := newReply() // for this request only: it must not get the answer to another
 	if err := t.askPark(p); err != nil {

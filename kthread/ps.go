@@ -154,6 +154,8 @@ func (i Info) Comm() string {
 // other is not. Between two bubbles Age means nothing.
 //
 // Kernel: task_state_to_char, get_wchan
+//
+// Differs: a thread that sleeps in a handshake, as in Stop or Flush, is shown as running, R.
 func (t *Thread) Info() Info {
 	return Info{
 		Pid:     t.pid,
@@ -197,9 +199,9 @@ func Tasks() Infos {
 	return infos
 }
 
-// String returns a line for each thread, below a line of headings. The names of
-// threads are in brackets, as ps(1) shows kernel threads, and cut to 15 bytes.
-// The names of queues are whole.
+// String returns a table as ps(1) prints it. It has a line for each thread, below
+// a line of headings. The names of threads are in brackets, as ps(1) shows kernel
+// threads, and cut to 15 bytes. The names of queues are whole.
 func (infos Infos) String() string {
 	wide := 15
 	for _, i := range infos {

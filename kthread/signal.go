@@ -13,13 +13,26 @@ var errSignal = &failure{"interrupted by a signal", syscall.EINTR}
 
 var errNoSuchSignal = &failure{"this system has no such signal", errors.Join(syscall.EINVAL, errors.ErrUnsupported)}
 
-// maxSignal is the highest signal number, _NSIG of Linux.
-const maxSignal = 64
+// The signals that have rules of their own, by their numbers in Linux.
+const (
+	realTime  = 32 // the first one that is counted
+	maxSignal = 64 // the last one, _NSIG
+
+	cont        uint64 = 1 << (18 - 1)
+	stops       uint64 = 1<<(19-1) | 1<<(20-1) | 1<<(21-1) | 1<<(22-1)                     // STOP, TSTP, TTIN, TTOU
+	synchronous uint64 = 1<<(4-1) | 1<<(5-1) | 1<<(7-1) | 1<<(8-1) | 1<<(11-1) | 1<<(31-1) // ILL, TRAP, BUS, FPE, SEGV, SYS
+)
 
 // Signal sends sig to the thread. If the thread has allowed it, it becomes
 // pending and ends the thread's interruptible sleeps. Otherwise it is dropped,
-// and the result is nil too. A signal that is pending already is not counted
-// twice. Signal 0 only asks whether the thread is there.
+// and the result is nil too. Signal 0 only asks whether the thread is there.
+//
+// A signal below 32 that is pending already is not counted twice. The signals from
+// 32 on are counted.
+//
+// SIGCONT, which is 18, drops the pending signals that stop a process: 19 to 22.
+// Each of these drops a pending SIGCONT. They do so also if the thread has not
+// allowed them. Sleeps still end at once then, until the next Dequeue or Flush.
 //
 // The error matches:
 //
@@ -27,7 +40,11 @@ const maxSignal = 64
 //   - [errors.ErrUnsupported] too, if this system has no signal with this name;
 //   - [syscall.ESRCH] if the thread is gone.
 //
-// Kernel: send_sig, kill_proc
+// Kernel: send_sig, kill_pid, kill_proc
+//
+// Differs: send_sig, kill_pid: there is one set of pending signals. kill_pid adds to a second one there, of the process, which is dequeued last.
+//
+// Differs: send_sig: must not be given a signal 0; kill_pid may.
 //
 // Differs: kill_proc: names the thread by its pid. A thread made by daemonize had signals blocked before it allowed them, and got them later; here they are lost, as for kthreads.
 func (t *Thread) Signal(sig syscall.Signal) error {
@@ -43,11 +60,35 @@ func (t *Thread) Signal(sig syscall.Signal) error {
 	if err != nil {
 		return err
 	}
+	t.cancelOpposite(bit)
 	if t.allowed&bit != 0 {
-		t.pending |= bit
-		t.task.Interrupt()
+		t.enqueue(sig, bit)
 	}
 	return nil
+}
+
+// cancelOpposite drops the pending signals that this one undoes. It leaves the
+// interrupt as it is, because the thread may be about to look at it. The caller
+// holds t.mu.
+func (t *Thread) cancelOpposite(bit uint64) {
+	if bit == cont {
+		t.pending &^= stops
+	}
+	if bit&stops != 0 {
+		t.pending &^= cont
+	}
+}
+
+// enqueue makes an allowed signal pending. The caller holds t.mu.
+func (t *Thread) enqueue(sig syscall.Signal, bit uint64) {
+	if t.pending&bit != 0 && sig >= realTime {
+		if t.more == nil {
+			t.more = make(map[syscall.Signal]int)
+		}
+		t.more[sig]++
+	}
+	t.pending |= bit
+	t.task.Interrupt()
 }
 
 // Allow lets the thread receive these signals. A signal that was sent before is
@@ -95,9 +136,11 @@ func (cur *Current) Disallow(sigs ...syscall.Signal) error {
 // Kernel: signal_pending
 func (cur *Current) Pending() bool { return cur.t.task.Interrupted() }
 
-// Dequeue takes the pending signal with the lowest number and returns it, or 0
-// if none is pending. When the last one has been taken the thread can sleep
-// again, unless it has been asked to stop.
+// Dequeue takes one pending signal and returns it, or 0 if none is pending. First
+// come the six that a program causes itself: 4, 5, 7, 8, 11 and 31, which are
+// SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV and SIGSYS in Linux. Then comes the
+// lowest number. When the last one has been taken the thread can sleep again,
+// unless it has been asked to stop.
 //
 // Kernel: kernel_dequeue_signal
 func (cur *Current) Dequeue() syscall.Signal {
@@ -105,11 +148,20 @@ func (cur *Current) Dequeue() syscall.Signal {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.pending == 0 {
+		t.drop(0) // of a signal that SIGCONT dropped, the interrupt is left
 		return 0
 	}
-	sig := bits.TrailingZeros64(t.pending) + 1
+	first := t.pending
+	if first&synchronous != 0 {
+		first &= synchronous
+	}
+	sig := syscall.Signal(bits.TrailingZeros64(first) + 1)
+	if t.more[sig] > 0 {
+		t.more[sig]--
+		return sig
+	}
 	t.drop(1 << (sig - 1))
-	return syscall.Signal(sig)
+	return sig
 }
 
 // Flush drops all pending signals, so that the thread can sleep again. It does
@@ -131,6 +183,11 @@ func (cur *Current) Flush() {
 //	thread: clear the interrupt, and sleep
 func (t *Thread) drop(bits uint64) {
 	t.pending &^= bits
+	for sig := range t.more {
+		if bits&(1<<(sig-1)) != 0 {
+			delete(t.more, sig)
+		}
+	}
 	if t.pending == 0 && !t.stop.Load() {
 		t.task.ClearInterrupt()
 	}

@@ -49,7 +49,9 @@ type Worker struct {
 //
 // Kernel: struct kthread_work, DEFINE_KTHREAD_WORK, kthread_init_work
 //
-// Differs: stays with its first worker, where kthread_init_work lets go of it.
+// Differs: kthread_init_work: lets go of the worker; here a new Work is made.
+//
+// Differs: struct kthread_work: may go to a second worker, with a warning, and run there at the same time. Here that panics.
 type Work struct {
 	_ sync.Mutex // has vet report copies
 
@@ -239,6 +241,8 @@ func (w *Worker) own(k *Work) bool {
 // call returns false because k is pending.
 //
 // Kernel: kthread_queue_work
+//
+// Differs: a stopped worker refuses works. There it takes them and never runs them, and a flush of them hangs.
 func (w *Worker) Queue(k *Work) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

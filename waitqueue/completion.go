@@ -27,7 +27,7 @@ func (c *Completion) Complete() {
 	for n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {
 		n = c.done.Load()
 	}
-	at("added")
+	at("added", nil)
 	c.queue.WakeUp()
 }
 

@@ -45,7 +45,7 @@ func (c *Cond) Wait(ctx context.Context) error {
 	}
 	// On the queue before L is free: a Signal that comes after that finds it.
 	c.queue.add(e)
-	at("queued")
+	at("queued", e)
 	e.off = false
 	mu, _ := c.L.(*sync.Mutex)
 	if mu != nil { // Optimization: it cannot panic, so it needs no defer.
@@ -55,7 +55,7 @@ func (c *Cond) Wait(ctx context.Context) error {
 	}
 	if t := e.Task; t != nil {
 		t.parked.Wait() // as in Schedule
-		at("awake")
+		at("awake", t)
 		e.off = t.word.Load()&taken != 0
 	} else {
 		e.off = e.sleep(end)

@@ -26,6 +26,8 @@ type Entry struct {
 	// function may use another queue, with entries that are not on this one.
 	//
 	// Kernel: wait_queue_func_t
+	//
+	// Differs: there a function may take its entry off, here only the entry of a Prepare leaves.
 	Func func(e *Entry, mask State, key any) int
 
 	queue      *Queue // where it is, or nil; guarded by queue.mu, as are the links
@@ -75,6 +77,8 @@ const (
 // Task nor Func, or is on a queue already.
 //
 // Kernel: add_wait_queue
+//
+// Differs: an entry that was a priority entry before is ordinary here, and keeps its priority there.
 func (q *Queue) Add(e *Entry) {
 	q.mustAdd(e, false, false)
 }
@@ -129,6 +133,8 @@ func (busyError) Unwrap() error { return syscall.EBUSY }
 // another queue.
 //
 // Kernel: prepare_to_wait, DEFINE_WAIT, autoremove_wake_function
+//
+// Differs: a wake-up always takes e off. There an entry with default_wake_function stays.
 func (q *Queue) Prepare(e *Entry, s State) { q.prepareAs(e, s, false) }
 
 // PrepareExclusive is Prepare with an exclusive entry. An entry that is on the
@@ -137,6 +143,8 @@ func (q *Queue) Prepare(e *Entry, s State) { q.prepareAs(e, s, false) }
 // taken something else, as in the kernel; [Queue.WaitExclusive] passes it on.
 //
 // Kernel: prepare_to_wait_exclusive
+//
+// Differs: does not tell whether the queue was empty.
 func (q *Queue) PrepareExclusive(e *Entry, s State) { q.prepareAs(e, s, true) }
 
 // Finish ends a loop of Prepare: the task runs, and e is off the queue.

@@ -22,4 +22,9 @@ func (c *Cond) Idle() bool { return !c.queue.Active() }
 
 // SetYield has f called at the points of the package, on the goroutine that
 // comes there. nil ends that.
-func SetYield(f func(point string)) { yield = f }
+func SetYield(f func(point string)) {
+	yield = nil
+	if f != nil {
+		yield = func(point string, _ any) { f(point) }
+	}
+}

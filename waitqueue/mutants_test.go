@@ -11,8 +11,8 @@ var mutants = []explore.Mutant{
 	{
 		// Waiter: test. Waker: set, wake nobody. Waiter: queue, sleep.
 		Name: "test before queueing", File: "waitqueue.go",
-		Old: "\t\tdone := cond()\n\t\tat(\"tested\")\n",
-		New: "\t\tq.leave(e)\n\t\tdone := cond()\n\t\tat(\"tested\")\n\t\tif !done {\n\t\t\tq.prepare(e)\n\t\t}\n",
+		Old: "\t\tdone := cond()\n\t\tat(\"tested\", e)\n",
+		New: "\t\tq.leave(e)\n\t\tdone := cond()\n\t\tat(\"tested\", e)\n\t\tif !done {\n\t\t\tq.prepare(e)\n\t\t}\n",
 	}, {
 		// A and B sleep. Waker: wake. B takes the token.
 		Name: "the last exclusive waiter first", File: "entry.go",
@@ -58,13 +58,13 @@ var mutants = []explore.Mutant{
 		// Waiter: queue. First Signal: takes it off, and finds nobody asleep.
 		// Waiter: announce, sleep. Second Signal: nobody is there.
 		Name: "a waiter of a Cond is queued before it announces its sleep", File: "cond.go",
-		Old: "\t\te.Task.announce(e.state)\n\t}\n\t// On the queue before L is free: a Signal that comes after that finds it.\n\tc.queue.add(e)\n\tat(\"queued\")\n",
-		New: "\t}\n\tc.queue.add(e)\n\tat(\"queued\")\n\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n",
+		Old: "\t\te.Task.announce(e.state)\n\t}\n\t// On the queue before L is free: a Signal that comes after that finds it.\n\tc.queue.add(e)\n\tat(\"queued\", e)\n",
+		New: "\t}\n\tc.queue.add(e)\n\tat(\"queued\", e)\n\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n",
 	}, {
 		// Waiter: unlock. Signal: nobody is there. Waiter: queue, sleep.
 		Name: "a waiter of a Cond is queued after it has released L", File: "cond.go",
-		Old: "\tc.queue.add(e)\n\tat(\"queued\")\n\te.off = false\n\tmu, _ := c.L.(*sync.Mutex)\n\tif mu != nil { // Optimization: it cannot panic, so it needs no defer.\n\t\tmu.Unlock()\n\t} else {\n\t\tattempt(func() { c.L.Unlock() }, func() { c.queue.finish(e) })\n\t}\n",
-		New: "\tmu, _ := c.L.(*sync.Mutex)\n\tc.L.Unlock()\n\tc.queue.add(e)\n\tat(\"queued\")\n\te.off = false\n",
+		Old: "\tc.queue.add(e)\n\tat(\"queued\", e)\n\te.off = false\n\tmu, _ := c.L.(*sync.Mutex)\n\tif mu != nil { // Optimization: it cannot panic, so it needs no defer.\n\t\tmu.Unlock()\n\t} else {\n\t\tattempt(func() { c.L.Unlock() }, func() { c.queue.finish(e) })\n\t}\n",
+		New: "\tmu, _ := c.L.(*sync.Mutex)\n\tc.L.Unlock()\n\tc.queue.add(e)\n\tat(\"queued\", e)\n\te.off = false\n",
 	}, {
 		// Waker: claim. Waiter: the condition is true, wait again, sleep. Waker:
 		// signal, which wakes the other wait.
@@ -84,11 +84,11 @@ var mutants = []explore.Mutant{
 		// Waiter: announce. Observer: it sleeps; wake nobody. Waiter: queue.
 		Name: "the state is seen before the entry", File: "sleeper.go",
 		Old: "\tq.mu.Lock()\n\tif e.queue == nil {\n",
-		New: "\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n\tat(\"announced\")\n\tq.mu.Lock()\n\tif e.queue == nil {\n",
+		New: "\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n\tat(\"announced\", e)\n\tq.mu.Lock()\n\tif e.queue == nil {\n",
 	}, {
 		Name: "the state of a prepared task is seen before its entry", File: "entry.go",
 		Old: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\tif e.queue == nil {\n",
-		New: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\te.Task.SetState(s)\n\tat(\"announced\")\n\tif e.queue == nil {\n",
+		New: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\te.Task.SetState(s)\n\tat(\"announced\", e)\n\tif e.queue == nil {\n",
 	}, {
 		// Walk: off the queue. Another waker: claim. Walk: back, behind the others.
 		Name: "an entry whose claim was lost goes to the end", File: "waitqueue.go",
@@ -96,12 +96,12 @@ var mutants = []explore.Mutant{
 	}, {
 		// Waker: claim. Task: wait on another queue. Waker: take the entry off that.
 		Name: "a walk claims before it unlinks", File: "waitqueue.go",
-		Old: "\tif kind != added {\n\t\tq.unlink(e)\n\t}\n\tat(\"claim\")\n\tif t.claim(mask, flag) {\n",
-		New: "\tclaimed := t.claim(mask, flag)\n\tat(\"claim\")\n\tif kind != added {\n\t\tq.unlink(e)\n\t}\n\tif claimed {\n",
+		Old: "\tif kind != added {\n\t\tq.unlink(e)\n\t}\n\tat(\"claim\", e)\n\tif t.claim(mask, flag) {\n",
+		New: "\tclaimed := t.claim(mask, flag)\n\tat(\"claim\", e)\n\tif kind != added {\n\t\tq.unlink(e)\n\t}\n\tif claimed {\n",
 	}, {
 		Name: "a sole waiter is claimed before it is unlinked", File: "waitqueue.go",
-		Old: "\tq.head, q.tail, e.queue = nil, nil, nil // Unlink before claiming, see claim.\n\tat(\"claim\")\n\twoken := t.claim(mask, taken)\n",
-		New: "\twoken := t.claim(mask, taken)\n\tat(\"claim\")\n\tq.head, q.tail, e.queue = nil, nil, nil\n",
+		Old: "\tq.head, q.tail, e.queue = nil, nil, nil // Unlink before claiming, see claim.\n\tat(\"claim\", e)\n\twoken := t.claim(mask, taken)\n",
+		New: "\twoken := t.claim(mask, taken)\n\tat(\"claim\", e)\n\tq.head, q.tail, e.queue = nil, nil, nil\n",
 	}, {
 		// Waiter: test. The condition comes true, then the end. Waiter: look at the
 		// context, return the error.
@@ -111,8 +111,8 @@ var mutants = []explore.Mutant{
 	}, {
 		// Waiter: test, no token. Completion: wake nobody. Waiter: sleep. Token.
 		Name: "a completion wakes before it adds the token", File: "completion.go",
-		Old: "\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n\tat(\"added\")\n\tc.queue.WakeUp()\n",
-		New: "\tc.queue.WakeUp()\n\tat(\"added\")\n\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n",
+		Old: "\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n\tat(\"added\", nil)\n\tc.queue.WakeUp()\n",
+		New: "\tc.queue.WakeUp()\n\tat(\"added\", nil)\n\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n",
 	},
 }
 

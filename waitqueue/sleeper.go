@@ -33,7 +33,7 @@ func (s sleeper) unpark() {
 }
 
 func (k kick) unpark() {
-	at("unpark")
+	at("unpark", k)
 	select {
 	case k <- struct{}{}:
 	default: // another queue's wake-up is there
@@ -100,10 +100,22 @@ func (q *Queue) prepare(e *Entry) {
 	q.mu.Unlock()
 	e.off = false
 	if t := e.Task; t != nil {
-		if q.Name != "" && !t.pooled {
-			t.waitsOn.Store(q)
-		}
+		q.showWaitsOn(t)
 		t.announce(e.state)
+	}
+}
+
+// showWaitsOn has Wchan name q during a wait of t.
+func (q *Queue) showWaitsOn(t *Task) {
+	if q.Name != "" && !t.pooled {
+		t.waitsOn.Store(q)
+	}
+}
+
+// hideWaitsOn undoes that, or the task would keep q alive.
+func (q *Queue) hideWaitsOn(t *Task) {
+	if q.Name != "" && !t.pooled {
+		t.waitsOn.Store(nil)
 	}
 }
 
@@ -123,7 +135,7 @@ func (e *Entry) sleep(end <-chan struct{}) (woken bool) {
 		default:
 		}
 	}
-	at("awake")
+	at("awake", e.kick)
 	return woken
 }
 
@@ -160,9 +172,7 @@ func (q *Queue) finish(e *Entry) {
 		entries.Put(e)
 		return
 	}
-	if q.Name != "" && !t.pooled {
-		t.waitsOn.Store(nil) // or the task would keep q alive
-	}
+	q.hideWaitsOn(t)
 	if e != &t.own {
 		return
 	}

@@ -6,13 +6,14 @@ import (
 	"strings"
 )
 
-// stateLetters are the letters of ps(1), in the order of the bits.
+// stateLetters are the letters of ps(1), in the order of the bits. I is before D,
+// because it has the bit of D too.
 var stateLetters = []struct {
 	state  State
 	letter string
-}{{Interruptible, "S"}, {Uninterruptible, "D"}, {Parked, "P"}, {Dead, "X"}}
+}{{Interruptible, "S"}, {Idle, "I"}, {Uninterruptible, "D"}, {Parked, "P"}, {Dead, "X"}}
 
-// String returns the letter that ps(1) shows for s: R, S, D, P or X. A mask of
+// String returns the letter that ps(1) shows for s: R, S, I, D, P or X. A mask of
 // several states has their letters with "|" between them, and bits that are no
 // state as a number, as in "S|D|0x4".
 func (s State) String() string {
@@ -21,7 +22,7 @@ func (s State) String() string {
 	}
 	var parts []string
 	for _, l := range stateLetters {
-		if s&l.state != 0 {
+		if s&l.state == l.state {
 			parts = append(parts, l.letter)
 			s &^= l.state
 		}

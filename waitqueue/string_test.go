@@ -25,11 +25,14 @@ func TestStatePrintsAsWords(t *testing.T) {
 		{waitqueue.Running, "R"},
 		{waitqueue.Interruptible, "S"},
 		{waitqueue.Uninterruptible, "D"},
+		{waitqueue.Idle, "I"},
 		{waitqueue.Parked, "P"},
 		{waitqueue.Dead, "X"},
 		{waitqueue.Normal, "S|D"},
 		{waitqueue.Normal | waitqueue.Parked | waitqueue.Dead, "S|D|P|X"},
+		{waitqueue.Idle | waitqueue.Interruptible, "S|I"},
 		{1 << 2, "0x4"},
+		{1 << 10, "0x400"},
 		{waitqueue.Normal | 1<<2 | 1<<31, "S|D|0x80000004"},
 	} {
 		for _, verb := range []string{"%v", "%s", "%+v"} {

@@ -9,7 +9,9 @@ import (
 // A State says whether a task runs or how it sleeps. States are bits, so that
 // a set of them is a mask. The zero value is Running.
 //
-// Kernel: TASK_RUNNING, TASK_INTERRUPTIBLE, TASK_UNINTERRUPTIBLE, TASK_PARKED, TASK_DEAD, TASK_NORMAL
+// Kernel: TASK_RUNNING, TASK_INTERRUPTIBLE, TASK_UNINTERRUPTIBLE, TASK_IDLE, TASK_PARKED, TASK_DEAD, TASK_NORMAL
+//
+// Differs: TASK_IDLE: keeps a sleeper out of the load average. Go has none, so only the letter differs from Uninterruptible.
 type State uint32
 
 const (
@@ -19,7 +21,11 @@ const (
 	Parked          State = 1 << 6 // only a wake-up whose mask has it ends it, see package kthread
 	Dead            State = 1 << 7 // does not run any more
 
+	Idle = Uninterruptible | noLoad // waits for work: the same sleep, with a letter of its own
+
 	Normal = Interruptible | Uninterruptible // the mask of an ordinary wake-up
+
+	noLoad State = 1 << 10
 )
 
 // A Task represents a goroutine that sleeps and is woken. Its own
@@ -58,13 +64,15 @@ type Task struct {
 
 // yield, if not nil, is called between the steps of a sleep and of a wake-up. The
 // tests that go through every interleaving stop goroutines there. No lock of this
-// package is held at a point, except at "claim", and in a Task.WakeUp of a wake
-// function: there the queue is locked.
-var yield func(point string)
+// package is held at a point, except at "claim" and "remembered", and in a Task.WakeUp
+// of a wake function: there the queue is locked.
+//
+// subject is the entry or the sleeper that the point is about, or nil.
+var yield func(point string, subject any)
 
-func at(point string) {
+func at(point string, subject any) {
 	if yield != nil {
-		yield(point)
+		yield(point, subject)
 	}
 }
 
@@ -122,7 +130,7 @@ func (t *Task) WakeUps() uint32 { return uint32(t.word.Load() / wakeUp) }
 func (t *Task) Schedule() {
 	t.parked.L = (*bed)(t)
 	t.parked.Wait()
-	at("awake")
+	at("awake", t)
 	t.settle()
 	t.SetState(Running)
 }
@@ -135,7 +143,7 @@ func (t *Task) Schedule() {
 type bed Task
 
 func (b *bed) Unlock() {
-	at("commit")
+	at("commit", (*Task)(b))
 	b.announced = false // or settle would take the wake-up of this sleep for a stray one
 	if !sleeps(b.word.Load()) {
 		b.stray = true
@@ -216,7 +224,7 @@ func (t *Task) claim(mask State, flag uint64) bool {
 
 // unpark ends the sleep of a task that was claimed.
 func (t *Task) unpark() {
-	at("unpark")
+	at("unpark", t)
 	t.parked.Signal()
 }
 
@@ -259,7 +267,7 @@ func (t *Task) clearWchan(q *Queue) {
 // Kernel: signal_wake_up, TIF_SIGPENDING
 func (t *Task) Interrupt() {
 	t.word.Or(interrupted)
-	at("interrupted")
+	at("interrupted", t)
 	t.WakeUp(Interruptible)
 }
 
@@ -291,4 +299,14 @@ func (t *Task) Wait(q *Queue, cond func() bool) error {
 // Kernel: wait_event_interruptible_exclusive
 func (t *Task) WaitExclusive(q *Queue, cond func() bool) error {
 	return q.wait(t, nil, nil, true, cond)
+}
+
+// WaitLocked is [Queue.WaitLocked] in the same way.
+//
+// Kernel: wait_event_interruptible_lock_irq
+//
+// Differs: l is any lock, not a spinlock with interrupts off.
+func (t *Task) WaitLocked(q *Queue, l sync.Locker, cond func() bool) error {
+	mustLock(l)
+	return q.wait(t, nil, l, false, cond)
 }

@@ -321,3 +321,20 @@ func TestWaitLeavesProfilerLabelsAlone(t *testing.T) {
 	})
 	require.False(t, labelled())
 }
+
+// A task in state Idle sleeps as in Uninterruptible, and shows I.
+func TestIdleIsUninterruptible(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var task waitqueue.Task
+		go func() {
+			task.SetState(waitqueue.Idle)
+			task.Schedule()
+		}()
+		synctest.Wait()
+		task.Interrupt()
+		synctest.Wait()
+		require.Equal(t, "I", task.State().String())
+		require.False(t, task.WakeUp(waitqueue.Interruptible))
+		require.True(t, task.WakeUp(waitqueue.Normal))
+	})
+}

@@ -49,7 +49,7 @@ func WaitAny(ctx context.Context, cond func() bool, queues ...*Queue) error {
 		case <-end:
 			over = true
 		}
-		at("awake")
+		at("awake", wake)
 		if cond() {
 			return nil
 		}

@@ -105,7 +105,10 @@
 //
 // The order matters: a wake-up that comes between the test and Schedule finds
 // the state announced and undoes it, so Schedule does not sleep. Testing
-// before SetState is the lost wake-up.
+// before SetState is the lost wake-up. A [WokenEntry] is for a loop that cannot
+// test in this place: it remembers a wake-up.
+//
+// [Queue.Lock] is for state that the queue's own lock guards: see [Task.WaitHeld].
 //
 // # Bubbles of testing/synctest
 //
@@ -125,8 +128,7 @@
 //     be told of.
 //   - Which of a timeout and an interruption wins cannot be chosen: a context
 //     keeps the one that came first.
-//   - There is no wait_woken, because an [Entry] with a Func that remembers does
-//     the same. There is no semaphore, and no sleep_on, which loses wake-ups.
+//   - There is no semaphore, and no sleep_on, which loses wake-ups.
 //
 // # Not promised, as in the kernel
 //
@@ -177,7 +179,7 @@ type Queue struct {
 //
 // Kernel: wait_event, wait_event_timeout, wait_event_interruptible, wait_event_interruptible_timeout
 //
-// Differs: ctx chooses one of them; no remaining time is returned.
+// Differs: ctx chooses one of them; no remaining time is returned. How often cond runs is not promised. An ended ctx on entry means once, where the kernel queues the waiter and tests again.
 //
 // Differs: wait_event_timeout: a sleep with a deadline is interruptible here. [Queue.WakeUpInterruptible] reaches it, and it ends when a parent of ctx is cancelled.
 func (q *Queue) Wait(ctx context.Context, cond func() bool) error {
@@ -218,11 +220,8 @@ func (q *Queue) WaitLocked(ctx context.Context, l sync.Locker, cond func() bool)
 	return q.wait(nil, ctx, l, false, cond)
 }
 
-// WaitExclusiveLocked is [Queue.WaitExclusive] in the same way.
-//
-// Kernel: wait_event_interruptible_exclusive_locked
-//
-// Differs: the lock is the caller's, not the queue's own.
+// WaitExclusiveLocked is [Queue.WaitExclusive] in the same way. The kernel has an
+// exclusive form only for the queue's own lock: see [Task.WaitExclusiveHeld].
 func (q *Queue) WaitExclusiveLocked(ctx context.Context, l sync.Locker, cond func() bool) error {
 	mustLock(l)
 	return q.wait(nil, ctx, l, true, cond)
@@ -345,7 +344,7 @@ func (q *Queue) copied() {
 func (q *Queue) wakeSole(e *Entry, mask State) int {
 	t := e.Task
 	q.head, q.tail, e.queue = nil, nil, nil // Unlink before claiming, see claim.
-	at("claim")
+	at("claim", e)
 	woken := t.claim(mask, taken)
 	if !woken {
 		q.linkBehind(nil, e) // it is awake, or sleeps in a state that is not in mask
@@ -468,7 +467,7 @@ func (q *Queue) claim(e *Entry, mask State) (s sleeper) {
 	if kind != added {
 		q.unlink(e)
 	}
-	at("claim")
+	at("claim", e)
 	if t.claim(mask, flag) {
 		if kind == prepared {
 			e.leaveHome(t)
@@ -513,7 +512,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		// entry and undoes the sleep.
 		q.prepare(e)
 		done := cond()
-		at("tested")
+		at("tested", e)
 		if done {
 			// The condition may have been true before a wake-up that has picked
 			// this task since the announcement. The next waiter gets that one.
@@ -528,7 +527,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		woken, off := true, false
 		if t := e.Task; t != nil {
 			t.parked.Wait() // as in Schedule
-			at("awake")
+			at("awake", t)
 			off = e.kind == waiting && t.word.Load()&taken != 0
 			// Stop being wakeable before the test: a wake-up spent on this task
 			// now would be lost to the next waiter.
@@ -550,7 +549,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		if err = ended(t, ctx); err == nil && !woken {
 			err = errNoErr
 		}
-		at("sampled")
+		at("sampled", e)
 	}
 	// Off the queue first, then the last test. A waker that picked this task
 	// did so before, and its change is seen; a later one cannot see this task
@@ -559,7 +558,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 	e.off = !picked // during the test, see finish
 	done := cond()
 	e.off = true
-	at("tested")
+	at("tested", e)
 	if done {
 		return nil
 	}

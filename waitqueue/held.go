@@ -1,0 +1,102 @@
+package waitqueue
+
+// Lock locks the queue itself, for waits and wake-ups whose condition its lock
+// guards: [Task.WaitHeld] and [Queue.WakeHeld]. While it is held, no other method of
+// the queue may be called, except Unlock.
+//
+// Kernel: wait_queue_head_t.lock
+func (q *Queue) Lock() { q.mu.Lock() }
+
+// Unlock undoes Lock.
+func (q *Queue) Unlock() { q.mu.Unlock() }
+
+// WakeHeld is [Queue.Wake] by a caller that holds q.Lock, and holds it on return.
+//
+// Kernel: __wake_up_locked, wake_up_locked
+//
+// Differs: returns the number of all woken, where the kernel returns nothing.
+func (q *Queue) WakeHeld(mask State, n int) int {
+	if n < 1 {
+		n = All
+	}
+	q.check()
+	woken, sleepers := q.walk(mask, n, nil, nil)
+	for _, s := range sleepers {
+		s.unpark()
+	}
+	return woken
+}
+
+// WaitHeld is Wait by a caller that holds q.Lock. It is held whenever cond runs,
+// released while the task sleeps, and held again on every return.
+//
+// The waiter is put at the end of the queue, behind exclusive waiters: a wake-up
+// that one of these uses up does not reach it.
+//
+// Kernel: wait_event_interruptible_locked
+func (t *Task) WaitHeld(q *Queue, cond func() bool) error {
+	return q.waitHeld(t, false, cond)
+}
+
+// WaitExclusiveHeld is WaitExclusive in the same way.
+//
+// Kernel: wait_event_interruptible_exclusive_locked
+func (t *Task) WaitExclusiveHeld(q *Queue, cond func() bool) error {
+	return q.waitHeld(t, true, cond)
+}
+
+func (q *Queue) waitHeld(t *Task, exclusive bool, cond func() bool) error {
+	if cond() {
+		return nil
+	}
+	e := t.entry(Interruptible, exclusive)
+	returned := false
+	defer func() { q.finishHeld(e, returned) }()
+	for !t.Interrupted() {
+		if e.queue == nil {
+			q.linkLast(e)
+		}
+		q.showWaitsOn(t)
+		// Announce before the lock is free. A waker that came between would find the
+		// task awake, and pass it over.
+		t.announce(Interruptible)
+		// Nothing can change before the lock is free, so there is no test here.
+		q.mu.Unlock()
+		at("released", e)
+		t.parked.Wait() // as in Schedule
+		at("awake", t)
+		q.mu.Lock()
+		t.SetState(Running)
+		if cond() {
+			returned = true
+			return nil
+		}
+	}
+	returned = true
+	return errInterrupted
+}
+
+// linkLast puts e behind all others. The caller holds q.mu.
+func (q *Queue) linkLast(e *Entry) {
+	if q.head == nil {
+		q.link(e)
+		return
+	}
+	q.check()
+	q.checkTail()
+	q.linkBehind(q.tail, e)
+}
+
+// finishHeld takes e off the queue. If cond has panicked, the wake-up that had
+// picked e is for the next waiter. The caller holds q.mu.
+func (q *Queue) finishHeld(e *Entry, returned bool) {
+	if e.queue == q {
+		q.unlink(e)
+	} else if !returned && e.exclusive {
+		q.WakeHeld(Normal, 1)
+	}
+	q.hideWaitsOn(e.Task)
+	if e == &e.Task.own {
+		e.Task.waiting = false
+	}
+}
