@@ -107,7 +107,7 @@ func (c *conn) read() {
 			c.start()
 		}
 		if err != nil {
-			c.files.end(unix.ESHUTDOWN) // nobody can interrupt a call any more
+			c.files.end(unix.ESHUTDOWN) // no request can interrupt a call any more
 			return
 		}
 		c.serve(request)

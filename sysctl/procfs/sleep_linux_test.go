@@ -149,7 +149,7 @@ func TestPartsOfTheLine(t *testing.T) {
 	}
 }
 
-// Everybody may read, and only user 0 may write.
+// Every user may read, and only user 0 may write.
 func TestAnotherUserMayOnlyRead(t *testing.T) {
 	program(t, "setpriv")
 	if out, code := run(t, "setpriv", "--reuid", "65534", "--clear-groups", "true"); code != 0 {
