@@ -20,17 +20,18 @@ const messageLength = 80 // with the NUL at its end
 // A File is /proc/sleep. The zero value is free and has an empty message. A File must
 // not be copied after first use.
 type File struct {
-	// Log, if not nil, is told of each step of an opener, after the use count. It may
-	// be called by several goroutines at once. Set it before the first use.
+	// Log, if not nil, gets a line for each step of an opener. The line begins with the
+	// use count. Several goroutines may call Log at once. Set it before the first use.
 	Log func(format string, args ...any)
 
-	// Name, if not nil, names an opener for the Log. Open calls it once, while the opener
-	// waits for its answer. Without Name the Log has the ids. Set it before the first use.
+	// Name, if not nil, returns the name of an opener for the Log. Open calls it once,
+	// while the opener still waits. Without Name, the lines have the ids of the opener. Set
+	// it before the first use.
 	Name func(opener vfs.Cred) string
 
 	alreadyOpen atomic.Bool
 	waitQ       waitqueue.Queue // the openers that sleep
-	useCount    atomic.Int64    // raised before alreadyOpen is set, lowered after it is cleared
+	useCount    atomic.Int64    // goes up before alreadyOpen is set, and down after it is cleared
 
 	mu      sync.Mutex
 	message string // guarded by mu
@@ -43,7 +44,7 @@ func (f *File) UseCount() int { return int(f.useCount.Load()) }
 // Stat implements [vfs.Node]. The file is a stream, so its size is 0.
 func (f *File) Stat() (vfs.Attr, error) { return vfs.Attr{Mode: 0o644}, nil }
 
-// May is module_permission: everybody may read, and root may write.
+// May is module_permission: every user may read, and root may write.
 func (f *File) May(cred vfs.Cred, want fs.FileMode) error {
 	if attr, _ := f.Stat(); !attr.May(cred, want) {
 		return failed("access", syscall.EACCES)
@@ -60,7 +61,7 @@ func (f *File) Open(ctx context.Context, cred vfs.Cred, flag int) (vfs.Handle, e
 	opener := f.name(cred)
 	f.useCount.Add(1)
 	if err := f.enter(ctx, opener, flag); err != nil {
-		f.useCount.Add(-1) // no Release will do it
+		f.useCount.Add(-1) // no Handle, so no Release
 		f.log(opener, "gives up: %v", vfs.Errno(err))
 		return nil, failed("open", err)
 	}
@@ -68,7 +69,7 @@ func (f *File) Open(ctx context.Context, cred vfs.Cred, flag int) (vfs.Handle, e
 	return &handle{file: f, opener: opener, open: open}, nil
 }
 
-// enter takes the file, and sleeps before if it must.
+// enter takes the file. If another opener has it, enter sleeps first.
 func (f *File) enter(ctx context.Context, opener string, flag int) error {
 	switch {
 	case f.take():
@@ -81,13 +82,13 @@ func (f *File) enter(ctx context.Context, opener string, flag int) error {
 }
 
 // take takes the file if it is free. The test and the change are one step. With two
-// steps, two openers could pass the test.
+// steps, two openers could both find the file free.
 func (f *File) take() bool { return f.alreadyOpen.CompareAndSwap(false, true) }
 
 func (f *File) name(cred vfs.Cred) string {
 	switch {
 	case f.Log == nil:
-		return "" // nobody asks
+		return "" // no line needs it
 	case f.Name == nil:
 		return cred.String()
 	}
@@ -102,18 +103,19 @@ func (f *File) log(opener, format string, args ...any) {
 
 func failed(op string, err error) error { return &fs.PathError{Op: op, Path: "sleep", Err: err} }
 
-// A handle is the file as its one opener has it.
+// A handle is the open file. Only one exists at a time.
 type handle struct {
 	file   *File
 	opener string      // for the log
-	open   fs.FileMode // the directions
+	open   fs.FileMode // MayRead, MayWrite or both
 
 	begun    bool   // rest is set; guarded by file.mu
 	rest     string // of the line; guarded by file.mu
 	released atomic.Bool
 }
 
-// Read is module_output: one line, and then the end of the file, at any position.
+// Read is module_output. It gives one line, and then the end of the file. It ignores the
+// position.
 func (h *handle) Read(_ context.Context, _ vfs.Cred, p []byte, _ int64) (int, error) {
 	if h.open&vfs.MayRead == 0 {
 		return 0, failed("read", syscall.EBADF)
@@ -128,7 +130,7 @@ func (h *handle) Read(_ context.Context, _ vfs.Cred, p []byte, _ int64) (int, er
 	return n, nil
 }
 
-// Write is module_input. It keeps 79 bytes, in the place of the old message.
+// Write is module_input. The first 79 bytes replace the message.
 func (h *handle) Write(_ context.Context, _ vfs.Cred, p []byte, _ int64) (int, error) {
 	if h.open&vfs.MayWrite == 0 {
 		return 0, failed("write", syscall.EBADF)
@@ -146,7 +148,7 @@ func (h *handle) Flush() error { return nil }
 // Release is module_close. It wakes all sleepers: one gets the file, and the others
 // sleep again.
 func (h *handle) Release() {
-	if h.released.Swap(true) { // the file may be another opener's by now
+	if h.released.Swap(true) { // another opener may have the file by now
 		panic("sleepfile: Release of a released Handle")
 	}
 	h.file.log(h.opener, "closes the file")

@@ -17,8 +17,8 @@ import (
 	"github.com/kprim/kprim/usermodehelper"
 )
 
-// articleHelper is the helper of article 1. It is no shell, which would add variables of its
-// own. It writes its environment to a file next to itself.
+// articleHelper is the helper of article 1. It writes its environment to a file next to
+// itself. It is no shell script, because a shell would add variables.
 func articleHelper([]string) int {
 	environ, err := os.ReadFile("/proc/self/environ")
 	if err == nil {
@@ -36,7 +36,7 @@ func TestHelperThatAShellRegisters(t *testing.T) {
 	s := mountTree(t)
 	handler := new(sysctl.String)
 	s.register(t, "kernel", sysctl.Entry{Name: "myevent_handler", Mode: 0o644, Handler: sysctl.DoString(handler, 256)})
-	helper := filepath.Join(t.TempDir(), "article-helper") // the role's name
+	helper := filepath.Join(t.TempDir(), "article-helper") // the name says the role
 	self, err := os.Executable()
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(self, helper))

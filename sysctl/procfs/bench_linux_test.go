@@ -23,9 +23,9 @@ import (
 
 var latencies = flag.Bool("latency", false, "measure how long open, read and close take, and print a table")
 
-// TestLatency prints how long open, read and close of one Int take, beside a file of the
-// kernel and beside the calls in process. Every way has its turn in each round, because
-// the speed of a machine changes.
+// TestLatency prints how long open, read and close of one Int take. It compares them with a
+// file of the kernel, and with calls in process. Every row has its turn in each round,
+// because the speed of a machine changes.
 //
 //	go test . -run Latency -latency -v
 func TestLatency(t *testing.T) {
@@ -99,8 +99,8 @@ func (s *samples) latency() latency {
 
 func init() { roles["latency"] = measureLatency }
 
-// measureLatency opens, reads and closes each file, in rounds, by system calls of which
-// the runtime of Go does not know.
+// measureLatency opens, reads and closes each file in each round. It makes raw system calls,
+// without package os.
 func measureLatency(args []string) int {
 	rounds, _ := strconv.Atoi(args[0])
 	paths := args[1:]

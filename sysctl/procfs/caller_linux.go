@@ -28,8 +28,9 @@ func thisProcess() process {
 }
 
 // has reports whether the caller is a thread of this process. Such a thread must not open
-// a file here. The runtime of Go would then ask the kernel to poll the file. That call
-// keeps the runtime from serving the question, and not even SIGKILL ends it.
+// a file here. After the open, the runtime of Go adds the file to its epoll. Then the kernel
+// asks this process to poll the file. But the runtime waits in the epoll call, and cannot
+// answer. Not even SIGKILL would end that.
 func (p process) has(caller fuse.Caller) bool {
 	return caller.Pid != 0 && unix.Tgkill(p.pid, int(caller.Pid), 0) == nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// Calls are the requests in progress. Those that may block have a context, which an
+// Calls are the requests in progress. A request that may block has a context, which an
 // interrupt or the end of the mount ends.
 //
 // Kernel: struct fuse_req
@@ -57,9 +57,9 @@ func (c *calls) context(unique uint64) (ctx context.Context, done func()) {
 	}
 }
 
-// interrupt ends the context of a request. It returns false if the request has none. Then
-// the request has not come so far, or it is over; another goroutine serves it, so the
-// order of the two requests says nothing.
+// interrupt ends the context of a request. It returns false if the request has no context.
+// Then the call of the File has not begun yet, or it has ended. Both can be, because another
+// goroutine serves the request.
 //
 // Kernel: FUSE_INTERRUPT
 func (c *calls) interrupt(unique uint64) bool {
@@ -73,5 +73,5 @@ func (c *calls) interrupt(unique uint64) bool {
 	return true
 }
 
-// end ends the contexts of all requests, also of those that come later.
+// end ends the contexts of all requests, also of later ones.
 func (c *calls) end(cause error) { c.cancel(cause) }

@@ -34,8 +34,8 @@ func TestCloseAndOpenWithoutBlocking(t *testing.T) {
 	require.Equal(t, int64(500), file.opens.Load())
 }
 
-// The release is in progress when the opener comes, and goes on when it has got its first
-// EAGAIN.
+// The release is in progress when the opener comes. It goes on when the opener has got its
+// first EAGAIN.
 func TestOpenWithoutBlockingDuringARelease(t *testing.T) {
 	tried := make(chan struct{})
 	var held atomic.Bool

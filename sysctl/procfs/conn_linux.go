@@ -40,14 +40,14 @@ const (
 	maxIdle = 2
 )
 
-// A conn carries requests from the kernel to the files, and answers back. Go-fuse knows
-// the formats. The conn reads the device itself, because the loop of go-fuse refuses
+// A conn carries requests from the kernel to the files, and answers back. Go-fuse decodes
+// and encodes them. The conn reads the device itself, because the loop of go-fuse refuses
 // poll(2), and cannot end before each copy of the mount is gone.
 //
 // Kernel: fs/fuse/dev.c
 type conn struct {
 	fd     int
-	ending int // an eventfd, readable when the conn shall end
+	ending int // an eventfd, readable after stop
 	files  *files
 	proto  *fuse.ProtocolServer
 	polls  *polls // nil without the option
@@ -55,7 +55,7 @@ type conn struct {
 
 	idle    atomic.Int32 // goroutines that wait for a request
 	readers sync.WaitGroup
-	buffers chan *[maxInput]byte // that no goroutine uses
+	buffers chan *[maxInput]byte // free buffers
 }
 
 func newConn(fd int, f *files, o Options) (*conn, error) {
@@ -107,7 +107,7 @@ func (c *conn) read() {
 			c.start()
 		}
 		if err != nil {
-			c.files.end(unix.ESHUTDOWN) // nobody can interrupt a call any more
+			c.files.end(unix.ESHUTDOWN) // no request can interrupt a call any more
 			return
 		}
 		c.serve(request)
@@ -119,7 +119,8 @@ func (c *conn) read() {
 
 // mayWait counts the goroutine as one that waits for a request, unless enough do. The test
 // and the change are one step. With two steps, a goroutine that only looks would count for
-// a moment. The others that wait could all begin to serve in that moment, and start none.
+// a moment. In that moment all waiting goroutines could begin to serve, and none of them
+// would start another.
 func (c *conn) mayWait() bool {
 	for {
 		n := c.idle.Load()
@@ -153,7 +154,7 @@ func (c *conn) receive() ([]byte, error) {
 	}
 }
 
-// buffer returns a buffer that no goroutine uses, or a new one.
+// buffer returns a free buffer, or a new one.
 func (c *conn) buffer() *[maxInput]byte {
 	select {
 	case b := <-c.buffers:
@@ -163,7 +164,7 @@ func (c *conn) buffer() *[maxInput]byte {
 	}
 }
 
-// free gives a buffer back. With enough of them, the garbage collector gets it.
+// free gives a buffer back. If maxIdle buffers are free, the garbage collector gets it.
 func (c *conn) free(b *[maxInput]byte) {
 	select {
 	case c.buffers <- b:
@@ -204,8 +205,8 @@ func (c *conn) serve(request []byte) {
 	}
 }
 
-// poll answers poll(2). If a Poller panics or ends the goroutine, the caller gets POLLERR,
-// as handle has it for the other requests.
+// poll answers poll(2). If a Poller panics or ends the goroutine, the answer is EIO, as in
+// handle. The kernel turns it into POLLERR.
 //
 // Kernel: struct fuse_poll_in, struct fuse_poll_out
 func (c *conn) poll(request []byte) {
@@ -222,8 +223,8 @@ func (c *conn) poll(request []byte) {
 	errno, out = 0, append(binary.NativeEndian.AppendUint32(nil, events), 0, 0, 0, 0)
 }
 
-// handle has go-fuse serve the request. If a File ends the goroutine, the caller gets EIO:
-// with no answer it would sleep for ever, and SIGKILL would not end it.
+// handle serves a request by go-fuse. If a File ends the goroutine, the caller gets EIO.
+// Without an answer the caller would sleep for ever, and SIGKILL would not end it.
 func (c *conn) handle(request []byte) {
 	out := make([]byte, replySize(request))
 	n, code := 0, fuse.EIO
@@ -248,8 +249,8 @@ func (c *conn) reply(unique uint64, errno unix.Errno, data []byte) {
 	c.write(append(out, data...))
 }
 
-// write writes an answer. An error means that nobody waits for it: the connection has
-// ended. The handles of such calls are released with all others.
+// write writes an answer. An error means that the connection has ended, so no process waits
+// for the answer. If the call was an open, releaseAll releases its handle.
 func (c *conn) write(p []byte) {
 	for {
 		if _, err := unix.Write(c.fd, p); err != unix.EINTR {

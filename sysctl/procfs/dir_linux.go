@@ -63,7 +63,7 @@ func (f *files) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) f
 	return fuse.OK
 }
 
-// ReadDir lists names, after "." and "..": sysctl(8) skips the first two without a look.
+// ReadDir lists names, after "." and "..". Without these two, sysctl(8) would skip two names.
 //
 // Kernel: FUSE_READDIR
 func (f *files) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
@@ -83,7 +83,7 @@ func (f *files) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryLi
 	return fuse.OK
 }
 
-// read makes the list. A name that is gone when it is looked up is not in it.
+// read makes the list, without names that go before they are looked up.
 func (d *openedDir) read() error {
 	names, err := d.dir.Names()
 	if err != nil {
@@ -106,8 +106,8 @@ func (d *openedDir) read() error {
 // Kernel: FUSE_RELEASEDIR
 func (f *files) ReleaseDir(in *fuse.ReleaseIn) { f.dirs.remove(in.Fh) }
 
-// Nobody makes, removes or renames a name. The errors are the errors of /proc/sys, where
-// the name of a new file is looked up first, and is not there.
+// No process can make, remove or rename a name. The errors are the errors of /proc/sys. The
+// kernel first looks up the name of a new file there, and gets ENOENT.
 
 // Create answers for a file that open(2) would make.
 //

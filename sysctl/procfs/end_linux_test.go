@@ -43,7 +43,7 @@ func (s *scene) requireCats(t testing.TB, text string) {
 	}
 }
 
-// requireEnd waits for the end of the Server. Nothing of it may be left.
+// requireEnd waits for the end of the Server, and requires that it leaves nothing.
 func (s *scene) requireEnd(t testing.TB) {
 	eventually(t, "the Server has ended", func() bool { return ended(s.server) })
 	require.True(t, s.free())
@@ -124,7 +124,8 @@ func TestUnmountOfABusyMountHarmsNobody(t *testing.T) {
 	require.NoError(t, s.server.Close())
 }
 
-// A lazy unmount takes the name away, and the users go on. The Server ends after the last.
+// A lazy unmount takes the name away, and the users go on. The Server ends after the last
+// user.
 func TestLazyUnmount(t *testing.T) {
 	s := newScene(t)
 	out, code := run(t, "umount", "-l", s.dir)
@@ -170,7 +171,8 @@ func tmpfs(t testing.TB, dir string) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "kept"), nil, 0o600))
 }
 
-// Somebody mounts over the mount. Close ends the connection, and removes no other mount.
+// Another file system is mounted over the mount. Close ends the connection, and removes no
+// other mount.
 func TestCloseUnderAnotherMount(t *testing.T) {
 	s := newScene(t)
 	tmpfs(t, s.dir)

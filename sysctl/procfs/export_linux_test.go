@@ -29,5 +29,5 @@ func Readers() (mayWait func() bool, leave func(), waiting func() int) {
 	return c.mayWait, func() { c.idle.Add(-1) }, func() int { return int(c.idle.Load()) }
 }
 
-// MaxIdle is the most that Readers lets wait.
+// MaxIdle is how many goroutines may wait for a request.
 const MaxIdle = maxIdle

@@ -23,7 +23,7 @@ import (
 	"github.com/kprim/kprim/sysctl/vfs"
 )
 
-// An opener is a file of one function. Its handles are given by the function.
+// An opener is a file whose Open is a function.
 type opener func(context.Context) (vfs.Handle, error)
 
 func (o *opener) Stat() (vfs.Attr, error) { return vfs.Attr{Mode: 0o666}, nil }
@@ -34,7 +34,7 @@ func (o *opener) Open(ctx context.Context, _ vfs.Cred, _ int) (vfs.Handle, error
 
 func fileOf(o opener) vfs.File { return &o }
 
-// A handle is an open file of some functions. Those that are nil do nothing.
+// A handle is an open file whose methods are functions. A nil function does nothing.
 type handle struct {
 	read, write, flush func() error
 	release            func()
@@ -212,7 +212,7 @@ func TestKilledOpenerOfAFileThatIgnoresItsContext(t *testing.T) {
 	eventually(t, "the handle is released", func() bool { return h.released.Load() == 1 })
 }
 
-// Close waits for a File that ignores its context. The kernel lets the process go before.
+// Close waits for a File that ignores its context. The process gets its error before that.
 func TestCloseWaitsForAFileThatIgnoresItsContext(t *testing.T) {
 	var h handle
 	goOn := make(chan struct{})

@@ -13,9 +13,9 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// files are the files of a mount, as go-fuse asks for them: its methods are the requests.
-// The requests that are in no file of this package answer ENOSYS, which the kernel turns
-// into the right thing.
+// files are the files of a mount. Go-fuse calls one method for each request. Requests
+// without a method here get ENOSYS. The kernel then does without them, or returns the right
+// errno.
 //
 // Kernel: struct super_operations
 type files struct {
@@ -41,14 +41,14 @@ func newFiles(root vfs.Node) *files {
 // that a process may see.
 func status(err error) fuse.Status {
 	if errors.Is(err, syscall.ESHUTDOWN) {
-		return fuse.Status(syscall.ESHUTDOWN) // the cause, where the error also is EINTR
+		return fuse.Status(syscall.ESHUTDOWN) // the error also matches EINTR, but this is the cause
 	}
 	return fuse.Status(vfs.Errno(err))
 }
 
-// Inodes are the nodes that the kernel knows by number. The kernel counts in how many
-// answers it got a number, and gives all of them back by FORGET. An inode without a count
-// is dropped, so names that come and go leave nothing behind.
+// Inodes are the nodes that the kernel knows by number. The kernel counts how many answers
+// had a number, and gives the whole count back by FORGET. An inode with a count of 0 is
+// dropped. So names that come and go leave nothing behind.
 //
 // Kernel: struct inode, fuse_iget, fuse_queue_forget
 type inodes struct {
@@ -73,7 +73,7 @@ func newInodes(root vfs.Node) inodes {
 	}
 }
 
-// get returns an inode that the kernel has. It has none that it gave back.
+// get returns an inode. The kernel uses no number that it gave back, so the inode is there.
 func (t *inodes) get(id uint64) *inode {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -108,5 +108,7 @@ func (t *inodes) forget(id, n uint64) {
 	}
 }
 
-// Forget is the kernel's word that it gives numbers back.
+// Forget takes back the counts of n answers.
+//
+// Kernel: FUSE_FORGET
 func (f *files) Forget(id, n uint64) { f.inodes.forget(id, n) }

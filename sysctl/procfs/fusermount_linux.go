@@ -16,8 +16,8 @@ import (
 // The program that mounts for an ordinary user.
 const helper = "fusermount3"
 
-// mountByHelper has fusermount3 mount at dir. The program opens the device, and sends it
-// over a socket.
+// mountByHelper mounts at dir by fusermount3. That program opens the device, and sends the
+// descriptor over a socket.
 func mountByHelper(dir string) (fd int, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -73,7 +73,7 @@ func receiveDevice(socket int) (fd int, err error) {
 	return fds[0], unix.SetNonblock(fds[0], true)
 }
 
-// unmountByHelper unmounts, at once if it can, and else as soon as no file is open.
+// unmountByHelper unmounts. If files are open, the mount goes away with the last of them.
 func unmountByHelper(dir string) error {
 	if run(exec.Command(helper, "-u", "--", dir)) == nil {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rights opens each file of a tree of modes, as a program does. It returns for each mode
-// if it can be read and written.
+// rights opens each file of a tree of modes. It returns, for each mode, whether the caller
+// can read and write the file.
 func rights(t testing.TB, c *caller) (found string) {
 	for _, mode := range []string{"0640", "0644", "0646", "0604"} {
 		found += " " + mode + "="
@@ -87,8 +87,8 @@ func TestCallerWithoutANumber(t *testing.T) {
 	require.Equal(t, ofStranger, rights(t, r.as(t, 1000, 1000, "10", enter)), "a caller of the same namespace")
 }
 
-// If /proc has the numbers of another namespace, it tells about other processes. So the
-// server reads no groups there.
+// If /proc belongs to another namespace, its numbers mean other processes. So the server
+// reads no groups there.
 func TestServerWithTheProcOfOthers(t *testing.T) {
 	r := newRoom(t, "")
 	server := r.role(t, 0, "unshare -p -f --kill-child", "servetree", "/mnt/dir")

@@ -66,11 +66,13 @@ func (f *files) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse
 	return fuse.OK
 }
 
-// open opens a file. close(2) returns before its release comes. So a process that closes
-// the file, and opens it again with O_NONBLOCK, would find it in use. But it would not in
-// the kernel. A flush comes before close(2) returns, but also for a dup. So an opener that
-// would get EAGAIN waits a moment for the release of a handle that was flushed. It looks for
-// the handle before the first try, because the release may come between try and look.
+// open opens a file. The kernel sends a release after close(2) has returned. So a process
+// that closes the file, and opens it again with O_NONBLOCK, could find it in use. To prevent
+// that, an opener that gets EAGAIN waits a moment for the release, and tries again.
+//
+// The opener waits only if a handle was flushed: a flush comes before close(2) returns. It
+// also comes for a dup, and then the wait ends with EAGAIN. The look at the handles comes
+// before the first try. After it, the release may have come between the try and the look.
 func (f *files) open(ctx context.Context, i *inode, file vfs.File, cred vfs.Cred, flag int) (vfs.Handle, error) {
 	closing := flag&vfs.NonBlock != 0 && f.closing(i)
 	h, err := file.Open(ctx, cred, flag)
@@ -83,7 +85,7 @@ func (f *files) open(ctx context.Context, i *inode, file vfs.File, cred vfs.Cred
 	return file.Open(ctx, cred, flag)
 }
 
-// Read reads at the place that the kernel says.
+// Read reads at the position that the kernel sends.
 //
 // Kernel: FUSE_READ
 func (f *files) Read(_ <-chan struct{}, in *fuse.ReadIn, p []byte) (fuse.ReadResult, fuse.Status) {
@@ -99,9 +101,9 @@ func (f *files) Read(_ <-chan struct{}, in *fuse.ReadIn, p []byte) (fuse.ReadRes
 	return fuse.ReadResultData(p[:n]), fuse.OK
 }
 
-// Write writes at the place that the kernel says. A file that is opened to append has no
-// end to append to, and the kernel sends its size. In /proc such a write goes to the
-// position of the open file, which is the sum of all counts.
+// Write writes at the position that the kernel sends. After an open with O_APPEND the kernel
+// sends the size of the file, which says nothing here. So such a write goes to the position
+// of the open file, as in /proc: the sum of all counts.
 //
 // Kernel: FUSE_WRITE
 func (f *files) Write(_ <-chan struct{}, in *fuse.WriteIn, p []byte) (uint32, fuse.Status) {
@@ -142,8 +144,8 @@ func (f *files) Flush(_ <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 	return status(h.Flush())
 }
 
-// Release is the last close. The handle is in the table until its file is free. An opener
-// that found the file in use, and no handle, would get EAGAIN.
+// Release is the last close. The handle stays in the table until its file is free. If it
+// left before, an opener would find the file in use, but no flushed handle, and get EAGAIN.
 //
 // Kernel: FUSE_RELEASE
 func (f *files) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {

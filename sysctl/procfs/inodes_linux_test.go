@@ -108,7 +108,7 @@ func TestNamesThatComeAndGoLeaveNoInode(t *testing.T) {
 	eventually(t, "the root is left", func() bool { return procfs.Inodes(server) == 1 })
 }
 
-// drop_caches has the kernel give back each number that nobody uses.
+// drop_caches has the kernel give back each number that no process uses.
 func TestForget(t *testing.T) {
 	nodes := map[string]vfs.Node{}
 	for n := range 200 {

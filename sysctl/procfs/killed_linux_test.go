@@ -84,7 +84,7 @@ func TestDaemonEndsCleanly(t *testing.T) {
 	require.Empty(t, mountsBelow(d.dir))
 }
 
-// The mount of a killed server cannot even be looked at. The next server removes it.
+// Not even stat(2) works on the mount of a killed server. The next server removes it.
 func TestServerAfterAKilledServer(t *testing.T) {
 	needFUSE(t)
 	dir := t.TempDir()
@@ -106,7 +106,7 @@ func TestServerAfterAKilledServer(t *testing.T) {
 }
 
 // A helper of the server lives on when the server is killed. It must not have the device
-// open: the connection lives as long as any process has.
+// open, because the connection lives as long as a process has the device open.
 func TestHelperOfAKilledServer(t *testing.T) {
 	needFUSE(t)
 	dir := t.TempDir()

@@ -30,8 +30,8 @@ import (
 // limit is how long a test waits for a process on a busy machine.
 const limit = 30 * time.Second
 
-// The test binary is also a client, because a process must not open its own mount, and a
-// server that can be killed. KPRIM_TEST_ROLE says which, or the name of the program.
+// The test binary is also a client, because a process must not open its own mount. And it is
+// a server that a test can kill. KPRIM_TEST_ROLE or the name of the program says the role.
 func TestMain(m *testing.M) {
 	if role, ok := roles[cmp.Or(os.Getenv("KPRIM_TEST_ROLE"), filepath.Base(os.Args[0]))]; ok {
 		os.Exit(role(os.Args[1:]))
@@ -63,8 +63,8 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// catchIgnored has children begin with the default action of signals. A shell without job
-// control, or nohup, starts the test with some ignored, and children would inherit that.
+// catchIgnored makes children begin with the default action of each signal. A shell without
+// job control, or nohup, ignores some signals, and the children would inherit that.
 func catchIgnored(signals ...os.Signal) {
 	for _, s := range signals {
 		if signal.Ignored(s) {

@@ -15,8 +15,8 @@ import (
 )
 
 // Many processes use a mount at once. Goroutines of the server come and go, and one of
-// them always waits for the next request. If none did, an interrupt would find no reader,
-// and if all were gone, the mount would have ended.
+// them always waits for the next request. If none waited, no goroutine would read an
+// interrupt. If all were gone, the mount would have ended.
 func TestManyProcessesUseAMount(t *testing.T) {
 	tree := new(sysctl.Tree)
 	_, err := tree.Register("", sysctl.Entry{Name: "value", Mode: 0o644, Handler: sysctl.DoIntVec(new(sysctl.Int))})

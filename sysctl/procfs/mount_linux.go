@@ -24,8 +24,9 @@ type mount struct {
 	id  int    // 0 if /proc does not tell
 }
 
-// mounting is held from a change of the mounts to the look at their list. Without it, a
-// Server could take the mount of another Server at the same dir for its own, and remove it.
+// mounting is locked while a Server changes the mounts and looks at their list. Without the
+// lock, two Servers could mount at one dir, and then both look. The first would take the
+// mount of the second for its own, and remove it.
 var mounting sync.Mutex
 
 // newMount mounts a new connection at dir. mode is the kind of its root.
@@ -54,8 +55,8 @@ func newMount(dir string, mode uint32) (fd int, m mount, err error) {
 	return fd, m, nil
 }
 
-// resolve returns dir as /proc/self/mountinfo has it. The last element of a path cannot be
-// looked at if its server has died.
+// resolve returns dir as /proc/self/mountinfo has it. If a server at dir has died, the last
+// element of the path cannot be looked up, and stays as it is.
 func resolve(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -94,8 +95,8 @@ func topmost(dir string) (*mountinfo.Info, error) {
 	return mounts[len(mounts)-1], nil
 }
 
-// removeStale removes the mounts of servers that have ended, as far as they are on top.
-// Nothing could be mounted over them.
+// removeStale removes the topmost mounts at dir whose servers have ended. Such a mount would
+// make a new mount at dir fail.
 func removeStale(dir string) error {
 	for {
 		var st unix.Stat_t
@@ -115,8 +116,8 @@ func removeStale(dir string) error {
 	}
 }
 
-// remove removes the mount, unless it is gone or another one lies over it. Processes that
-// have files open there get errors from then on.
+// remove removes the mount, unless it is gone or another mount lies over it. A process with
+// an open file there gets errors from then on.
 //
 // Kernel: umount2, MNT_FORCE, MNT_DETACH
 func (m mount) remove() error {

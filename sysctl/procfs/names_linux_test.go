@@ -60,8 +60,8 @@ func TestListingShowsNamesAtOnce(t *testing.T) {
 names; unload; names; load; names`)
 }
 
-// A process may be in a directory that goes. It finds nothing there, even after a directory
-// of the same name is made again. The path leads to the new one.
+// A process may have a working directory that is removed. It finds no names there, even if
+// a directory of the same name is made again. The path leads to the new directory.
 func TestDirectoryThatGoesStaysGone(t *testing.T) {
 	s := mountTree(t)
 	s.module(t)
@@ -80,7 +80,7 @@ cd ../net; cat x`)
 }
 
 // A program lists 2,000 names in several pieces, also while a name comes and another goes.
-// It sees each other name once.
+// It sees each of the other names once.
 func TestManyNamesAreListedInPieces(t *testing.T) {
 	s := mountTree(t)
 	var entries []sysctl.Entry

@@ -93,7 +93,7 @@ func (f *files) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut)
 	return fuse.OK
 }
 
-// Fsync fails, because there is nothing that keeps the files.
+// Fsync fails, because the files are on no disk.
 //
 // Kernel: FUSE_FSYNC
 func (f *files) Fsync(_ <-chan struct{}, _ *fuse.FsyncIn) fuse.Status { return fuse.EINVAL }

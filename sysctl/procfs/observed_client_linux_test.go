@@ -126,8 +126,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// as does something with other ids. The kernel keeps ids for each thread. This one ends
-// with its goroutine, because it stays locked.
+// as calls a function with other ids. The kernel keeps ids for each thread. This thread ends
+// with its goroutine, because the goroutine stays locked to it.
 func as(ids observed.IDs, do func()) {
 	done := make(chan any)
 	go func() {
@@ -141,8 +141,8 @@ func as(ids observed.IDs, do func()) {
 	}
 }
 
-// setIDs sets the real, effective and saved ids of this thread alone, where the functions
-// of package syscall set them for all threads.
+// setIDs sets the real, effective and saved ids of this thread. The functions of package
+// syscall would set them for all threads.
 func setIDs(ids observed.IDs) {
 	groups := make([]uint32, len(ids.Groups)+1) // not empty, so that it has an address
 	for i, gid := range ids.Groups {

@@ -30,8 +30,8 @@ const (
 	byPosition = "the kernel moves the position of a file of FUSE by the count, and here the handler does not move it"
 )
 
-// underFUSE returns the outcome that a mounted file must have where it differs from the
-// kernel's, and why. Without a reason it must not differ.
+// underFUSE returns the outcome that a case must have at a mounted file, and the reason if it
+// differs from the kernel's outcome. Without a reason it must not differ.
 func underFUSE(c observed.Case, want observed.Outcome) (o observed.Outcome, reason string) {
 	switch step, _ := c.Asks(); {
 	case c.Op == "stat":
@@ -66,7 +66,7 @@ func runIn(c observed.Case, system func(*sysctl.Tree) observed.System) (o observ
 	return o, err == nil
 }
 
-// whyModel says why the outcome of a model can be another one than the kernel's.
+// whyModel returns the reason why the outcome of a model may differ from the kernel's.
 func whyModel(c observed.Case) string {
 	switch {
 	case strings.HasPrefix(c.Op, "lseek_end"):

@@ -113,8 +113,8 @@ func entryDir(t *testing.T, tree *sysctl.Tree, c observed.Case) vfs.Node {
 	return node
 }
 
-// manyNames makes a directory with as many names as the kernel's had. The data does not
-// have the names, so they are of all lengths, and are registered in no order.
+// manyNames makes a directory with as many names as the kernel's directory had. The data
+// does not have the names. So these have all lengths, and are registered in no order.
 func manyNames(c observed.Case) (*sysctl.Tree, string, error) {
 	var entries []sysctl.Entry
 	for i := range c.Want().Result[0] {
@@ -170,7 +170,7 @@ func (s tally) fail(t *testing.T, i int, c observed.Case, text string) {
 	}
 }
 
-// count returns how many cases of an operation ended so, or of all.
+// count returns how many cases ended so: of one operation, or of all.
 func (s tally) count(op, end string) (n int) {
 	for o, ends := range s {
 		for e, count := range ends {

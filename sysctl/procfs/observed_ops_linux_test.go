@@ -228,8 +228,8 @@ func pollStep(c observed.Case, path string, o *observed.Outcome) {
 	o.Errno, o.Polled = []string{""}, do(p)
 }
 
-// bySyscall is the name that the program of the data gave to the host, as its step "read
-// after lseek 0" shows.
+// bySyscall is the host name that the program of the data set. The step "read after lseek 0"
+// of the data shows it.
 const bySyscall = "bysyscall\n"
 
 // longest is the longest wait for events, in milliseconds.

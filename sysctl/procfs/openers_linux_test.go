@@ -26,7 +26,7 @@ import (
 
 var manyOpeners = flag.Int("openers", 1000, "how many openers sleep at once")
 
-// openers opens a file in n threads. A byte on the standard input has all interrupted.
+// openers opens a file in n threads. A byte on the standard input interrupts all of them.
 func openers(path string, n int) int {
 	debug.SetMaxThreads(n + 1000)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR1)
@@ -105,8 +105,8 @@ func TestEarlyInterruptIsNotLost(t *testing.T) {
 	require.Equal(t, 1, file.UseCount())
 }
 
-// A goroutine that ends is never counted as one that waits, not for a moment. Otherwise the
-// last that waits could leave for a request that blocks, and start no other.
+// A goroutine that ends is never counted as waiting, not for a moment. Otherwise the last
+// waiting goroutine could begin to serve a request that blocks, and start no other.
 func TestOnlyAGoroutineThatWaitsIsCounted(t *testing.T) {
 	mayWait, leave, waiting := procfs.Readers()
 	for range procfs.MaxIdle {
@@ -132,8 +132,8 @@ func TestOnlyAGoroutineThatWaitsIsCounted(t *testing.T) {
 	require.Zero(t, waiting())
 }
 
-// Many openers sleep at once. The figures are printed, and only the end is asserted:
-// nothing is left of them.
+// Many openers sleep at once. The test prints the figures, and asserts only that nothing is
+// left at the end.
 func TestManyOpeners(t *testing.T) {
 	needFUSE(t)
 	dir := t.TempDir()

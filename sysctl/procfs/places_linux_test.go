@@ -204,7 +204,7 @@ func TestCloseOfTheLowerMountEndsItsFiles(t *testing.T) {
 	requireFree(t, dir)
 }
 
-// Close leaves a mount of somebody else alone, above its own and below.
+// Close leaves every other mount alone, above its own and below.
 func TestCloseLeavesOtherMountsAlone(t *testing.T) {
 	top := place(t)
 	dir := top + "/dir"

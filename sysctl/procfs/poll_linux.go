@@ -12,13 +12,13 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// alwaysReady are the events of a file that tells of no changes.
+// alwaysReady are the events of a file that is no Poller.
 //
 // Kernel: DEFAULT_POLLMASK
 const alwaysReady = uint32(sysctl.PollIn | sysctl.PollOut | sysctl.PollRdNorm | sysctl.PollWrNorm)
 
-// Polls tell the kernel of changes. Go-fuse knows poll(2) not at all, so the conn gives
-// its requests to Polls.
+// Polls report changes to the kernel. Go-fuse does not know poll(2), so the conn gives its
+// requests to Polls.
 //
 // Kernel: fuse_file_poll, fuse_notify_poll
 type polls struct {
@@ -27,13 +27,13 @@ type polls struct {
 	done  chan struct{}
 
 	mu      sync.Mutex
-	changed map[uint64]bool // the numbers of files to tell of
+	changed map[uint64]bool // the files with a change that notify has not reported
 }
 
-// A polled has the kernel told of changes of an open file.
+// A polled is the waiter by which an open file reports its changes.
 type polled struct {
 	entry waitqueue.Entry
-	queue *waitqueue.Queue // it has entry, if it is not nil; guarded by opened.mu
+	queue *waitqueue.Queue // that entry is on, or nil; guarded by opened.mu
 }
 
 func newPolls(write func([]byte)) *polls {
@@ -45,8 +45,8 @@ func newPolls(write func([]byte)) *polls {
 	return p
 }
 
-// poll returns the events of an open file. The kernel knows the file by the number id,
-// and is told of each change that comes after.
+// poll returns the events of an open file. From then on, each change is reported to the
+// kernel, which knows the file by the number id.
 func (p *polls) poll(h *opened, id uint64) uint32 {
 	poller, ok := h.Handle.(vfs.Poller)
 	if !ok {
@@ -80,8 +80,8 @@ func (h *opened) unwatch() {
 	}
 }
 
-// tell has the kernel told of a change. It runs under the lock of the queue, so it leaves
-// the system call to a goroutine.
+// tell makes notify report a change. It runs under the lock of the queue, so it leaves the
+// system call to the goroutine of notify.
 func (p *polls) tell(id uint64) {
 	p.mu.Lock()
 	p.changed[id] = true
@@ -92,7 +92,7 @@ func (p *polls) tell(id uint64) {
 	}
 }
 
-// notify tells the kernel of changes, until close. Processes that wait in poll(2) then
+// notify reports changes to the kernel, until close. Processes that wait in poll(2) then
 // ask again.
 //
 // Kernel: FUSE_NOTIFY_POLL

@@ -67,7 +67,7 @@ func (p *polledTree) queue(t testing.TB) *waitqueue.Queue {
 // poll polls without waiting.
 func (p *polledTree) poll(t testing.TB, fd string) string { return p.do(t, "poll %s %s 0", fd, ask) }
 
-// sleepsInPoll has the caller wait in poll(2).
+// sleepsInPoll makes the caller wait in poll(2).
 func (p *polledTree) sleepsInPoll(t testing.TB) {
 	p.begin(t, "poll %s %s -1", p.fd, ask)
 	p.sleeps(t)
@@ -200,8 +200,8 @@ func TestOneWriteWakesAllPollers(t *testing.T) {
 
 func init() { roles["pollers"] = pollers }
 
-// pollers polls a file by many threads. The first poll does not wait, and puts the entry of
-// the open file on the queue. So the write comes when all are on it.
+// pollers polls a file by many threads. The first poll of each thread does not wait, and puts
+// the entry of its open file on the queue. So the write comes when all entries are there.
 func pollers(args []string) int {
 	var n int
 	fmt.Sscan(args[1], &n)
@@ -234,7 +234,7 @@ func TestFileThatIsNoPollerIsAlwaysReady(t *testing.T) {
 }
 
 // Without the option a poll costs no request. So it ends even while the server is stopped.
-// The first poll of the mount asks, and hears that there is no such request.
+// Only the first poll of the mount is a request: its answer is ENOSYS.
 func TestWithoutTheOptionEveryFileIsAlwaysReady(t *testing.T) {
 	mount(t, vfs.Static(nil), procfs.Options{}) // skips without FUSE
 	dir := t.TempDir()
@@ -327,7 +327,7 @@ func (h *badHandle) Queue() *waitqueue.Queue { return new(waitqueue.Queue) }
 func (h *badHandle) Poll() uint32            { h.end(); return 0 }
 
 // Writers and pollers race. After each burst of writes every follower learns the last
-// value. A lost wake-up would leave one asleep. Each follower has more open files than it
+// value. A lost wake-up would leave a follower asleep. Each follower has more open files than it
 // needs, so that the server still tells of one write when the next one comes.
 func TestNoWakeUpIsLost(t *testing.T) {
 	const followers, writers, rounds = 4, 2, 60

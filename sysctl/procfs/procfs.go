@@ -1,7 +1,8 @@
 // Package procfs mounts files of package [vfs]: a tree of sysctls, /proc/sleep, or a
 // directory that has both. Processes then use them by cat, echo and sysctl(8). A signal
-// ends their sleep, and each error reaches them as the errno that a file of the kernel
-// gives, as of Linux 7.3.
+// ends a blocked open. A process gets each error as the errno that a file of the kernel
+// gives, as of Linux 7.3. The mount uses FUSE: the kernel turns each call on a file into a
+// request, and the server answers it.
 //
 //	server, err := procfs.Mount("/mnt", tree.VFS(), procfs.Options{})
 //	if err != nil {
@@ -9,7 +10,7 @@
 //	}
 //	defer server.Close()
 //
-// Program cmd/procfs-demo is an example, and its README a session with it.
+// Program cmd/procfs-demo is an example. Its README shows a session with it.
 //
 // # Which tool
 //
@@ -20,55 +21,57 @@
 //
 // # Needs
 //
-// It needs Linux with 64 bits and /dev/fuse. User 0 mounts by mount(2), and so does the first user of
-// a user namespace. Everybody else needs the program fusermount3 of the package fuse3.
-// Such a mount is for its user alone: not even user 0 may enter.
+// Mount needs Linux with 64 bits and /dev/fuse. User 0 mounts by mount(2), and so does the
+// first user of a user namespace. Every other user needs the program fusermount3 of the
+// package fuse3. Only that user may enter such a mount: not even user 0 may.
 //
 // # Where a mount is not a kernel file
 //
-//   - The last close reaches the server a moment after close(2) has returned. An opener
-//     with O_NONBLOCK waits up to 50 ms for a close that is on its way, and then gets
-//     EAGAIN.
-//   - A signal that does not kill ends a blocked open with EINTR, even if the process
-//     wants system calls to restart. So Ctrl-Z and fg end it too.
+//   - The last close reaches the server a moment after close(2) has returned. So an open
+//     with O_NONBLOCK waits up to 50 ms, and then gets EAGAIN. It waits only if a
+//     descriptor of the file was closed after the last read or write. A closed dup counts
+//     too, and so does the end of a child that has inherited the descriptor.
+//   - If a process lives on after a signal, its blocked open has failed with EINTR. That
+//     holds even if the process wants system calls to restart. So Ctrl-Z and fg end it too.
 //   - A write or a read of more than 1 MiB reaches the file in parts.
 //   - A write of no bytes does not reach the file.
-//   - A private mmap succeeds, and O_DIRECT opens.
+//   - A private mmap(2) succeeds, and so does an open with O_DIRECT.
 //   - An entry of a sysctl tree has a size of 4096 bytes. So ls -l shows 4096, lseek(2)
 //     finds the end there, and tar pads the text with NULs.
-//   - The position moves by the count of each call, where some handlers of the kernel leave
-//     it. So a second write of an unsigned number by one descriptor is ignored.
+//   - The position moves by the count of each call. Some handlers of the kernel leave the
+//     position where it is. So a second write of an unsigned number by one descriptor is
+//     ignored here, and not in the kernel.
 //   - A descriptor that appends writes at the sum of its counts, and lseek(2) does not
 //     change that. A read after such a write finds the end.
-//   - Two writers of a file whose Write blocks wait one after the other. The second can
-//     be interrupted only if the size of the file is not 0. An open with O_TRUNC waits for
-//     a blocked writer, and only SIGKILL ends that.
-//   - Two processes that share one open file, and read it at the same moment, read one
-//     after the other.
+//   - While a writer blocks in a file of size 0, the next writer waits in the kernel. Not
+//     even SIGKILL ends this wait. If the size is larger, both writers reach the file.
+//   - An open with O_TRUNC waits for a blocked writer, at any size. Only a signal that
+//     kills the process ends this wait.
+//   - If two processes share one open file, the second read waits for the first.
 //
-// A process cannot open a file of its own mount: it gets EDEADLK. Such an open could stop
-// the whole process, so that not even SIGKILL ends it. The process calls the File itself.
-// For the same reason, it must not start a program by a path through its mount, nor with a
-// working directory there. Between fork and exec the runtime waits for the child, and the
-// child would wait for the server.
+// A server cannot open a file of its own mount: it gets EDEADLK. Such an open could stop
+// the whole process, and not even SIGKILL would end it. The server calls the File itself.
+// For the same reason, a server must not start a program by a path through its mount, nor
+// with a working directory there. Between fork and exec the runtime waits for the child,
+// and the child would wait for the server.
 //
-// A file that blocks does not belong in a tree that programs walk: sysctl -a and grep -r
-// read each file, and would sleep.
+// sysctl -a and grep -r read each file of a tree, and a file that blocks makes them sleep.
+// So do not put such a file in a tree that programs walk.
 package procfs
 
 import (
 	"log"
 )
 
-// Options are the wishes for a mount. The zero value is right for most mounts.
+// Options configure a mount. The zero value is right for most mounts.
 type Options struct {
 	// Poll makes poll(2), select(2) and epoll(7) report changes of a file whose Handle is
-	// a vfs.Poller: POLLPRI and POLLERR after each. Without Poll, every file can always be
-	// read and written, and a poll costs no request.
+	// a vfs.Poller: POLLPRI and POLLERR after each change. Without Poll, poll(2) finds every
+	// file ready to read and write, and costs no request.
 	Poll bool
 
-	// ErrorLog is told of panics of a File, and of a setting of the kernel that would end
-	// the mount. If it is nil, the standard logger of package log is.
+	// ErrorLog gets the panics of a File. It also gets a warning if a setting of the kernel
+	// could end the mount. If ErrorLog is nil, the standard logger of package log gets both.
 	ErrorLog *log.Logger
 }
 

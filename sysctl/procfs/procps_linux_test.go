@@ -92,8 +92,8 @@ func TestSysctlOfProcps(t *testing.T) {
 	require.Equal(t, "1500\n", s.value(t, "net/eth0.100/mtu"))
 }
 
-// A key without the owner's right to write is not even opened. Version 4.0.2 shows an errno
-// that nothing has set, and returns 0; later ones say that it is not permitted.
+// sysctl(8) does not even open a file that its owner may not write. Version 4.0.2 prints a
+// stale errno, and returns 0. Later versions print that the write is not permitted.
 func TestSysctlOfProcpsAndAKeyThatIsReadOnly(t *testing.T) {
 	program(t, "sysctl")
 	s := settings(t)

@@ -16,8 +16,7 @@ import (
 	"github.com/kprim/kprim/sysctl/vfs"
 )
 
-// The first program of the README is vetted and run as it stands there. The README shows
-// its whole output.
+// The test vets and runs the first program of the README. The README shows its whole output.
 func TestReadmeProgramPrintsTheOutputOfTheReadme(t *testing.T) {
 	program(t, "bash")
 	mount(t, vfs.Static(nil), procfs.Options{}) // skips without FUSE

@@ -15,7 +15,7 @@ import (
 // the order of a listing.
 var rightsModes = []fs.FileMode{0o000, 0o060, 0o066, 0o200, 0o444, 0o600, 0o604, 0o640, 0o644, 0o646}
 
-// callers are ids, and which digit of a mode they have.
+// callers have ids, and the digit of a mode that is for them.
 var callers = []struct {
 	name, setpriv string
 	shift         int
@@ -30,7 +30,7 @@ var callers = []struct {
 }
 
 // Opening and access(2) follow the digit of the caller alone. No capability overrides it,
-// and nobody may execute.
+// and no caller may execute.
 func TestRightsAreTheDigitOfTheCaller(t *testing.T) {
 	asRoot(t)
 	program(t, "setpriv")
@@ -79,7 +79,7 @@ func TestIDsThatChangeAfterTheOpenCount(t *testing.T) {
 	require.Equal(t, "x\n", s.value(t, "0600"))
 }
 
-// Nobody makes, removes, renames or changes a file, not even user 0.
+// No process can make, remove, rename or change a file, not even as user 0.
 func TestNamesAndAttributesStay(t *testing.T) {
 	s := mountTree(t)
 	s.register(t, "", withMode(0o444))

@@ -30,8 +30,7 @@ var roles = map[string]func(args []string) int{
 	"article-helper": articleHelper,
 }
 
-// probe makes system calls without retries, and prints the errno. It is a client that no
-// library helps.
+// probe makes system calls without a library, so without retries, and prints the errno.
 func probe(args []string) int {
 	do, path := args[0], args[1]
 	switch do {
@@ -82,9 +81,9 @@ func outcome(n int, err error) int {
 	return 0
 }
 
-// names lists a directory and changes it by a control after the first piece. It prints how
-// many names it has seen, how many of them are different, and how many it sees again by a
-// second look.
+// names lists a directory in pieces. After the first piece it changes the directory by a
+// control. It prints how many names it has seen, how many of them are different, and how
+// many are in a second list.
 func names(dir, control string) int {
 	f := must(openFD(dir, unix.O_RDONLY|unix.O_DIRECTORY))
 	first := listPiece(f)
@@ -123,7 +122,7 @@ func appending(f fd) int {
 	return outcome(f.Write([]byte("z")))
 }
 
-// toPipe has the kernel copy a file to a pipe, and prints the pipe's text.
+// toPipe copies a file to a pipe by do: splice(2) or sendfile(2). It prints the pipe's text.
 func toPipe(path string, do func(out, in int) (int, error)) int {
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {

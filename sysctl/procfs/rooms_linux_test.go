@@ -22,9 +22,9 @@ import (
 	"github.com/kprim/kprim/sysctl/vfs"
 )
 
-// A room is a mount namespace with a /dev/fuse that everybody may open, in which ordinary
-// users mount. The real /dev/fuse stays as it is. In /mnt are this program as /mnt/kprim,
-// and the directory /mnt/dir of user 65534.
+// A room is a mount namespace with a /dev/fuse that every user may open. So ordinary users
+// can mount there. The real /dev/fuse stays as it is. /mnt/kprim is this program, and
+// /mnt/dir is a directory of user 65534.
 type room struct {
 	keeper *caller // keeps the namespace
 }

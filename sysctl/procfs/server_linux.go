@@ -18,7 +18,7 @@ import (
 const patience = time.Second
 
 // A Server serves one mount. Mount makes it. It lives until [Server.Close], or until
-// somebody else unmounts it.
+// another process unmounts it.
 //
 // Kernel: struct fuse_conn
 type Server struct {
@@ -98,7 +98,7 @@ func (s *Server) serve() {
 	s.conn.wait()
 	s.files.releaseAll()
 	s.conn.close()
-	s.err = s.mount.remove()     // somebody else may have aborted the connection
+	s.err = s.mount.remove()     // it is still there if another process has aborted the connection
 	_ = removeStale(s.mount.dir) // a mount below, whose server has closed before
 	close(s.done)
 }
@@ -107,14 +107,15 @@ func (s *Server) serve() {
 // released.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
-// Close unmounts. Each call that blocks ends, by its context, and its process gets
-// ESHUTDOWN. A process that still has a file open gets errors from then on. Close returns
-// when each call has returned, and each Handle is released. So a File that ignores its
-// context keeps Close waiting. A second Close does the same, and returns the same error.
+// Close unmounts. The context of each blocked call ends, and its process gets ESHUTDOWN. A
+// process that still has a file open gets errors from then on. Close returns when each call
+// has returned, and each Handle is released. So a File that ignores its context keeps Close
+// waiting, and its process gets ECONNABORTED. A second Close waits too, and returns the same
+// error.
 //
-// Copies of the mount in other mount namespaces end too. If another mount lies over it, the
-// mount ends, but stays in the list of mounts. It goes with the Close of the Server above,
-// or with the next Mount at dir.
+// Copies of the mount in other mount namespaces end too. If another mount lies over the
+// mount, it ends, but stays in the list of mounts. The Close of the Server above removes it,
+// or the next Mount at dir.
 //
 // Kernel: umount
 func (s *Server) Close() error {

@@ -63,8 +63,8 @@ func TestCloseEndsAReadThatSleeps(t *testing.T) {
 	require.Equal(t, int64(1), file.released.Load())
 }
 
-// Two processes that share an open file read one after the other. When the first is
-// ended, the second has its turn.
+// Two processes that share an open file read one after the other. When a signal ends the
+// first read, the second begins.
 func TestReadersOfOneOpenFile(t *testing.T) {
 	path, file, _ := mountSlow(t)
 	shell := start(t, "bash", "-c", "exec 3< "+path+"; cat <&3 & cat <&3 & exec 3<&-; wait")

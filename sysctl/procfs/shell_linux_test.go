@@ -69,7 +69,8 @@ func TestReadersPrintTheSameAsOfProc(t *testing.T) {
 	}
 }
 
-// A mounted file has a size of 4096, where /proc/sys has 0. These programs show it.
+// A mounted file has a size of 4096, and a file of /proc/sys has 0. These programs show the
+// difference.
 func TestProgramsThatShowTheSize(t *testing.T) {
 	t.Setenv("FILE", filepath.Join(t.TempDir(), "file"))
 	s := mountTree(t)
@@ -190,8 +191,8 @@ run if=x of=/dev/null bs=1; run if=x of=/dev/null bs=1M; run if=x of=/dev/null b
 }
 
 // A file that is opened to append is written at the sum of the counts of its calls. A
-// read after a write finds the end, where /proc/sys gives the newline: the kernel has moved
-// the position behind the size.
+// read after a write finds the end, because the kernel has moved the position behind the
+// size. In /proc/sys such a read finds the newline.
 func TestOneDescriptorThatReadsAndAppends(t *testing.T) {
 	s := mountTree(t)
 	s.prints(t, "\"ab\" \"\" 1\n", 0, "$PROBE append kernel/name")

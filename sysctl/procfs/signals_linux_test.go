@@ -40,7 +40,7 @@ func TestStopAndContinueEndsAnOpen(t *testing.T) {
 	require.Equal(t, "cat: "+path+": Interrupted system call\n", cat.out.String())
 }
 
-// probing runs the client of our own, which no library helps.
+// probing is the command of a client that makes system calls without a library.
 func probing(args ...string) *exec.Cmd { return inRole("probe", args...) }
 
 // inRole is a command that runs the test binary in one of its roles.
@@ -50,8 +50,7 @@ func inRole(role string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// The handler of the probe asks the kernel to restart system calls. The open ends all the
-// same.
+// The signal handler of the probe has SA_RESTART. The open fails with EINTR nevertheless.
 func TestCaughtSignalIsEINTR(t *testing.T) {
 	path, file := sleep(t)
 	hold(t, path, file)
@@ -62,8 +61,8 @@ func TestCaughtSignalIsEINTR(t *testing.T) {
 	require.Equal(t, "open=-1 errno=4 interrupted system call\n", client.out.String())
 }
 
-// signalThreads signals each thread, because a signal to a process that has several
-// reaches one that the kernel picks.
+// signalThreads signals each thread. If a process has several threads, a signal to the
+// process reaches a thread that the kernel picks.
 func signalThreads(t testing.TB, pid int, signal syscall.Signal) {
 	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	require.NoError(t, err)

@@ -48,7 +48,7 @@ func (h *countedHandle) Release() {
 	h.Handle.Release()
 }
 
-// free reports whether nobody has the file, and each handle was released.
+// free reports whether no process has the file, and each handle was released.
 func (c *counted) free() bool { return c.UseCount() == 0 && c.opens.Load() == c.releases.Load() }
 
 func (c *counted) dir() vfs.Dir { return vfs.Static(map[string]vfs.Node{"sleep": c}) }
@@ -61,7 +61,7 @@ func sleep(t testing.TB) (path string, file *counted) {
 	return filepath.Join(dir, "sleep"), file
 }
 
-// hold has tail -f keep the file open.
+// hold starts tail -f, which keeps the file open.
 func hold(t testing.TB, path string, file interface{ UseCount() int }) *client {
 	holder := start(t, "tail", "-f", path)
 	eventually(t, "the file is open", func() bool { return file.UseCount() == 1 })
@@ -149,7 +149,7 @@ func TestPartsOfTheLine(t *testing.T) {
 	}
 }
 
-// Everybody may read, and only user 0 may write.
+// Every user may read, and only user 0 may write.
 func TestAnotherUserMayOnlyRead(t *testing.T) {
 	program(t, "setpriv")
 	if out, code := run(t, "setpriv", "--reuid", "65534", "--clear-groups", "true"); code != 0 {

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// A table gives numbers to open files, by which the kernel names them.
+// A table gives a number to each open file. The kernel names the file by this number.
 type table[T any] struct {
 	mu   sync.Mutex
 	open map[uint64]T

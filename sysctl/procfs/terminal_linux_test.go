@@ -66,7 +66,7 @@ func (x *terminal) press(t testing.TB, keys string) {
 	require.NoError(t, err)
 }
 
-// see waits for a text on the screen, after all that the test has seen.
+// see waits for a text on the screen, after the text that the test has seen.
 func (x *terminal) see(t testing.TB, text string) {
 	eventually(t, text, func() bool {
 		n := strings.Index(x.screen.String()[x.read:], text)
@@ -116,8 +116,7 @@ func TestKeysOfATerminal(t *testing.T) {
 	require.Equal(t, 0, x.wait(t))
 }
 
-// Two cats in the background of one shell sleep. The first that is interrupted leaves the
-// other asleep.
+// Two cats in the background of one shell sleep. A signal ends one, and the other sleeps on.
 func TestJobsOfATerminal(t *testing.T) {
 	path, file := sleep(t)
 	hold(t, path, file)

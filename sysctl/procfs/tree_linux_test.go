@@ -66,13 +66,13 @@ func (action) Read(*sysctl.Request, []byte) (int, error) { return 0, nil }
 
 func (a action) Write(_ *sysctl.Request, p []byte) (int, error) { return len(p), a() }
 
-// on makes the script's command "echo > ../control/name" do something.
+// on makes the command "echo > ../control/name" of a script call a function.
 func (s sysctls) on(t testing.TB, name string, do func() error) {
 	_, err := s.control.Register("", sysctl.Entry{Name: name, Mode: 0o600, Handler: action(do)})
 	require.NoError(t, err)
 }
 
-// withMode is an entry of mode bits, that is named by them.
+// withMode is an entry with a mode, which is also its name.
 func withMode(mode fs.FileMode) sysctl.Entry {
 	return sysctl.Entry{Name: fmt.Sprintf("%04o", mode), Mode: mode, Handler: sysctl.DoString(new(sysctl.String), 65)}
 }

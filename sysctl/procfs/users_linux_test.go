@@ -56,7 +56,7 @@ func requireCloseEndsUsers(t testing.TB, server *caller, newCaller func() *calle
 }
 
 // The first user of a user namespace mounts by mount(2). All users of the namespace may
-// enter, and nobody else.
+// enter, and no other users.
 func TestUserNamespaceMounts(t *testing.T) {
 	r := newRoom(t, "")
 	server := r.role(t, ordinary, "unshare -Urm", "servetree", "/mnt/dir")
@@ -88,7 +88,7 @@ func TestAllUsersEnterTheMountOfUser0(t *testing.T) {
 	require.False(t, mounts(t, r.keeper.Process.Pid))
 }
 
-// A server says which of three reasons it is that there is no FUSE for it.
+// The error of a server says which of three reasons keeps it from FUSE.
 func TestReasonsWhyThereIsNoFUSE(t *testing.T) {
 	const unsupported = "is: unsupported operation"
 	missing := []string{"procfs: mount /mnt/dir: /dev/fuse is missing: this kernel or container has no FUSE", unsupported, "is: no such file or directory"}
@@ -97,7 +97,7 @@ func TestReasonsWhyThereIsNoFUSE(t *testing.T) {
 	powerless := []string{"procfs: mount /mnt/dir: mount(2) is not allowed here, and fusermount3 has no rights: ", unsupported, "is: operation not permitted"}
 
 	for name, c := range map[string]struct {
-		more   string // what the room has more
+		more   string // the command that prepares the room
 		uid    int
 		before string
 		want   []string
@@ -118,7 +118,7 @@ func TestReasonsWhyThereIsNoFUSE(t *testing.T) {
 	}
 }
 
-// A user's mistakes give the errors of user 0's mistakes.
+// An ordinary user's mistake gives the same error as user 0's mistake.
 func TestOrdinaryUserMountsAtTheWrongPlace(t *testing.T) {
 	r := newRoom(t, "touch /mnt/dir/file /mnt/theirs && chown 65534 /mnt/dir/file; mkdir /mnt/locked")
 	for place, want := range map[string]string{

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// A Cred says which process makes a call: its user, its groups and its number. The zero
-// value is no user at all, and its groups are unknown. A Cred is good for one call, and is
-// not kept after it, because the groups are read when a method needs them.
+// A Cred has the user, the groups and the number of the process that makes a call. The zero
+// value belongs to no user, and its groups are unknown. A File must not keep a Cred after
+// the call, because the groups are read only when a method needs them.
 //
 // Kernel: struct cred
 //

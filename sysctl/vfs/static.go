@@ -12,7 +12,7 @@ import (
 //
 //	vfs.Static(map[string]vfs.Node{"sleep": &sleepfile.File{}, "sys": tree.VFS()})
 //
-// User 0 owns the directory. Everybody may read and search it, and nobody may write it.
+// User 0 owns the directory. Every user may read and search it, and none may write it.
 //
 // Kernel: simple_fill_super, struct tree_descr
 func Static(nodes map[string]Node) Dir { return &static{maps.Clone(nodes)} }

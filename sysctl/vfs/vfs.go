@@ -2,25 +2,26 @@
 // an owner and perhaps a size, and several processes may have it open at once. The
 // calls and their errors are the kernel's, as of Linux 7.3.
 //
-// It has no files of its own. A [File] comes from elsewhere: sysctl.Tree.VFS gives a
-// whole tree, and examples/sleepfile one file that blocks. A mount, or a test in the
+// The package itself has one directory, [Static], and no files. sysctl.Tree.VFS returns a
+// whole tree, and examples/sleepfile is one [File] that blocks. A mount, or a test in the
 // same process, opens the File and makes the calls of a [Handle].
 //
 // # Which tool
 //
 //   - Use [io/fs] to read files that never block and have no owner.
 //   - Use [net/http] for a client that need not be cat or echo.
-//   - Use a File where open may block, where the caller's user matters, and where the
-//     errno and the count of each call matter.
+//   - Use a File if open may block, or if the caller's user matters, or if the errno and
+//     the count of each call matter.
 //
 // # A server's duties
 //
-// The types below are one side of an agreement. A server has the other side:
+// The types below tell the duties of a File. The server has duties too:
 //
 //   - Each call has a context of its own. The server ends it when a signal interrupts
-//     the caller, and when the server itself closes. Nothing else wakes a blocked call.
-//   - The server gives the position of each Read and Write, and adds up the counts. For a
-//     Handle opened with O_APPEND it begins at 0, and ignores the position of the client.
+//     the caller, and when the server itself closes. A blocked call hears of neither in any
+//     other way.
+//   - The server passes the position to each Read and Write, and adds up the counts. For a
+//     Handle opened with O_APPEND the position is this sum, and the client's is ignored.
 //   - The server calls Flush at each close of a descriptor, and Release once, after the
 //     last close and after every other call has returned.
 //   - The server asks May for access(2), for an opening with O_TRUNC that it splits in
@@ -123,7 +124,7 @@ type Dir interface {
 //
 // Differs: the caller keeps the position and gives the Cred. There is no non-blocking read: only Open takes flags.
 type Handle interface {
-	// Read copies text at pos to p. 0 is the end of the file. A file that is a stream
+	// Read copies text at pos to p. A count of 0 is the end of the file. A stream
 	// ignores pos, and goes on where the last Read of the Handle ended.
 	Read(ctx context.Context, cred Cred, p []byte, pos int64) (int, error)
 
@@ -131,21 +132,21 @@ type Handle interface {
 	// fewer than there are; the caller writes the rest by another call.
 	Write(ctx context.Context, cred Cred, p []byte, pos int64) (int, error)
 
-	// Flush tells of a close of one descriptor. Others may still be open. It does not
+	// Flush reports the close of one descriptor. Others may still be open. It does not
 	// block. Its error is the error of close(2).
 	Flush() error
 
-	// Release tells of the last close. It does not block, and wakes the callers that
+	// Release reports the last close. It does not block, and wakes the callers that
 	// wait for the file. It is called once, and no call of the Handle comes after it.
 	Release()
 }
 
-// A Poller is a [Handle] that tells of changes. A Handle that is none can always be read
-// and written, as far as poll(2) knows.
+// A Poller is a [Handle] that reports changes. For poll(2), every other Handle is always
+// ready to read and write.
 //
 // To miss no change, put a waiter on the Queue first and then call Poll. The function
-// of a custom waitqueue.Entry runs under the lock of the Queue. So it only starts
-// something, and does not call Poll.
+// of a custom waitqueue.Entry runs under the lock of the Queue. So it must not call Poll
+// itself: it wakes a goroutine that does.
 //
 // Kernel: poll of struct file_operations
 type Poller interface {

@@ -48,7 +48,7 @@ func TestSignalsEndItInOrder(t *testing.T) {
 	}
 }
 
-// A program that dies of SIGPIPE would leave its mount.
+// If SIGPIPE killed the program, its mount would stay.
 func TestAReaderOfTheLinesThatGoesEndsIt(t *testing.T) {
 	needFUSE(t)
 	dir := filepath.Join(t.TempDir(), "procfs-demo")
@@ -90,7 +90,7 @@ func TestSleepersGetAnErrorWhenItEnds(t *testing.T) {
 	require.Contains(t, p.out.String(), "\n0 /sleep: 1 opens, 1 releases\n")
 }
 
-// holders has one process hold the file, and another sleep.
+// holders starts a process that holds the file, and another that sleeps in open.
 func holders(t *testing.T, p *process, dir string) (holder, sleeper *process) {
 	holder = start(t, command("tail", "-f", dir+"/sleep"))
 	p.waitFor(t, "has the file")

@@ -10,8 +10,8 @@ import (
 //go:embed helper.sh
 var script []byte
 
-// installHelper puts the helper into a new directory of temporary files, which remove
-// deletes. The helper writes beside itself.
+// installHelper puts the helper into a new temporary directory, where it writes its messages.
+// remove deletes the directory.
 func installHelper() (path string, remove func(), err error) {
 	temp, err := filepath.Abs(os.TempDir()) // TMPDIR may be relative
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A program that reads its terminal from the background is stopped, and all its clients
-// with it.
+// If the program read its terminal in the background, the kernel would stop it, and each
+// client would wait.
 func TestItRunsInTheBackgroundAndAfterCtrlZ(t *testing.T) {
 	needFUSE(t)
 	dir := filepath.Join(t.TempDir(), "procfs-demo")

@@ -34,7 +34,7 @@ func main() {
 	}
 }
 
-// By their numbers, because not every system has a name for them.
+// Package syscall has no names for these signals on every system.
 const sighup, sigpipe = syscall.Signal(1), syscall.Signal(13)
 
 // demo mounts the files at dir, and serves them.
@@ -44,7 +44,7 @@ func demo(dir string) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, sighup, sigpipe)
 	defer stop()
 
-	screen := log.New(os.Stdout, "", 0) // the one way out, so that lines never mix
+	screen := log.New(os.Stdout, "", 0) // for all lines, so that they never mix
 	sleep := newSleep(screen)
 	helper, removeHelper, err := installHelper()
 	if err != nil {
@@ -83,8 +83,8 @@ func serve(ctx context.Context, dir string, server *procfs.Server, module *modul
 	return err
 }
 
-// makeDir makes dir if it is missing, and returns a function that removes a dir that it
-// has made. If a killed server has left its mount at dir, dir is there.
+// makeDir makes dir if it is missing. Then remove removes it, and otherwise does nothing. If
+// a killed server has left its mount at dir, dir counts as there.
 func makeDir(dir string) (remove func() error, err error) {
 	switch err := os.Mkdir(dir, 0o755); {
 	case errors.Is(err, fs.ErrExist):

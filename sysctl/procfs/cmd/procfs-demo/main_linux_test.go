@@ -27,7 +27,7 @@ import (
 // limit is how long a test waits for a process on a busy machine.
 const limit = 30 * time.Second
 
-// The test binary is the program too.
+// The test binary can also run as the program.
 func TestMain(m *testing.M) {
 	if os.Getenv("KPRIM_TEST_ROLE") == "demo" {
 		main()
@@ -92,7 +92,7 @@ func (s *text) String() string {
 	return s.bytes.String()
 }
 
-// A process is one that the test has started. It dies with the test.
+// A process is started by the test, and dies with it.
 type process struct {
 	*exec.Cmd
 	out  text // both outputs

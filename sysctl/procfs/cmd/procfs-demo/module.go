@@ -16,8 +16,8 @@ import (
 	"github.com/kprim/kprim/usermodehelper"
 )
 
-// A module is articles 1 and 2. A process puts a data structure in trouble when it writes
-// the number to kernel/myevent_id. The thread mykthread then starts the helper.
+// A module is the module of articles 1 and 2. A process writes the number of a data structure
+// in trouble to kernel/myevent_id. The thread mykthread then starts the helper.
 type module struct {
 	printk func(format string, args ...any)
 	dir    string // of the mount, without symbolic links
@@ -36,7 +36,7 @@ type module struct {
 	helpers usermodehelper.Gate
 }
 
-// newModule registers the entries, with the path of a helper.
+// newModule registers the entries. helper is the first value of myevent_handler.
 func newModule(printk func(string, ...any), helper string) (*module, error) {
 	m := &module{printk: printk}
 	m.handler.Store(helper)
@@ -68,15 +68,15 @@ func (h printed) Write(r *sysctl.Request, p []byte) (int, error) {
 	return n, err
 }
 
-// A monitor handler finds the trouble: it posts each number that is written. A write that
-// fails posts nothing, and so does a second write to an open file, which is ignored.
+// A monitor handler posts each number that a process writes. A write that fails posts
+// nothing. A second write by one descriptor is ignored, so it posts nothing either.
 type monitor struct {
 	sysctl.Handler
 	*module
 }
 
 func (h monitor) Write(r *sysctl.Request, p []byte) (int, error) {
-	h.mu.Lock() // or two writers would both post the number of the second
+	h.mu.Lock() // without it, two writers could both store, and then both post the second number
 	defer h.mu.Unlock()
 	first := r.Pos == 0
 	n, err := h.Handler.Write(r, p)
@@ -100,8 +100,8 @@ func (m *module) load(dir string) {
 	m.thread = kthread.Run("mykthread", m.mykthread)
 }
 
-// mykthread serves one event after the other. An event that comes while the last one is
-// served waits in the slot. The thread looks before it sleeps, so it misses none there.
+// mykthread serves one event after the other. An event that comes meanwhile waits in the
+// slot. The thread looks into the slot before it sleeps, so it misses no event.
 func (m *module) mykthread(cur *kthread.Current) error {
 	for {
 		// add_wait_queue, set_current_state(TASK_INTERRUPTIBLE), schedule(), read_lock
@@ -135,9 +135,10 @@ func (m *module) runUmodeHandler(id uint32) {
 	}
 }
 
-// program returns the path without symbolic links. A program in the mount is refused: Go
-// stops one of its processors until the new process runs the program, and that processor
-// may be the one that has to answer the look-up. Then no process gets an answer any more.
+// program returns the path without symbolic links. A program in the mount is refused. To
+// start a process, a thread of Go waits until the new process runs the program. With one
+// processor no other goroutine runs meanwhile. But the new process waits for the answer to
+// its look-up, so both would wait for ever.
 func (m *module) program(path string) (string, error) {
 	if !filepath.IsAbs(path) {
 		return path, nil // Exec refuses it
@@ -149,7 +150,7 @@ func (m *module) program(path string) (string, error) {
 	return program, err
 }
 
-// helper returns a helper that prints its start and its end.
+// helper returns a helper with lines for its start and its end.
 func (m *module) helper(program, argv0 string, id uint32) *usermodehelper.Helper {
 	pid := 0
 	return &usermodehelper.Helper{

@@ -16,8 +16,8 @@ import (
 )
 
 // The session of the README is typed into three terminals. Each screen shows the lines of the
-// README, and no more. Numbers of processes may be others, but the same number in two
-// places is the same process.
+// README, and no other lines. Process numbers may differ from the README. But where the
+// README has one number twice, the screens have one number too.
 func TestReadmeIsWhatTheTerminalsShow(t *testing.T) {
 	needRoot(t)
 	if _, err := exec.LookPath("go"); err != nil {
@@ -90,11 +90,11 @@ func sessionOf(t *testing.T, path string) (lines []string) {
 type session struct {
 	*testing.T
 	terminals map[string]*terminal
-	numbers   map[string]string // of the README, and those in their places
-	seen      map[string]string // the text of a screen that has been compared
+	numbers   map[string]string // from numbers of the README to numbers on the screens
+	seen      map[string]string // the text of each screen that has been compared
 }
 
-// types types a command when its terminal has a prompt, and nothing else that is new.
+// types types a command when its terminal shows a new prompt, and no other new text.
 func (s session) types(name, command string) {
 	s.waits(name)
 	for number, real := range s.numbers {

@@ -12,7 +12,7 @@ import (
 	"github.com/kprim/kprim/sysctl/vfs"
 )
 
-// A sleep is /proc/sleep of article 3, which counts its opens and releases.
+// A sleep is /proc/sleep of article 3, with counts of its opens and releases.
 type sleep struct {
 	sleepfile.File
 	opens, releases atomic.Int64
@@ -54,7 +54,7 @@ type handle struct {
 	sleep *sleep
 }
 
-// Release counts.
+// Release releases the file, and counts.
 func (h handle) Release() {
 	h.Handle.Release()
 	h.sleep.releases.Add(1)

@@ -16,15 +16,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A terminal is a real one, with a shell in it.
+// A terminal is a pseudo-terminal with a shell.
 type terminal struct {
 	*process
 	keys *os.File
-	end  string // of a screen that waits for a command
+	end  string // the prompt, with which a screen ends that waits for a command
 }
 
-// open starts a shell whose prompt is the name and "# ". command is a program that runs
-// the shell, which follows it.
+// open starts a shell whose prompt is the name and "# ". If command is not empty, this
+// program starts the shell: the name of the shell is its last argument.
 func open(t *testing.T, name string, command ...string) *terminal {
 	keys, tty := pty(t)
 	command = append(command, "bash", "--norc", "--noprofile", "--noediting", "-i")
@@ -83,8 +83,8 @@ func (term *terminal) enter(t *testing.T, command string) {
 
 var key = regexp.MustCompile(`(\^[A-Z\\])\n?`)
 
-// screen is the text on the screen. A program that a key does not end prints on behind
-// the ^C. Here a key always has a line of its own.
+// screen is the text on the screen. If a program prints after a key like Ctrl-C, its text
+// follows the ^C on one line. Here the key always has a line of its own.
 func (term *terminal) screen() string {
 	return key.ReplaceAllString(strings.ReplaceAll(term.out.String(), "\r", ""), "$1\n")
 }

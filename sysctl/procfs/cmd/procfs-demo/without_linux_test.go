@@ -51,8 +51,8 @@ func TestADirThatCannotBe(t *testing.T) {
 	}
 }
 
-// prepare is a script for a mount namespace, where /dev has nothing from outside. Its first
-// argument is the program, which it copies to where each user can run it.
+// prepare is a script for a mount namespace with a /dev of its own. $0 is the program. The
+// script copies it to /mnt/demo, where each user can run it.
 const prepare = `set -e
 	mount -t tmpfs -o mode=1777 tmpfs /mnt
 	cp "$0" /mnt/demo
