@@ -172,5 +172,5 @@ func (f *files) Rmdir(<-chan struct{}, *fuse.InHeader, string) fuse.Status { ret
 //
 // Kernel: FUSE_TMPFILE
 func (f *files) Tmpfile(<-chan struct{}, *fuse.CreateIn, *fuse.CreateOut) fuse.Status {
-	return fuse.Status(syscall.EOPNOTSUPP)
+	return fuse.EACCES
 }

@@ -4,7 +4,6 @@ package procfs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"sync"
@@ -66,19 +65,24 @@ func mountAndServe(dir string, root vfs.Node, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	fd, m, err := newMount(dir, mode)
+	// Everything that looks at a file comes before the mount. The mount may lie over the
+	// file, for example over /proc/sys, and a look would then wait for the start for ever.
+	warnings, files := timeouts(), newFiles(root)
+	c, err := newConn(files, o)
 	if err != nil {
 		return nil, err
 	}
-	warnOfTimeout(o.logger())
-	s := &Server{mount: m, done: make(chan struct{})}
-	s.files = newFiles(root)
-	s.conn, err = newConn(fd, s.files, o)
+	fd, m, err := newMount(dir, mode)
 	if err != nil {
-		return nil, errors.Join(err, m.remove(), syscall.Close(fd))
+		c.close()
+		return nil, err
 	}
-	s.conn.start()
+	s := &Server{mount: m, conn: c, files: files, done: make(chan struct{})}
+	c.start(fd)
 	go s.serve()
+	for _, w := range warnings {
+		o.logger().Print(w)
+	}
 	return s, nil
 }
 
