@@ -37,6 +37,8 @@ const (
 	headerSize = 16  // of an answer
 	smallReply = 512 // longer than each answer that has no data
 
+	maxCopy = 1 << 16 // a longer request is not copied
+
 	// maxIdle is how many goroutines wait for the next request.
 	//
 	// Optimization: with one, each request would first start another goroutine.
@@ -168,10 +170,10 @@ func (c *conn) receive() ([]byte, error) {
 		case err != nil:
 			return nil, err
 		}
-		if n > smallReply {
+		if n > maxCopy {
 			return buffer[:n], nil
 		}
-		// A call that blocks must not keep a large buffer.
+		// A call that blocks must not keep a large buffer for a small request.
 		request := append([]byte(nil), buffer[:n]...)
 		c.free(buffer)
 		return request, nil

@@ -100,7 +100,7 @@ func rootMode(root vfs.Node) (uint32, error) {
 // that has ended, so the Server itself releases each Handle, after the last call.
 func (s *Server) serve() {
 	s.conn.wait()
-	s.files.releaseAll()
+	s.files.releaseAll(s.conn.log)
 	s.conn.close()
 	s.err = s.mount.remove()     // somebody else may have aborted the connection
 	_ = removeStale(s.mount.dir) // a mount below, whose server has closed before
