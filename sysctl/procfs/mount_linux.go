@@ -103,7 +103,7 @@ func checkKind(dir string, mode uint32) error {
 // mountID returns the number of the mount that processes see at dir. It asks no server. So
 // it does not wait for a server that has not begun, and has an answer where one has died.
 // Since Linux 6.8 no later mount gets the same number. Before, a mount can get the number of
-// one that is gone.
+// one that is gone. So a Server that has ended removes only a mount that is dead.
 //
 // Kernel: STATX_MNT_ID_UNIQUE
 func mountID(dir string) (uint64, error) {
@@ -134,11 +134,7 @@ func topmost(dir string) (*mountinfo.Info, error) {
 // removeStale removes the mounts of servers that have ended, as far as they are on top.
 // Nothing could be mounted over them.
 func removeStale(dir string) error {
-	for {
-		var st unix.Stat_t
-		if err := unix.Lstat(dir, &st); !errors.Is(err, unix.ENOTCONN) {
-			return nil // any other fault is for mount(2) to find
-		}
+	for dead(dir) {
 		id, err := mountID(dir)
 		if err != nil {
 			return err
@@ -154,6 +150,14 @@ func removeStale(dir string) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// dead reports whether the server of the mount on top has ended. Every other fault is for
+// mount(2) to find.
+func dead(dir string) bool {
+	var st unix.Stat_t
+	return errors.Is(unix.Lstat(dir, &st), unix.ENOTCONN)
 }
 
 // remove removes the mount, unless it is gone or another one lies over it.

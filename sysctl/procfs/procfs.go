@@ -20,9 +20,9 @@
 //
 // # Needs
 //
-// It needs Linux with 64 bits and /dev/fuse. User 0 mounts by mount(2), and so does the first user of
-// a user namespace. Everybody else needs the program fusermount3 of the package fuse3.
-// Such a mount is for its user alone: not even user 0 may enter.
+// It needs Linux 5.8 or later with 64 bits, and /dev/fuse. User 0 mounts by mount(2), and so
+// does the first user of a user namespace. Everybody else needs the program fusermount3 of
+// the package fuse3. Such a mount is for its user alone: not even user 0 may enter.
 //
 // # Where a mount is not a kernel file
 //

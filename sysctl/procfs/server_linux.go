@@ -102,8 +102,10 @@ func (s *Server) serve() {
 	s.conn.wait()
 	s.files.releaseAll(s.conn.log)
 	s.conn.close()
-	s.err = s.mount.remove()     // somebody else may have aborted the connection
-	_ = removeStale(s.mount.dir) // a mount below, whose server has closed before
+	if dead(s.mount.dir) { // somebody else may have aborted the connection
+		s.err = s.mount.remove()
+		_ = removeStale(s.mount.dir) // a mount below, whose server has closed before
+	}
 	close(s.done)
 }
 
@@ -114,7 +116,8 @@ func (s *Server) Done() <-chan struct{} { return s.done }
 // Close unmounts. Each call that blocks ends, by its context, and its process gets
 // ESHUTDOWN. A process that still has a file open gets errors from then on. Close returns
 // when each call has returned, and each Handle is released. So a File that ignores its
-// context keeps Close waiting. A second Close does the same, and returns the same error.
+// context keeps Close waiting, and a File must not call Close. A second Close does the same,
+// and returns the same error.
 //
 // Copies of the mount in other mount namespaces end too. If another mount lies over it, the
 // mount ends, but stays in the list of mounts. It goes with the Close of the Server above,
@@ -123,6 +126,11 @@ func (s *Server) Done() <-chan struct{} { return s.done }
 // Kernel: umount
 func (s *Server) Close() error {
 	s.closing.Do(func() {
+		select {
+		case <-s.done: // and the number of the mount may be the number of another one
+			return
+		default:
+		}
 		s.files.end(syscall.ESHUTDOWN)
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
