@@ -43,6 +43,8 @@
 //   - Two writers of a file whose Write blocks wait one after the other. The second can
 //     be interrupted only if the size of the file is not 0. An open with O_TRUNC waits for
 //     a blocked writer, and only SIGKILL ends that.
+//   - An ioctl(2) for the flags of a file, as lsattr makes it, opens the file once more in the
+//     kernel. So lsattr sleeps at a file that only one opener may have, until a signal.
 //   - Two processes that share one open file, and read it at the same moment, read one
 //     after the other.
 //
