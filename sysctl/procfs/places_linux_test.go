@@ -193,12 +193,14 @@ func TestMountsLieOverEachOtherAndCloseAtOnce(t *testing.T) {
 // upper mount goes on.
 func TestCloseOfTheLowerMountEndsItsFiles(t *testing.T) {
 	stacks(t)
-	dir := place(t)
-	lower := serveAt(t, dir)
+	dir, file := place(t), &sleepfile.File{}
+	lower, err := procfs.Mount(dir, vfs.Static(map[string]vfs.Node{"sleep": file}), procfs.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, lower.Close()) })
 	holder, sleeper := newCaller(t, "orders"), newCaller(t, "orders")
 	fd := holder.do(t, "open %s/sleep 0", dir)
 	sleeper.begin(t, "open %s/sleep 0", dir)
-	sleeper.sleeps(t)
+	eventually(t, "the sleeper is in Open", func() bool { return file.UseCount() == 2 })
 	upper := serveAt(t, dir)
 	require.NoError(t, lower.Close())
 	require.Equal(t, atEnd, sleeper.end(t))

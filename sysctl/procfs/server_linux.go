@@ -114,10 +114,12 @@ func (s *Server) serve() {
 func (s *Server) Done() <-chan struct{} { return s.done }
 
 // Close unmounts. Each call that blocks ends, by its context, and its process gets
-// ESHUTDOWN. A process that still has a file open gets errors from then on. Close returns
-// when each call has returned, and each Handle is released. So a File that ignores its
-// context keeps Close waiting, and a File must not call Close. A second Close does the same,
-// and returns the same error.
+// ESHUTDOWN. A call that comes at the same moment may get ECONNABORTED. A process that still
+// has a file open gets errors from then on, mostly ENOTCONN.
+//
+// Close returns when each call has returned, and each Handle is released. So a File that
+// ignores its context keeps Close waiting, and a File must not call Close. A second Close
+// does the same, and returns the same error.
 //
 // Copies of the mount in other mount namespaces end too. If another mount lies over it, the
 // mount ends, but stays in the list of mounts. It goes with the Close of the Server above,
