@@ -3,9 +3,11 @@
 package procfs
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"log"
+	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -19,6 +21,7 @@ import (
 // Kernel: enum fuse_opcode
 const (
 	opRead        = 15
+	opWrite       = 16
 	opGetXAttr    = 22
 	opListXAttr   = 23
 	opReadDir     = 28
@@ -34,6 +37,8 @@ const (
 	headerSize = 16  // of an answer
 	smallReply = 512 // longer than each answer that has no data
 
+	maxCopy = 1 << 16 // a longer request is not copied
+
 	// maxIdle is how many goroutines wait for the next request.
 	//
 	// Optimization: with one, each request would first start another goroutine.
@@ -46,7 +51,7 @@ const (
 //
 // Kernel: fs/fuse/dev.c
 type conn struct {
-	fd     int
+	fd     int // set by start
 	ending int // an eventfd, readable after stop
 	files  *files
 	proto  *fuse.ProtocolServer
@@ -56,14 +61,19 @@ type conn struct {
 	idle    atomic.Int32 // goroutines that wait for a request
 	readers sync.WaitGroup
 	buffers chan *[maxInput]byte // free buffers
+
+	mu     sync.Mutex
+	closed bool // guarded by mu
 }
 
-func newConn(fd int, f *files, o Options) (*conn, error) {
+// newConn returns a conn that close closes. It needs no mount: go-fuse reads a file in
+// /proc/sys, and the mount may lie over it.
+func newConn(f *files, o Options) (*conn, error) {
 	ending, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
-		return nil, err
+		return nil, os.NewSyscallError("eventfd", err)
 	}
-	c := &conn{fd: fd, ending: ending, files: f, log: o.logger()}
+	c := &conn{fd: -1, ending: ending, files: f, log: o.logger()}
 	c.buffers = make(chan *[maxInput]byte, maxIdle)
 	if o.Poll {
 		c.polls = newPolls(c.write)
@@ -77,24 +87,41 @@ func newConn(fd int, f *files, o Options) (*conn, error) {
 	return c, nil
 }
 
-// start starts a goroutine that reads.
-func (c *conn) start() { c.idle.Add(1); c.readers.Go(c.read) }
+// start begins to serve the device fd. The conn closes it.
+func (c *conn) start(fd int) {
+	c.fd = fd
+	c.goRead()
+}
+
+// goRead starts a goroutine that reads.
+func (c *conn) goRead() { c.idle.Add(1); c.readers.Go(c.read) }
 
 // wait waits until the connection has ended and no goroutine reads or serves.
 func (c *conn) wait() { c.readers.Wait() }
 
-// stop makes the goroutines that read end.
+// stop makes the goroutines that read end, unless close has been called. The number of the
+// eventfd may by then be the number of another file, for example of the next Server.
 func (c *conn) stop() {
-	_, _ = unix.Write(c.ending, binary.NativeEndian.AppendUint64(nil, 1))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		_, _ = unix.Write(c.ending, binary.NativeEndian.AppendUint64(nil, 1))
+	}
 }
 
-// close ends the connection for the kernel too, with each copy of the mount.
+// close ends the connection for the kernel too, with each copy of the mount. It is called
+// once, when no goroutine reads.
 func (c *conn) close() {
 	if c.polls != nil {
 		c.polls.close()
 	}
-	_ = unix.Close(c.fd)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
 	_ = unix.Close(c.ending)
+	if c.fd >= 0 {
+		_ = unix.Close(c.fd)
+	}
 }
 
 // read serves requests until the connection ends, or until enough others read.
@@ -104,7 +131,7 @@ func (c *conn) read() {
 		// Invariant: while the connection lasts, a goroutine waits for requests. This one
 		// may block in a File, and only a later request can interrupt that.
 		if c.idle.Add(-1) == 0 && err == nil {
-			c.start()
+			c.goRead()
 		}
 		if err != nil {
 			c.files.end(unix.ESHUTDOWN) // no request can interrupt a call any more
@@ -144,10 +171,10 @@ func (c *conn) receive() ([]byte, error) {
 		case err != nil:
 			return nil, err
 		}
-		if n > smallReply {
+		if n > maxCopy {
 			return buffer[:n], nil
 		}
-		// A call that blocks must not keep a large buffer.
+		// A call that blocks must not keep a large buffer for a small request.
 		request := append([]byte(nil), buffer[:n]...)
 		c.free(buffer)
 		return request, nil
@@ -193,6 +220,8 @@ func (c *conn) serve(request []byte) {
 		if !c.files.interrupt(binary.NativeEndian.Uint64(request[requestHeader:])) {
 			c.reply(h.unique(), unix.EAGAIN, nil) // its call has not begun: the kernel asks again
 		}
+	case hidden(request):
+		c.reply(h.unique(), unix.ENOENT, nil)
 	case h.opcode() == opPoll && c.polls == nil:
 		c.reply(h.unique(), unix.ENOSYS, nil) // the kernel does not ask again
 	case h.opcode() == opPoll:
@@ -203,6 +232,14 @@ func (c *conn) serve(request []byte) {
 	if cap(request) == maxInput {
 		c.free((*[maxInput]byte)(request[:maxInput]))
 	}
+}
+
+// hidden reports whether the request looks for, or makes, a file that go-fuse puts in each
+// root for a loop of its own. No such file is in our root.
+func hidden(request []byte) bool {
+	h := header(request)
+	return h.node() == fuse.FUSE_ROOT_ID && h.opcode() != opWrite &&
+		bytes.Contains(request[requestHeader:], []byte(".go-fuse-epoll-hack\x00"))
 }
 
 // poll answers poll(2). If a Poller panics or ends the goroutine, the answer is EIO, as in
@@ -268,6 +305,7 @@ const requestHeader = 40 // bytes
 
 func (h header) opcode() uint32 { return binary.NativeEndian.Uint32(h[4:]) }
 func (h header) unique() uint64 { return binary.NativeEndian.Uint64(h[8:]) }
+func (h header) node() uint64   { return binary.NativeEndian.Uint64(h[16:]) }
 
 // replySize returns how long the answer can be.
 func replySize(request []byte) int {

@@ -3,6 +3,7 @@
 package procfs
 
 import (
+	"strings"
 	"sync"
 	"syscall"
 
@@ -83,7 +84,8 @@ func (f *files) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryLi
 	return fuse.OK
 }
 
-// read makes the list, without names that go before they are looked up.
+// read makes the list. A name may go before it is looked up, and is then left out. So is a
+// name that no path can have, because the kernel would refuse the whole list.
 func (d *openedDir) read() error {
 	names, err := d.dir.Names()
 	if err != nil {
@@ -91,6 +93,9 @@ func (d *openedDir) read() error {
 	}
 	d.list = []fuse.DirEntry{{Name: ".", Mode: syscall.S_IFDIR}, {Name: "..", Mode: syscall.S_IFDIR}}
 	for _, name := range names {
+		if !possible(name) {
+			continue
+		}
 		switch node, _ := d.dir.Lookup(name); node.(type) {
 		case vfs.Dir:
 			d.list = append(d.list, fuse.DirEntry{Name: name, Mode: syscall.S_IFDIR})
@@ -99,6 +104,13 @@ func (d *openedDir) read() error {
 		}
 	}
 	return nil
+}
+
+// possible reports whether a path can have the name.
+//
+// Kernel: verify_dirent_name, NAME_MAX
+func possible(name string) bool {
+	return name != "" && name != "." && name != ".." && len(name) <= 255 && !strings.ContainsAny(name, "/\x00")
 }
 
 // ReleaseDir is the last close of a directory.
@@ -172,5 +184,5 @@ func (f *files) Rmdir(<-chan struct{}, *fuse.InHeader, string) fuse.Status { ret
 //
 // Kernel: FUSE_TMPFILE
 func (f *files) Tmpfile(<-chan struct{}, *fuse.CreateIn, *fuse.CreateOut) fuse.Status {
-	return fuse.Status(syscall.EOPNOTSUPP)
+	return fuse.EACCES
 }

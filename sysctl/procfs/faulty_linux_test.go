@@ -162,6 +162,54 @@ func TestReleaseThatPanics(t *testing.T) {
 	require.Equal(t, int64(1), h.released.Load())
 }
 
+// At the end the Server itself releases. One Release that panics, or ends its goroutine,
+// stops neither the others nor the program.
+func TestReleaseThatPanicsAtTheEnd(t *testing.T) {
+	var told notebook
+	var handles [3]handle
+	handles[0].release = func() { panic("a fault of the file") }
+	handles[1].release = runtime.Goexit
+	dir, server := mount(t, vfs.Static(map[string]vfs.Node{
+		"0": handles[0].file(), "1": handles[1].file(), "2": handles[2].file(),
+	}), procfs.Options{ErrorLog: log.New(&told, "", 0)})
+	holder := newCaller(t, "orders")
+	for n := range handles {
+		require.NotContains(t, holder.do(t, "open %s/%d 0", dir, n), " ", "an error")
+	}
+	require.NoError(t, server.Close())
+	require.Contains(t, told.String(), "procfs: panic in Release: a fault of the file")
+	for n := range handles {
+		require.Equal(t, int64(1), handles[n].released.Load())
+	}
+}
+
+// A file of size 0 would have one writer at a time.
+type onePage struct{ vfs.File }
+
+func (onePage) Stat() (vfs.Attr, error) { return vfs.Attr{Mode: 0o666, Size: 4096}, nil }
+
+// A writer that blocks keeps no more memory than its text needs.
+func TestMemoryOfAWriterThatBlocks(t *testing.T) {
+	const writers = 40
+	var waiting atomic.Int64
+	goOn := make(chan struct{})
+	block := &handle{write: func() error { waiting.Add(1); <-goOn; return nil }}
+	dir, _ := mount(t, vfs.Static(map[string]vfs.Node{"file": onePage{block.file()}}), procfs.Options{})
+	defer close(goOn)
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for n := range writers {
+		start(t, "dd", "if=/dev/zero", "of="+dir+"/file", "bs=4096", "count=1", "conv=notrunc", "status=none")
+		eventually(t, "the writer blocks", func() bool { return waiting.Load() == int64(n+1) })
+	}
+	require.Less(t, heap()-before, uint64(writers*100_000))
+}
+
 // The end of a context may come too late to end an Open. The handle is then the caller's,
 // and the kernel releases it if the caller is dead.
 func TestOpenThatSucceedsAfterItsContextHasEnded(t *testing.T) {

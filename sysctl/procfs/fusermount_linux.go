@@ -34,7 +34,11 @@ func mountByHelper(dir string) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	return receiveDevice(int(ours.Fd()))
+	fd, err = receiveDevice(int(ours.Fd()))
+	if err != nil {
+		return -1, errors.Join(err, unmountByHelper(dir)) // it may have mounted
+	}
+	return fd, nil
 }
 
 // run runs the helper. Its error has the text that the helper prints.
@@ -70,7 +74,10 @@ func receiveDevice(socket int) (fd int, err error) {
 	if err != nil || len(fds) != 1 {
 		return -1, fmt.Errorf("%s sent no descriptor", helper)
 	}
-	return fds[0], unix.SetNonblock(fds[0], true)
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		return -1, errors.Join(err, unix.Close(fds[0]))
+	}
+	return fds[0], nil
 }
 
 // unmountByHelper unmounts. If files are open, the mount goes away with the last of them.

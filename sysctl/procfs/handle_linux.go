@@ -5,6 +5,8 @@ package procfs
 import (
 	"context"
 	"errors"
+	"log"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -157,10 +159,20 @@ func (f *files) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 }
 
 // releaseAll releases the handles that the kernel has not released. It is called when no
-// request is left.
-func (f *files) releaseAll() {
+// request is left. Each has a goroutine of its own, so a Release that panics, or ends its
+// goroutine, keeps no other handle, and the end of the Server, from its turn.
+func (f *files) releaseAll(l *log.Logger) {
+	var all sync.WaitGroup
 	for _, h := range f.handles.all() {
-		h.unwatch()
-		h.Release()
+		all.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					l.Printf("procfs: panic in Release: %v\n%s", p, debug.Stack())
+				}
+			}()
+			h.unwatch()
+			h.Release()
+		})
 	}
+	all.Wait()
 }

@@ -84,7 +84,8 @@ func TestDaemonEndsCleanly(t *testing.T) {
 	require.Empty(t, mountsBelow(d.dir))
 }
 
-// Not even stat(2) works on the mount of a killed server. The next server removes it.
+// Not even stat(2) works on the mount of a killed server. The next server removes it, also
+// if it knows the directory by a symbolic link.
 func TestServerAfterAKilledServer(t *testing.T) {
 	needFUSE(t)
 	dir := t.TempDir()
@@ -92,8 +93,9 @@ func TestServerAfterAKilledServer(t *testing.T) {
 	d.kill(t, d.crowd(t))
 	_, err := os.Stat(dir)
 	require.ErrorIs(t, err, syscall.ENOTCONN)
-	file := &counted{}
-	server, err := procfs.Mount(dir, file.dir(), procfs.Options{})
+	file, link := &counted{}, filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink("../"+filepath.Base(dir), link))
+	server, err := procfs.Mount(link, file.dir(), procfs.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
 	require.Equal(t, []string{dir}, mountsBelow(dir))

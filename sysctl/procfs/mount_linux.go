@@ -5,7 +5,6 @@ package procfs
 import (
 	"errors"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,12 +20,12 @@ const fsType = "fuse.kprim"
 // A mount is a mount of ours at a directory.
 type mount struct {
 	dir string // absolute, without symbolic links
-	id  int    // 0 if /proc does not tell
+	id  uint64
 }
 
-// mounting is locked while a Server changes the mounts and looks at their list. Without the
-// lock, two Servers could mount at one dir, and then both look. The first would take the
-// mount of the second for its own, and remove it.
+// mounting is locked while a Server changes the mounts and reads the number of the top one.
+// Without the lock, two Servers could mount at one dir, and then both look. The first would
+// take the mount of the second for its own, and remove it.
 var mounting sync.Mutex
 
 // newMount mounts a new connection at dir. mode is the kind of its root.
@@ -34,10 +33,11 @@ func newMount(dir string, mode uint32) (fd int, m mount, err error) {
 	if m.dir, err = resolve(dir); err != nil {
 		return -1, m, err
 	}
-	if err = removeStale(m.dir); err != nil {
-		return -1, m, err
+	err = prepare(m.dir, mode)
+	if errors.Is(err, unix.ENOTCONN) || errors.Is(err, unix.ECONNABORTED) {
+		err = prepare(m.dir, mode) // a server died between two looks
 	}
-	if err = checkKind(m.dir, mode); err != nil {
+	if err != nil {
 		return -1, m, err
 	}
 	mounting.Lock()
@@ -49,25 +49,43 @@ func newMount(dir string, mode uint32) (fd int, m mount, err error) {
 	if err != nil {
 		return -1, m, err
 	}
-	if top, _ := topmost(m.dir); top != nil {
-		m.id = top.ID
+	if m.id, err = mountID(m.dir); err != nil {
+		return -1, m, errors.Join(err, unmount(m.dir), unix.Close(fd))
 	}
 	return fd, m, nil
 }
 
-// resolve returns dir as /proc/self/mountinfo has it. If a server at dir has died, the last
-// element of the path cannot be looked up, and stays as it is.
+// resolve returns dir as /proc/self/mountinfo has it. An empty dir is ENOENT, as for
+// mount(2). If a server at dir has died, or dies now, the last element of the path cannot be
+// looked up, and stays as it is.
 func resolve(dir string) (string, error) {
+	if dir == "" {
+		return "", unix.ENOENT
+	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return "", err
 	}
 	path, err := filepath.EvalSymlinks(dir)
-	if !errors.Is(err, unix.ENOTCONN) {
+	if !errors.Is(err, unix.ENOTCONN) && !errors.Is(err, unix.ECONNABORTED) {
 		return path, err
+	}
+	if target, err := os.Readlink(dir); err == nil { // a link to the dead mount
+		if !filepath.IsAbs(target) {
+			target = filepath.Dir(dir) + "/" + target
+		}
+		return resolve(target)
 	}
 	parent, err := filepath.EvalSymlinks(filepath.Dir(dir))
 	return filepath.Join(parent, filepath.Base(dir)), err
+}
+
+// prepare makes dir a place for a mount of the kind mode.
+func prepare(dir string, mode uint32) error {
+	if err := removeStale(dir); err != nil {
+		return err
+	}
+	return checkKind(dir, mode)
 }
 
 // checkKind returns ENOTDIR, as mount(2) does, unless both are a directory or neither is.
@@ -83,7 +101,26 @@ func checkKind(dir string, mode uint32) error {
 	return nil
 }
 
-// topmost returns the mount that processes see at dir, and nil if there is none. It is the
+// mountID returns the number of the mount that processes see at dir. It asks no server. So
+// it does not wait for a server that has not begun, and has an answer where one has died.
+// Since Linux 6.8 no later mount gets the same number. Before, a mount can get the number of
+// one that is gone. So a Server that has ended removes only a mount that is dead.
+//
+// Kernel: STATX_MNT_ID_UNIQUE
+func mountID(dir string) (uint64, error) {
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, dir, unix.AT_SYMLINK_NOFOLLOW|unix.AT_STATX_DONT_SYNC,
+		unix.STATX_MNT_ID_UNIQUE, &st)
+	if err != nil {
+		return 0, os.NewSyscallError("statx", err)
+	}
+	if st.Mask&(unix.STATX_MNT_ID_UNIQUE|unix.STATX_MNT_ID) == 0 {
+		return 0, fmt.Errorf("a mount has no number before Linux 5.8: %w", unix.ENOSYS)
+	}
+	return st.Mnt_id, nil
+}
+
+// topmost describes the mount that processes see at dir, and is nil if there is none. It is the
 // last one in the list, because each mount at dir lies over the ones before.
 func topmost(dir string) (*mountinfo.Info, error) {
 	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
@@ -98,10 +135,10 @@ func topmost(dir string) (*mountinfo.Info, error) {
 // removeStale removes the topmost mounts at dir whose servers have ended. Such a mount would
 // make a new mount at dir fail.
 func removeStale(dir string) error {
-	for {
-		var st unix.Stat_t
-		if err := unix.Lstat(dir, &st); !errors.Is(err, unix.ENOTCONN) {
-			return nil // any other fault is for mount(2) to find
+	for dead(dir) {
+		id, err := mountID(dir)
+		if err != nil {
+			return err
 		}
 		top, err := topmost(dir)
 		if err != nil {
@@ -110,37 +147,51 @@ func removeStale(dir string) error {
 		if top == nil || top.FSType != fsType {
 			return fmt.Errorf("a server of another kind has died there: %w", unix.ENOTCONN)
 		}
-		if err := (mount{dir: dir, id: top.ID}).remove(); err != nil {
+		if err := (mount{dir: dir, id: id}).remove(); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
-// remove removes the mount, unless it is gone or another mount lies over it. A process with
-// an open file there gets errors from then on.
-//
-// Kernel: umount2, MNT_FORCE, MNT_DETACH
+// dead reports whether the server of the mount on top has ended. mount(2) finds every other
+// fault.
+func dead(dir string) bool {
+	var st unix.Stat_t
+	return errors.Is(unix.Lstat(dir, &st), unix.ENOTCONN)
+}
+
+// remove removes the mount, unless it is gone or another mount lies over it.
 func (m mount) remove() error {
 	mounting.Lock()
 	defer mounting.Unlock()
-	top, err := topmost(m.dir)
+	id, err := mountID(m.dir)
 	switch {
+	case errors.Is(err, unix.ENOENT):
+		return nil
 	case err != nil:
 		return err
-	case top == nil || top.ID != m.id || top.FSType != fsType:
+	case id != m.id:
 		return nil
 	}
-	// Only a forced unmount ends the waits of processes, and only a detached mount goes
-	// while files are open.
-	err = unix.Unmount(m.dir, 0)
+	return unmount(m.dir)
+}
+
+// unmount removes the mount on top. Only a forced unmount ends the waits of processes, and
+// only a detached mount goes while files are open. Processes that have files open there get
+// errors from then on.
+//
+// Kernel: umount2, MNT_FORCE, MNT_DETACH
+func unmount(dir string) error {
+	err := unix.Unmount(dir, 0)
 	if errors.Is(err, unix.EBUSY) {
-		err = unix.Unmount(m.dir, unix.MNT_FORCE|unix.MNT_DETACH)
+		err = unix.Unmount(dir, unix.MNT_FORCE|unix.MNT_DETACH)
 	}
 	if errors.Is(err, unix.EPERM) {
-		err = unmountByHelper(m.dir)
+		err = unmountByHelper(dir)
 	}
 	if err != nil {
-		return fmt.Errorf("unmount %s: %w", m.dir, err)
+		return fmt.Errorf("unmount %s: %w", dir, err)
 	}
 	return nil
 }
@@ -191,14 +242,17 @@ func whyNoMount(err error) error {
 	return err
 }
 
-// warnOfTimeout warns if the kernel ends a connection that does not answer in time. A
-// blocked open is a request without an answer.
-func warnOfTimeout(l *log.Logger) {
+// timeouts returns a warning for each setting by which the kernel ends a connection that
+// does not answer in time. A blocked open is a request without an answer. They are read
+// before the mount, because the mount may be over /proc/sys.
+func timeouts() (warnings []string) {
 	for _, name := range []string{"default_request_timeout", "max_request_timeout"} {
 		text, err := os.ReadFile("/proc/sys/fs/fuse/" + name)
 		if value := strings.TrimSpace(string(text)); err == nil && value != "0" {
-			l.Printf("procfs: fs.fuse.%s is %s: an open that blocks for %s seconds ends the mount; set it to 0 before the mount",
-				name, value, value)
+			warnings = append(warnings, fmt.Sprintf(
+				"procfs: fs.fuse.%s is %s: an open that blocks for %s seconds ends the mount; set it to 0 before the mount",
+				name, value, value))
 		}
 	}
+	return warnings
 }

@@ -4,9 +4,15 @@ package procfs_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/examples/sleepfile"
 	"github.com/kprim/kprim/sysctl"
+	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/vfs"
 )
 
 // module registers an entry net/x with a value, as a module does when it is loaded. The
@@ -100,4 +106,21 @@ func TestManyNamesAreListedInPieces(t *testing.T) {
 	s.prints(t, "2001 2001 2000\n", 0, "$PROBE names many ../control/change")
 	s.prints(t, "2001\n", 0, "ls many | sort -u | wc -l")
 	s.prints(t, "200\n", 0, "cat many/*7 | wc -l")
+}
+
+// A name that no path can have is not listed, and the others are. The kernel would refuse
+// the list that has it.
+func TestNamesThatNoPathCanHave(t *testing.T) {
+	long := strings.Repeat("x", 255)
+	for _, name := range []string{"", ".", "..", "a/b", "a\x00b", long + "x"} {
+		dir, _ := mount(t, vfs.Static(map[string]vfs.Node{
+			name: &sleepfile.File{}, "two words": &sleepfile.File{}, "ünï": &sleepfile.File{}, "...": &sleepfile.File{}, long: &sleepfile.File{},
+		}), procfs.Options{})
+		out, code := run(t, "ls", "-fN1", dir)
+		require.Zero(t, code, "%q: %s", name, out)
+		require.Equal(t, ".\n..\n...\ntwo words\n"+long+"\nünï\n", out, "%q", name)
+		out, code = bash(t, dir, `cat "two words" ünï ... x*`)
+		require.Zero(t, code, out)
+		require.Equal(t, strings.Repeat(emptyOutput, 4), out)
+	}
 }

@@ -98,6 +98,11 @@ func (f *files) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut)
 // Kernel: FUSE_FSYNC
 func (f *files) Fsync(_ <-chan struct{}, _ *fuse.FsyncIn) fuse.Status { return fuse.EINVAL }
 
+// FsyncDir fails too.
+//
+// Kernel: FUSE_FSYNCDIR
+func (f *files) FsyncDir(_ <-chan struct{}, _ *fuse.FsyncIn) fuse.Status { return fuse.EINVAL }
+
 // ListXAttr finds no extended attributes.
 //
 // Kernel: FUSE_LISTXATTR

@@ -194,12 +194,13 @@ func (c *caller) do(t testing.TB, format string, args ...any) string {
 	return c.end(t)
 }
 
-// sleeps waits until the process sleeps in a call, other than the read of its input.
+// sleeps waits until the process sleeps in a call, other than the read of its input. A
+// process that has just started can sleep in futex, before it has read its order.
 func (c *caller) sleeps(t testing.TB) {
 	eventually(t, "the caller sleeps in its call", func() bool {
 		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", c.Process.Pid))
 		number, _, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
 		call, err := strconv.Atoi(number)
-		return err == nil && call != unix.SYS_READ && state(c.Process.Pid) == "S"
+		return err == nil && call != unix.SYS_READ && call != unix.SYS_FUTEX && state(c.Process.Pid) == "S"
 	})
 }

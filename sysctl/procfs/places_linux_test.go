@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/moby/sys/mountinfo"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
@@ -59,11 +61,13 @@ func TestMountAtTheWrongPlace(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	require.NoError(t, os.Symlink("nowhere", dir+"/dangling"))
 	onlyNode := struct{ vfs.Node }{}
+	t.Chdir(dir)
 	for _, c := range []struct {
 		path string
 		root vfs.Node
 		want syscall.Errno
 	}{
+		{"", vfs.Static(nil), syscall.ENOENT},
 		{dir + "/none", vfs.Static(nil), syscall.ENOENT},
 		{dir + "/dangling", vfs.Static(nil), syscall.ENOENT},
 		{file, vfs.Static(nil), syscall.ENOTDIR},
@@ -189,12 +193,14 @@ func TestMountsLieOverEachOtherAndCloseAtOnce(t *testing.T) {
 // upper mount goes on.
 func TestCloseOfTheLowerMountEndsItsFiles(t *testing.T) {
 	stacks(t)
-	dir := place(t)
-	lower := serveAt(t, dir)
+	dir, file := place(t), &sleepfile.File{}
+	lower, err := procfs.Mount(dir, vfs.Static(map[string]vfs.Node{"sleep": file}), procfs.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, lower.Close()) })
 	holder, sleeper := newCaller(t, "orders"), newCaller(t, "orders")
 	fd := holder.do(t, "open %s/sleep 0", dir)
 	sleeper.begin(t, "open %s/sleep 0", dir)
-	sleeper.sleeps(t)
+	eventually(t, "the sleeper is in Open", func() bool { return file.UseCount() == 2 })
 	upper := serveAt(t, dir)
 	require.NoError(t, lower.Close())
 	require.Equal(t, atEnd, sleeper.end(t))
@@ -204,7 +210,100 @@ func TestCloseOfTheLowerMountEndsItsFiles(t *testing.T) {
 	requireFree(t, dir)
 }
 
-// Close leaves every other mount alone, above its own and below.
+// A Server that has ended owns no mount any more. Its Close leaves the next mount at the
+// same place alone, and its numbers of descriptors, which the next Server can have.
+func TestCloseOfAnEndedServerLeavesTheNextAlone(t *testing.T) {
+	dir := place(t)
+	first := serveAt(t, dir)
+	eventually(t, "the mount is gone", func() bool { return unmountAsUser(t, dir) })
+	<-first.Done()
+	next := serveAt(t, dir)
+	require.NoError(t, first.Close())
+	requireReads(t, dir)
+	require.NoError(t, next.Close())
+	requireFree(t, dir)
+}
+
+// unmountAsUser unmounts as somebody else would.
+func unmountAsUser(t testing.TB, dir string) bool {
+	if os.Geteuid() == 0 {
+		return unix.Unmount(dir, 0) == nil
+	}
+	_, code := run(t, "fusermount3", "-u", dir)
+	return code == 0
+}
+
+// A Close and the next Mount at the same place come in each order. The next Server serves.
+func TestMountDuringClose(t *testing.T) {
+	stacks(t)
+	dir := place(t)
+	for range 50 {
+		first, mounted := serveAt(t, dir), make(chan *procfs.Server)
+		go func() {
+			next, err := procfs.Mount(dir, vfs.Static(map[string]vfs.Node{"sleep": &sleepfile.File{}}), procfs.Options{})
+			assert.NoError(t, err)
+			mounted <- next
+		}()
+		require.NoError(t, first.Close())
+		next := <-mounted
+		requireReads(t, dir)
+		require.NoError(t, next.Close())
+		requireFree(t, dir)
+	}
+}
+
+// The lists and settings that Mount reads can lie below the mount itself.
+func TestMountOverProc(t *testing.T) {
+	r := newRoom(t, "")
+	for _, dir := range []string{"/proc", "/proc/sys"} {
+		server := r.role(t, 0, "unshare -m", "servetree", dir)
+		require.Equal(t, "serving", server.end(t))
+		requireServerEnds(t, server)
+	}
+}
+
+// With no descriptor left, Mount fails and leaves no mount.
+func TestMountWithoutDescriptors(t *testing.T) {
+	stacks(t)
+	dir := place(t)
+	var before unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
+	for spare := range 3 {
+		less := unix.Rlimit{Cur: freeNumber(t, spare), Max: before.Max}
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &less))
+		server, err := procfs.Mount(dir, vfs.Static(nil), procfs.Options{})
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &before))
+		if spare == 2 { // one for the device, and one for the end
+			require.NoError(t, err)
+			require.NoError(t, server.Close())
+		} else {
+			require.ErrorIs(t, err, syscall.EMFILE)
+		}
+		requireFree(t, dir)
+	}
+}
+
+// freeNumber returns the number of the next descriptor if n more were open.
+func freeNumber(t testing.TB, n int) uint64 {
+	fd, err := unix.Open("/dev/null", unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(fd)
+	if n == 0 {
+		return uint64(fd)
+	}
+	return freeNumber(t, n-1)
+}
+
+// go-fuse has a file in its roots that ours do not have.
+func TestRootHasNoFileOfTheLibrary(t *testing.T) {
+	dir, _ := mount(t, vfs.Static(nil), procfs.Options{})
+	const name = ".go-fuse-epoll-hack"
+	out, _ := bash(t, dir, "cat "+name+"; mkdir "+name+"; ln -s x "+name+"; > "+name)
+	require.Equal(t, 4, strings.Count(out, "No such file or directory"), out)
+	require.Equal(t, 4, strings.Count(out, "\n"), out)
+}
+
+// Close leaves a mount of somebody else alone, above its own and below.
 func TestCloseLeavesOtherMountsAlone(t *testing.T) {
 	top := place(t)
 	dir := top + "/dir"

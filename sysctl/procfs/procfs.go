@@ -21,9 +21,9 @@
 //
 // # Needs
 //
-// Mount needs Linux with 64 bits and /dev/fuse. User 0 mounts by mount(2), and so does the
-// first user of a user namespace. Every other user needs the program fusermount3 of the
-// package fuse3. Only that user may enter such a mount: not even user 0 may.
+// Mount needs Linux 5.8 or later with 64 bits, and /dev/fuse. User 0 mounts by mount(2), and
+// so does the first user of a user namespace. Every other user needs the program fusermount3
+// of the package fuse3. Only that user may enter such a mount: not even user 0 may.
 //
 // # Where a mount is not a kernel file
 //
@@ -47,6 +47,8 @@
 //     even SIGKILL ends this wait. If the size is larger, both writers reach the file.
 //   - An open with O_TRUNC waits for a blocked writer, at any size. Only a signal that
 //     kills the process ends this wait.
+//   - An ioctl(2) for the flags of a file, as lsattr makes it, opens the file once more in
+//     the kernel. So lsattr sleeps at a file that only one opener may have, until a signal.
 //   - If two processes share one open file, the second read waits for the first.
 //
 // A server cannot open a file of its own mount: it gets EDEADLK. Such an open could stop

@@ -100,6 +100,8 @@ func TestNamesAndAttributesStay(t *testing.T) {
 		"mv -T ../kernel ../new":  "mv: cannot move '../kernel' to '../new': No such file or directory",
 		"truncate -s 0 ../0444":   "truncate: cannot open '../0444' for writing: Permission denied",
 		"$PROBE truncate ../0444": "-1 EACCES",
+		"$PROBE tmpfile .":        "-1 EACCES",
+		"sync .":                  "sync: error syncing '.': Invalid argument",
 	} {
 		out, code := bash(t, s.dir+"/kernel", script)
 		require.Equal(t, want+"\n", out, script)

@@ -36,6 +36,9 @@ func probe(args []string) int {
 	switch do {
 	case "truncate": // by its name
 		return outcome(0, unix.Truncate(path, 5))
+	case "tmpfile": // a file without a name, in a directory
+		_, err := unix.Open(path, unix.O_TMPFILE|unix.O_RDWR, 0o600)
+		return outcome(0, err)
 	case "sendfile":
 		return toPipe(path, func(out, in int) (int, error) { return unix.Sendfile(out, in, nil, 4096) })
 	case "splice":

@@ -4,7 +4,6 @@ package procfs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"sync"
@@ -66,19 +65,24 @@ func mountAndServe(dir string, root vfs.Node, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	fd, m, err := newMount(dir, mode)
+	// Everything that looks at a file comes before the mount. The mount may lie over the
+	// file, for example over /proc/sys, and a look would then wait for the start for ever.
+	warnings, files := timeouts(), newFiles(root)
+	c, err := newConn(files, o)
 	if err != nil {
 		return nil, err
 	}
-	warnOfTimeout(o.logger())
-	s := &Server{mount: m, done: make(chan struct{})}
-	s.files = newFiles(root)
-	s.conn, err = newConn(fd, s.files, o)
+	fd, m, err := newMount(dir, mode)
 	if err != nil {
-		return nil, errors.Join(err, m.remove(), syscall.Close(fd))
+		c.close()
+		return nil, err
 	}
-	s.conn.start()
+	s := &Server{mount: m, conn: c, files: files, done: make(chan struct{})}
+	c.start(fd)
 	go s.serve()
+	for _, w := range warnings {
+		o.logger().Print(w)
+	}
 	return s, nil
 }
 
@@ -96,10 +100,12 @@ func rootMode(root vfs.Node) (uint32, error) {
 // that has ended, so the Server itself releases each Handle, after the last call.
 func (s *Server) serve() {
 	s.conn.wait()
-	s.files.releaseAll()
+	s.files.releaseAll(s.conn.log)
 	s.conn.close()
-	s.err = s.mount.remove()     // it is still there if another process has aborted the connection
-	_ = removeStale(s.mount.dir) // a mount below, whose server has closed before
+	if dead(s.mount.dir) { // another process may have aborted the connection
+		s.err = s.mount.remove()
+		_ = removeStale(s.mount.dir) // a mount below, whose server has closed before
+	}
 	close(s.done)
 }
 
@@ -108,10 +114,12 @@ func (s *Server) serve() {
 func (s *Server) Done() <-chan struct{} { return s.done }
 
 // Close unmounts. The context of each blocked call ends, and its process gets ESHUTDOWN. A
-// process that still has a file open gets errors from then on. Close returns when each call
-// has returned, and each Handle is released. So a File that ignores its context keeps Close
-// waiting, and its process gets ECONNABORTED. A second Close waits too, and returns the same
-// error.
+// call that comes at the same moment may get ECONNABORTED. A process that still has a file
+// open gets errors from then on, mostly ENOTCONN.
+//
+// Close returns when each call has returned, and each Handle is released. So a File that
+// ignores its context keeps Close waiting, and its process gets ECONNABORTED. A File must
+// not call Close. A second Close waits too, and returns the same error.
 //
 // Copies of the mount in other mount namespaces end too. If another mount lies over the
 // mount, it ends, but stays in the list of mounts. The Close of the Server above removes it,
@@ -120,6 +128,11 @@ func (s *Server) Done() <-chan struct{} { return s.done }
 // Kernel: umount
 func (s *Server) Close() error {
 	s.closing.Do(func() {
+		select {
+		case <-s.done: // and the number of the mount may be the number of another one
+			return
+		default:
+		}
 		s.files.end(syscall.ESHUTDOWN)
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

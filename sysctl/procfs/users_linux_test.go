@@ -118,6 +118,16 @@ func TestReasonsWhyThereIsNoFUSE(t *testing.T) {
 	}
 }
 
+// A fusermount3 that ends well may have mounted, also if no descriptor arrives.
+func TestFusermount3ThatSendsNoDescriptor(t *testing.T) {
+	r := newRoom(t, `mkdir /mnt/bin
+		printf '%s\n' '#!/bin/sh' 'echo "$@" >> /mnt/dir/calls' > /mnt/bin/fusermount3; chmod 755 /mnt/bin/fusermount3`)
+	out := r.role(t, ordinary, "env PATH=/mnt/bin:/usr/bin:/bin", "mount", "/mnt/dir").drain()
+	require.Equal(t, "procfs: mount /mnt/dir: fusermount3 sent no descriptor", out[0])
+	calls, _ := r.run(t, ordinary, "cat /mnt/dir/calls")
+	require.Regexp(t, `\A-o .* -- /mnt/dir\n-u -- /mnt/dir\n\z`, calls)
+}
+
 // An ordinary user's mistake gives the same error as user 0's mistake.
 func TestOrdinaryUserMountsAtTheWrongPlace(t *testing.T) {
 	r := newRoom(t, "touch /mnt/dir/file /mnt/theirs && chown 65534 /mnt/dir/file; mkdir /mnt/locked")

@@ -89,7 +89,8 @@ type File interface {
 	Open(ctx context.Context, cred Cred, flag int) (Handle, error)
 }
 
-// A Dir is a Node that has names.
+// A Dir is a Node that has names. A name has 1 to 255 bytes, without a slash or a NUL, and is
+// not "." or "..". A server leaves every other name out.
 //
 // Kernel: lookup of struct inode_operations, iterate_shared of struct file_operations
 type Dir interface {
