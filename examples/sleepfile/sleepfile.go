@@ -1,12 +1,11 @@
-// Package sleepfile is /proc/sleep of article 3 as a file that a mount can serve to
-// processes. One opener at a time has it, and the others sleep in open until it is
-// closed. Program blocking-proc-file shows the loops of the article, step by step.
+// Package sleepfile is /proc/sleep of article 3, for a mount. One opener at a time has it,
+// and the others sleep in open. Program blocking-proc-file shows the article's own loops.
 package sleepfile
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,30 +14,18 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-const messageLength = 80 // with the NUL at its end
-
-// A File is /proc/sleep. The zero value is free and has an empty message. A File must
-// not be copied after first use.
+// A File is /proc/sleep. The zero value is ready. It must not be copied after first use.
 type File struct {
-	// Log, if not nil, gets a line for each step of an opener. The line begins with the
-	// use count. Several goroutines may call Log at once. Set it before the first use.
-	Log func(format string, args ...any)
-
-	// Name, if not nil, returns the name of an opener for the Log. Open calls it once,
-	// while the opener still waits. Without Name, the lines have the ids of the opener. Set
-	// it before the first use.
-	Name func(opener vfs.Cred) string
-
-	alreadyOpen atomic.Bool
-	waitQ       waitqueue.Queue // the openers that sleep
-	useCount    atomic.Int64    // goes up before alreadyOpen is set, and down after it is cleared
-
-	mu      sync.Mutex
-	message string // guarded by mu
+	// Log, if not nil, gets each step of each opener, from several goroutines at once.
+	Log         func(opener vfs.Cred, step string)
+	alreadyOpen atomic.Pointer[handle] // nil if the file is free
+	waitQ       waitqueue.Queue        // the openers that sleep
+	useCount    atomic.Int64           // goes up before alreadyOpen is set, and down after it is cleared
+	mu          sync.Mutex
+	message     string // guarded by mu
 }
 
-// UseCount returns how many openers have the file or are in Open. If it is 0, the file is
-// free.
+// UseCount returns how many openers have the file or are in Open. At 0 the file is free.
 func (f *File) UseCount() int { return int(f.useCount.Load()) }
 
 // Stat implements [vfs.Node]. The file is a stream, so its size is 0.
@@ -46,10 +33,10 @@ func (f *File) Stat() (vfs.Attr, error) { return vfs.Attr{Mode: 0o644}, nil }
 
 // May is module_permission: every user may read, and root may write.
 func (f *File) May(cred vfs.Cred, want fs.FileMode) error {
-	if attr, _ := f.Stat(); !attr.May(cred, want) {
-		return failed("access", syscall.EACCES)
+	if attr, _ := f.Stat(); attr.May(cred, want) {
+		return nil
 	}
-	return nil
+	return failed("access", syscall.EACCES)
 }
 
 // Open is module_open. It sleeps while another opener has the file, until ctx ends.
@@ -58,46 +45,29 @@ func (f *File) Open(ctx context.Context, cred vfs.Cred, flag int) (vfs.Handle, e
 	if f.May(cred, need) != nil { // before it can block
 		return nil, failed("open", syscall.EACCES)
 	}
-	opener := f.name(cred)
+	h := &handle{file: f, opener: cred, open: open}
+	// One step: with a test and then a change, two openers could both find the file free.
+	take := func() bool { return f.alreadyOpen.CompareAndSwap(nil, h) }
 	f.useCount.Add(1)
-	if err := f.enter(ctx, opener, flag); err != nil {
+	err := error(syscall.EAGAIN)
+	if take() {
+		err = nil
+	} else if flag&vfs.NonBlock == 0 {
+		f.log(cred, "sleeps in open")
+		err = f.waitQ.Wait(ctx, take)
+	}
+	if err != nil {
 		f.useCount.Add(-1) // no Handle, so no Release
-		f.log(opener, "gives up: %v", vfs.Errno(err))
+		f.log(cred, "gives up: "+vfs.Errno(err).Error())
 		return nil, failed("open", err)
 	}
-	f.log(opener, "has the file")
-	return &handle{file: f, opener: opener, open: open}, nil
+	f.log(cred, "has the file")
+	return h, nil
 }
 
-// enter takes the file. If another opener has it, enter sleeps first.
-func (f *File) enter(ctx context.Context, opener string, flag int) error {
-	switch {
-	case f.take():
-		return nil
-	case flag&vfs.NonBlock != 0:
-		return syscall.EAGAIN
-	}
-	f.log(opener, "sleeps in open")
-	return f.waitQ.Wait(ctx, f.take)
-}
-
-// take takes the file if it is free. The test and the change are one step. With two
-// steps, two openers could both find the file free.
-func (f *File) take() bool { return f.alreadyOpen.CompareAndSwap(false, true) }
-
-func (f *File) name(cred vfs.Cred) string {
-	switch {
-	case f.Log == nil:
-		return "" // no line needs it
-	case f.Name == nil:
-		return cred.String()
-	}
-	return f.Name(cred)
-}
-
-func (f *File) log(opener, format string, args ...any) {
+func (f *File) log(opener vfs.Cred, step string) {
 	if f.Log != nil {
-		f.Log("%d %s: %s", f.UseCount(), opener, fmt.Sprintf(format, args...))
+		f.Log(opener, step)
 	}
 }
 
@@ -106,53 +76,45 @@ func failed(op string, err error) error { return &fs.PathError{Op: op, Path: "sl
 // A handle is the open file. Only one exists at a time.
 type handle struct {
 	file   *File
-	opener string      // for the log
-	open   fs.FileMode // MayRead, MayWrite or both
-
-	begun    bool   // rest is set; guarded by file.mu
-	rest     string // of the line; guarded by file.mu
-	released atomic.Bool
+	opener vfs.Cred        // for Log
+	open   fs.FileMode     // MayRead, MayWrite or both
+	line   *strings.Reader // nil before the first Read; guarded by file.mu
 }
 
-// Read is module_output. It gives one line, and then the end of the file. It ignores the
-// position.
+// Read is module_output: one line, and then the end of the file, at any position.
 func (h *handle) Read(_ context.Context, _ vfs.Cred, p []byte, _ int64) (int, error) {
 	if h.open&vfs.MayRead == 0 {
 		return 0, failed("read", syscall.EBADF)
 	}
 	h.file.mu.Lock()
 	defer h.file.mu.Unlock()
-	if !h.begun {
-		h.begun, h.rest = true, "Last input:"+h.file.message+"\n"
+	if h.line == nil {
+		h.line = strings.NewReader("Last input:" + h.file.message + "\n")
 	}
-	n := copy(p, h.rest)
-	h.rest = h.rest[n:]
+	n, _ := h.line.Read(p)
 	return n, nil
 }
 
-// Write is module_input. The first 79 bytes replace the message.
+// Write is module_input. The first 79 bytes replace the message; C needs one for the NUL.
 func (h *handle) Write(_ context.Context, _ vfs.Cred, p []byte, _ int64) (int, error) {
 	if h.open&vfs.MayWrite == 0 {
 		return 0, failed("write", syscall.EBADF)
 	}
 	h.file.mu.Lock()
 	defer h.file.mu.Unlock()
-	n := min(len(p), messageLength-1)
-	h.file.message = string(p[:n])
-	return n, nil
+	h.file.message = string(p[:min(len(p), 79)])
+	return len(h.file.message), nil
 }
 
 // Flush does nothing: another descriptor may be open.
 func (h *handle) Flush() error { return nil }
 
-// Release is module_close. It wakes all sleepers: one gets the file, and the others
-// sleep again.
+// Release is module_close. Of all sleepers, one gets the file, and the others sleep again.
 func (h *handle) Release() {
-	if h.released.Swap(true) { // another opener may have the file by now
+	h.file.log(h.opener, "closes the file")
+	if !h.file.alreadyOpen.CompareAndSwap(h, nil) {
 		panic("sleepfile: Release of a released Handle")
 	}
-	h.file.log(h.opener, "closes the file")
-	h.file.alreadyOpen.Store(false)
 	h.file.useCount.Add(-1)
 	h.file.waitQ.WakeUpAll()
 }

@@ -258,11 +258,12 @@ func TestLogTellsTheSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var lines []string
-		f := sleepfile.File{Log: func(format string, args ...any) {
+		var f sleepfile.File
+		f.Log = func(opener vfs.Cred, step string) {
 			mu.Lock()
 			defer mu.Unlock()
-			lines = append(lines, fmt.Sprintf(format, args...))
-		}}
+			lines = append(lines, fmt.Sprintf("%d %v: %s", f.UseCount(), opener, step))
+		}
 		h := open(t, &f, os.O_RDONLY)
 		o := start(t, &f)
 		o.cancel(nil)
@@ -282,29 +283,6 @@ func TestLogTellsTheSteps(t *testing.T) {
 			"1 " + b + "closes the file",
 		}, lines)
 	})
-}
-
-// The opener may be gone when its file is released, so it has its name from Open.
-func TestLogNamesAnOpenerAsOpenHasNamedIt(t *testing.T) {
-	var lines []string
-	names := []string{"cat", "tail"}
-	f := sleepfile.File{
-		Log: func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) },
-		Name: func(opener vfs.Cred) string {
-			name := fmt.Sprintf("%s (%d)", names[0], opener.PID())
-			names = names[1:]
-			return name
-		},
-	}
-	h := open(t, &f, os.O_RDONLY)
-	_, err := f.Open(t.Context(), stranger, os.O_RDONLY|vfs.NonBlock)
-	require.ErrorIs(t, err, syscall.EAGAIN)
-	h.Release()
-	require.Equal(t, []string{
-		"1 cat (1): has the file",
-		"1 tail (2): gives up: " + syscall.EAGAIN.Error(),
-		"1 cat (1): closes the file",
-	}, lines)
 }
 
 func TestTwoHundredOpenersAreAllServed(t *testing.T) {

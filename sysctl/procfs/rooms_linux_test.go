@@ -93,9 +93,9 @@ func init() { roles["mount"], roles["servetree"] = mountOnce, serveTree }
 func serveTree(args []string) int {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGINT)
-	file := &sleepfile.File{Log: func(_ string, words ...any) {
-		if words[2] == "sleeps in open" {
-			fmt.Println(words[2])
+	file := &sleepfile.File{Log: func(_ vfs.Cred, step string) {
+		if step == "sleeps in open" {
+			fmt.Println(step)
 		}
 	}}
 	root := vfs.Static(map[string]vfs.Node{"sleep": file, "sys": modes().VFS()})

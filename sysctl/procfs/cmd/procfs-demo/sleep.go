@@ -12,17 +12,32 @@ import (
 	"github.com/kprim/kprim/sysctl/vfs"
 )
 
-// A sleep is /proc/sleep of article 3, with counts of its opens and releases.
+// A sleep is /proc/sleep of article 3, which counts its opens and releases.
 type sleep struct {
 	sleepfile.File
 	opens, releases atomic.Int64
 	screen          *log.Logger
+	holder          string // the name of the opener that has the file
 }
 
 func newSleep(screen *log.Logger) *sleep {
 	s := &sleep{screen: screen}
-	s.Log, s.Name = screen.Printf, name
+	s.Log = s.log
 	return s
+}
+
+// log prints a step. The opener may be gone when its file is released. So holder keeps its
+// name, which needs no lock, because one opener at a time has the file.
+func (s *sleep) log(opener vfs.Cred, step string) {
+	switch step {
+	case "has the file":
+		s.holder = name(opener)
+		s.printk("%s: %s", s.holder, step)
+	case "closes the file":
+		s.printk("%s: %s", s.holder, step)
+	default:
+		s.printk("%s: %s", name(opener), step)
+	}
 }
 
 // printk prints a line, after the use count.
