@@ -90,6 +90,7 @@ func TestWaitWokenLooksForAStopAndAPark(t *testing.T) {
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
 			e := waitqueue.NewWokenEntry(cur.Task())
 			slept <- time.Hour - cur.WaitWoken(e, waitqueue.Uninterruptible, time.Hour)
+			require.Equal(t, time.Hour, cur.WaitWoken(e, waitqueue.Uninterruptible, time.Hour), "asked to park")
 			cur.ParkMe()
 			slept <- time.Hour - cur.WaitWoken(e, waitqueue.Uninterruptible, time.Hour)
 			for !cur.ShouldStop() {

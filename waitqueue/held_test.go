@@ -151,6 +151,5 @@ func TestHeldWithoutTheLockPanics(t *testing.T) {
 	} {
 		require.PanicsWithValue(t, want, call)
 	}
-	q.Lock() // it is free
-	q.Unlock()
+	require.Zero(t, q.WakeUp(), "the lock is free after that")
 }
