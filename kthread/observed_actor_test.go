@@ -263,7 +263,7 @@ func timeLeft(args []string, slept int) string {
 	}
 	n := number(last)
 	if args[0] == "msleepi" { // in milliseconds
-		return fmt.Sprint(10 * ((n+9)/10 + 1 - slept))
+		return fmt.Sprint(10 * max(0, (n+9)/10-slept))
 	}
 	if n < 0 {
 		return last

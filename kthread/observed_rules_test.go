@@ -190,11 +190,11 @@ func (c *comparison) evaluations(m mismatch) bool {
 }
 
 // cutName is about a name whose last character is cut there. The observer writes
-// each byte as a character.
+// each byte of the rest as a character.
 func (c *comparison) cutName(m mismatch) bool {
 	rest, shorter := strings.CutPrefix(m.want, m.got)
 	isASCII := func(r rune) bool { return r < utf8.RuneSelf }
-	return m.kind == "result" && m.op[0] == "comm" && shorter && utf8.RuneCountInString(m.want) == 15 &&
+	return m.kind == "result" && m.op[0] == "comm" && shorter && len(m.got)+utf8.RuneCountInString(rest) == 15 &&
 		rest != "" && !strings.ContainsFunc(rest, isASCII)
 }
 
