@@ -25,6 +25,8 @@ type DelayedWork struct {
 // QueueDelayed is [Worker.Queue] after a delay; at once if that is 0 or less.
 //
 // Kernel: kthread_queue_delayed_work
+//
+// Differs: as Worker.Queue.
 func (w *Worker) QueueDelayed(d *DelayedWork, delay time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -42,6 +44,8 @@ func (w *Worker) QueueDelayed(d *DelayedWork, delay time.Duration) bool {
 // queues nothing.
 //
 // Kernel: kthread_mod_delayed_work
+//
+// Differs: as Worker.Queue.
 func (w *Worker) ModDelayed(d *DelayedWork, delay time.Duration) (wasPending bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

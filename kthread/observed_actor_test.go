@@ -3,6 +3,7 @@ package kthread_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -117,7 +118,11 @@ func (a *actor) do(text string) {
 	}
 	outer, evals := a.op, a.evals
 	a.op, a.evals = text, -1
+	begin := a.w.now()
 	ret := a.attempt(run, args[1:])
+	if ret == "left" {
+		ret = timeLeft(args, a.w.now()-begin)
+	}
 	a.op = outer
 	a.w.cpu.enter(goroutine(), a.name, nil) // if it has slept elsewhere than on a queue
 	e := event{by: a.name, text: text, ret: ret, evals: a.evals}
@@ -246,6 +251,24 @@ func waited(err error) string {
 		return "-512"
 	}
 	return err.Error()
+}
+
+// timeLeft returns the time left of an op that has slept for some jiffies. See
+// translations. If the condition is true on entry, the kernel gives back the time that
+// it got, also one below 0.
+func timeLeft(args []string, slept int) string {
+	last := args[len(args)-1]
+	if last == "max" {
+		return fmt.Sprint(int64(math.MaxInt64))
+	}
+	n := number(last)
+	if args[0] == "msleepi" { // in milliseconds
+		return fmt.Sprint(10 * max(0, (n+9)/10-slept))
+	}
+	if n < 0 {
+		return last
+	}
+	return fmt.Sprint(max(1, n-slept))
 }
 
 // timed returns the result of a wait that the kernel tells the time left of. Here

@@ -20,7 +20,7 @@ var variables = map[string]op{
 	"test": func(a *actor, args []string) string { return truth(a.cond(args[0])()) },
 	"nop":  func(a *actor, args []string) string { return "" },
 	"tick": func(a *actor, args []string) string {
-		a.w.pass(max(number(args[0])+1, a.w.until-a.w.now()))
+		a.w.pass(a.w.tickOf(number(args[0])))
 		return ""
 	},
 	"gate": func(a *actor, args []string) string {

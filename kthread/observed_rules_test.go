@@ -1,8 +1,11 @@
 package kthread_test
 
 import (
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // A rule names a difference between the kernel and this library.
@@ -19,7 +22,7 @@ var differences = []rule{
 	{
 		name: "evaluations", cites: "waitqueue.Queue.Wait", line: "How often cond runs is not promised",
 		reason: "The condition is tested once more, or once less, at an end that is not a wake-up.",
-		holds:  func(_ *comparison, m mismatch) bool { return m.kind == "evals" },
+		holds:  (*comparison).evaluations,
 	}, {
 		name: "deadline", cites: "waitqueue.Queue.Wait", line: "a sleep with a deadline is interruptible here",
 		reason: "The wait sleeps in state S, where wait_event_timeout has D.",
@@ -47,11 +50,13 @@ var differences = []rule{
 	}, {
 		name: "parent", cites: "kthread.Create", line: "has no parent",
 		reason: "Goroutines have no parent that could be asked for.",
-		holds:  func(_ *comparison, m mismatch) bool { return m.kind == "result" && m.op[0] == "parent" },
+		holds: func(_ *comparison, m mismatch) bool {
+			return m.kind == "result" && m.op[0] == "parent" && m.want == "kthreadd"
+		},
 	}, {
 		name: "comm", cites: "kthread.Info.Comm", line: "cuts inside a character",
 		reason: "Ours leaves a character out rather than cut it.",
-		holds:  func(_ *comparison, m mismatch) bool { return m.kind == "result" && m.op[0] == "comm" },
+		holds:  (*comparison).cutName,
 	}, {
 		name: "one set of signals", cites: "kthread.Thread.Signal", line: "one set of pending signals",
 		reason: "kill_pid sends to the process there. Its signals are dequeued after the thread's own.",
@@ -68,7 +73,8 @@ var differences = []rule{
 		name: "prepared with default_wake_function", cites: "waitqueue.Queue.Prepare", line: "default_wake_function",
 		reason: "The entry stays queued there.",
 		holds: func(c *comparison, m mismatch) bool {
-			return c.depends("prepare_to_wait with default_wake_function") && (m.is("linked") || m.is("queue") || m.is("wake") || m.actor == "call")
+			return c.depends("prepare_to_wait with default_wake_function") &&
+				(m.kind == "missing" && m.actor == "call" || c.ofQueue(m) && m.actor != "call")
 		},
 	}, {
 		name: "priority that stays", cites: "waitqueue.Queue.Add", line: "priority",
@@ -106,7 +112,7 @@ var differences = []rule{
 var translations = []rule{
 	{
 		name: "time left", cites: "waitqueue.Queue.Wait", line: "no remaining time is returned",
-		reason: "nil stands for each time left above 0, and ETIMEDOUT for 0.",
+		reason: "nil stands for each time left above 0, and ETIMEDOUT for 0. The test computes the time left from the time that passed.",
 	}, {
 		name: "handshakes", cites: "kthread.Thread.Info", line: "sleeps in a handshake",
 		reason: "A thread that waits in Stop, Park, Flush, CancelSync or Destroy does not show the D of the kernel.",
@@ -140,15 +146,65 @@ func (c *comparison) deadline(m mismatch) bool {
 }
 
 // wakeUpOfAContext is about a wake-up of a thread in such a wait. If the condition
-// is true then, the wait ends in the kernel, and all that follows is otherwise.
+// is true then, the wait ends in the kernel, and all that others do after it is
+// otherwise.
 func (c *comparison) wakeUpOfAContext(m mismatch) bool {
-	if m.kind == "result" && (m.op[0] == "wakep" || m.op[0] == "wakes") && m.want == "1" && m.got == "0" {
-		return slices.Contains(contextWaits, c.doing(m.op[1], m.step-1))
+	switch m.kind {
+	case "time":
+		return false
+	case "evals":
+		return slices.Contains(contextWaits, m.op[0]) && number(m.want)-number(m.got) == 2*c.wakeUps(m)
+	case "result":
+		if (m.op[0] == "wakep" || m.op[0] == "wakes") && m.want == "1" && m.got == "0" {
+			return slices.Contains(contextWaits, c.doing(m.op[1], m.step-1))
+		}
 	}
 	for _, f := range c.found {
 		if f.kind == "missing" && f.step <= m.step && slices.Contains(contextWaits, f.op[0]) && c.wakes(f.step, f.actor) {
-			return true
+			return m.actor != "." || m.kind == "result"
 		}
+	}
+	return false
+}
+
+// wakeUps returns how often the actor of m was woken by its thread while it was in
+// the op of m. After each of these the kernel tests twice.
+func (c *comparison) wakeUps(m mismatch) (n int) {
+	text := strings.Join(m.op, " ")
+	for step := m.step; step > 0 && strings.HasSuffix(c.Steps[step-1].Now[m.actor], " in "+text); step-- {
+		if c.wakes(step, m.actor) {
+			n++
+		}
+	}
+	return n
+}
+
+// evaluations is about a wait that ends by a signal or by its time.
+func (c *comparison) evaluations(m mismatch) bool {
+	if m.kind != "evals" {
+		return false
+	}
+	timed := slices.Contains([]string{"waitt", "waitit", "waitkt", "waitidlet", "waitft", "waitilockt"}, m.op[0])
+	apart := number(m.want) - number(m.got)
+	return (apart == 1 || apart == -1) && (m.ret == "-512" || m.ret == "-62" || timed && m.ret == "0")
+}
+
+// cutName is about a name whose last character is cut there. The observer writes
+// each byte of the rest as a character.
+func (c *comparison) cutName(m mismatch) bool {
+	rest, shorter := strings.CutPrefix(m.want, m.got)
+	isASCII := func(r rune) bool { return r < utf8.RuneSelf }
+	return m.kind == "result" && m.op[0] == "comm" && shorter && len(m.got)+utf8.RuneCountInString(rest) == 15 &&
+		rest != "" && !strings.ContainsFunc(rest, isASCII)
+}
+
+// ofQueue reports whether m is about what a walk of a queue did, or left.
+func (c *comparison) ofQueue(m mismatch) bool {
+	switch m.kind {
+	case "missing", "extra":
+		return m.actor == "call" || m.is("queue")
+	case "result":
+		return m.actor == "call" || slices.Contains([]string{"wake", "linked", "active", "sleeper", "single"}, m.op[0])
 	}
 	return false
 }
@@ -165,43 +221,71 @@ func (c *comparison) wakes(step int, actor string) bool {
 	return false
 }
 
+// goesOn reports whether an actor sleeps in a handshake there, and not here.
+func (m mismatch) goesOn() bool {
+	return strings.HasPrefix(m.want, "D 0x2 in ") && (m.got == "idle" || m.got == "gone")
+}
+
 // hangs reports whether the actor of m hangs in one of these ops in the kernel, and
-// has returned from it here.
+// has returned from it here. So it can do more than it does there.
 func (c *comparison) hangs(m mismatch, ops ...string) bool {
-	if !slices.Contains(c.Stuck, m.actor) {
+	actor := m.actor
+	if m.kind == "missing" && m.is("error:") {
+		actor = m.op[1]
+	}
+	if !slices.Contains(c.Stuck, actor) {
 		return false
 	}
+	inside := slices.Contains(ops, c.doing(actor, m.step))
 	switch m.kind {
 	case "extra":
-		return slices.Contains(ops, m.op[0])
-	case "state", "stuck":
-		return slices.Contains(ops, c.doing(m.actor, m.step))
+		return inside || slices.Contains(ops, m.op[0])
+	case "missing":
+		return inside && actor != m.actor
+	case "state":
+		return inside && m.goesOn()
+	case "stuck":
+		return inside && m.want == "true"
 	}
 	return false
 }
 
-// withdrawnPark is about the parkers of a case, once a park has got an error here
-// that it does not get there.
+// withdrawnPark is about the parkers of a case, once one has got an error here where
+// it goes on waiting there. Any later parker may be the one that hangs there.
 func (c *comparison) withdrawnPark(m mismatch) bool {
-	withdrawn := false
-	parkers := map[string]bool{}
-	for _, s := range c.playedTo(m.step) {
-		for _, e := range s.log {
-			if strings.HasPrefix(e.text, "park ") {
-				parkers[e.by] = true
-				withdrawn = withdrawn || e.ret == "-4" || e.ret == "-38"
-			}
+	lost := map[string]bool{}
+	for _, f := range c.found {
+		failed := f.is("park") && (f.got == "-4" || f.got == "-38")
+		if failed && f.step <= m.step && (f.kind == "extra" && c.doing(f.actor, f.step) == "park" || f.kind == "result" && f.want == "0") {
+			lost[f.actor] = true
 		}
 	}
-	if m.is("error:") {
-		return withdrawn && parkers[m.op[1]]
+	if len(lost) == 0 {
+		return false
 	}
-	return withdrawn && (m.is("park") || m.kind == "stuck" && parkers[m.actor])
+	inPark := c.doing(m.actor, m.step) == "park"
+	switch m.kind {
+	case "extra":
+		return lost[m.actor] || m.is("park") && m.got == "0" && inPark
+	case "missing":
+		return m.is("park") && lost[m.actor] || m.is("error:") && lost[m.op[1]]
+	case "result":
+		return m.is("park") && lost[m.actor] && m.want == "0"
+	case "state":
+		return inPark && m.goesOn()
+	case "stuck":
+		return inPark && m.want == "true"
+	}
+	return false
 }
 
 // parkAfterStop reports whether a park that the kernel grants was asked for, up to
-// the step, when a stop was asked already.
+// the step, when a stop was asked already. After it the thread does other things, and
+// so do all that wait for it.
 func (c *comparison) parkAfterStop(m mismatch) bool {
+	if m.kind == "time" || m.kind == "evals" || m.actor == "." && m.kind != "result" {
+		return false
+	}
 	granted := map[string]bool{} // parkers that got their answer
 	for i := range c.Steps {
 		for _, e := range c.observed(i) {
@@ -218,39 +302,84 @@ func (c *comparison) parkAfterStop(m mismatch) bool {
 	return false
 }
 
+// killedCreator is about an actor that is not created in the kernel.
 func (c *comparison) killedCreator(m mismatch) bool {
-	created := func(step int) string { // by a creator that fails in the kernel
-		for _, e := range c.observed(step) {
-			if name, ok := strings.CutPrefix(e.text, "create "); ok && e.ret == "-4" {
-				return name
+	if m.kind == "result" && m.op[0] == "create" {
+		return m.want == "-4" && m.got == "0"
+	}
+	refused := ""
+	for i := range m.step + 1 {
+		for _, e := range c.observed(i) {
+			if name, ok := strings.CutPrefix(e.text, "create "); ok {
+				refused, _, _ = strings.Cut(name, " ")
+				if e.ret != "-4" {
+					refused = ""
+				}
 			}
 		}
-		return ""
 	}
-	switch m.kind {
-	case "result":
-		return m.op[0] == "create" && m.want == "-4"
-	case "state":
-		return m.want == "" && slices.ContainsFunc([]int{0, 1, 2, 3, 4, 5}, func(back int) bool {
-			return m.step-back >= 0 && created(m.step-back) == m.actor
-		})
+	switch {
+	case refused == "":
+		return false
+	case m.kind == "state":
+		return m.actor == refused && m.want == ""
+	case m.kind == "extra":
+		return m.actor == refused
+	case m.kind == "missing":
+		return m.is("error:") && m.op[1] == refused
+	case m.kind == "result": // of an op that the kernel cannot do
+		return m.want == "" && slices.Contains(m.op[1:], refused)
 	}
 	return false
 }
 
+// sharedSignals is about the signals that kill_pid has sent.
 func (c *comparison) sharedSignals(m mismatch) bool {
-	return m.kind == "result" && slices.Contains([]string{"pendset", "spendset", "deq", "pending"}, m.op[0]) && c.after("killpid", m.step)
-}
-
-func (c *comparison) interruptedOnEntry(m mismatch) bool {
-	return m.kind == "result" && m.want == "0" && m.got == "-512" && strings.HasPrefix(m.op[0], "wait") && c.after("hook", m.step) ||
-		m.kind == "missing" && c.hooked(m)
-}
-
-// hooked reports whether m is about an op of a hook.
-func (c *comparison) hooked(m mismatch) bool {
+	if m.kind != "result" || !slices.Contains([]string{"pendset", "spendset", "deq"}, m.op[0]) {
+		return false
+	}
+	shared := uint64(0) // a bit for each
 	for _, s := range c.Steps[:m.step+1] {
-		if strings.Contains(s.Step, "hook ") && strings.Contains(s.Step, strings.Join(m.op, " ")) {
+		for _, found := range killPid.FindAllStringSubmatch(s.Step, -1) {
+			if n := number(found[1]); n > 0 {
+				shared |= 1 << (n - 1)
+			}
+		}
+	}
+	if m.op[0] == "deq" {
+		return sent(shared, number(m.want)) || sent(shared, number(m.got))
+	}
+	want, err := strconv.ParseUint(m.want, 10, 64)
+	got, err2 := strconv.ParseUint(m.got, 10, 64)
+	return err == nil && err2 == nil && (want^got)&^shared == 0
+}
+
+func sent(set uint64, n int) bool { return n > 0 && set>>(n-1)&1 != 0 }
+
+var killPid = regexp.MustCompile(`\bkillpid (\d+) `)
+
+// interruptedOnEntry is about a wait that a signal ends here, and a condition there
+// that becomes true in its second test. So the hook of that test does not run here.
+func (c *comparison) interruptedOnEntry(m mismatch) bool {
+	ends := func(m mismatch) bool {
+		return m.kind == "result" && m.want == "0" && m.got == "-512" && strings.HasPrefix(m.op[0], "wait") && c.after("hook", m.step)
+	}
+	return ends(m) || m.kind == "missing" && c.hooked(m) && slices.ContainsFunc(c.found, func(f mismatch) bool {
+		return ends(f) && f.step == m.step && f.actor == m.actor
+	})
+}
+
+// hooked reports whether m is about an op of a hook that has not run here.
+func (c *comparison) hooked(m mismatch) bool {
+	op := strings.Join(m.op, " ")
+	for _, s := range c.playedTo(m.step) {
+		if slices.ContainsFunc(s.log, func(e event) bool { return e.by == m.actor && e.text == op }) {
+			return false
+		}
+	}
+	for _, s := range c.Steps[:m.step+1] {
+		_, hook, _ := strings.Cut(s.Step, "hook ")
+		if slices.Contains(joined(strings.Fields(hook)[min(2, len(strings.Fields(hook))):]), op) {
 			return true
 		}
 	}
@@ -262,65 +391,44 @@ func (c *comparison) timeAndSignal(m mismatch) bool {
 }
 
 func (c *comparison) formerPriority(m mismatch) bool {
-	return c.after("addp", m.step) && c.after("rm", m.step) && c.after("add", m.step) &&
-		(m.kind == "missing" || m.kind == "extra")
-}
-
-func (c *comparison) unlinkedPriority(m mismatch) bool {
-	for _, s := range c.Steps[:m.step] {
-		if strings.Contains(s.Step, " fnrm ") {
-			return c.after("addp", m.step) || c.after("addpx", m.step)
+	_, was := c.added("addp", m.step)
+	_, taken := c.added("rm", m.step)
+	for name := range was {
+		if taken[name] {
+			return c.ofQueue(m) || m.kind == "result" && m.is("flags") && number(m.want)-number(m.got) == 0x10
 		}
 	}
 	return false
 }
 
-func (c *comparison) stoppedWorker(m mismatch) bool {
-	if !c.after("wstop", m.step) {
-		return false
-	}
-	return m.kind == "result" && slices.Contains([]string{"wq", "wdq", "wdmod", "wpending", "wcancel", "wdcancel"}, m.op[0]) ||
-		c.hangs(m, "wflush", "wflushall", "wdestroy", "wstop")
-}
-
-// twoWorkers is about all that comes after the panic.
-func (c *comparison) twoWorkers(m mismatch) bool {
-	for _, s := range c.playedTo(m.step) {
-		if slices.ContainsFunc(s.log, func(e event) bool { return strings.Contains(e.ret, "with one worker only") }) {
-			return true
-		}
-	}
-	return false
-}
-
-func (c *comparison) parkedWorker(m mismatch) bool {
-	if !c.after("wpark", m.step) {
-		return false
-	}
-	return c.hangs(m, "wpark") || m.is("wstate") || m.is("work") || m.is("runs")
-}
-
-// waitsForItself is about a work that waits for its own worker, which hangs there.
-func (c *comparison) waitsForItself(m mismatch) bool {
-	hung := ""
-	for _, s := range c.playedTo(m.step) {
-		for _, e := range s.log {
-			if e.ret == "-35" && c.isWorker(e.by) {
-				hung = e.by
+// added returns the entries with which an op was begun up to the step, and the kind
+// and the argument of all entries.
+func (c *comparison) added(op string, step int) (kinds map[string][2]string, names map[string]bool) {
+	kinds, names = map[string][2]string{}, map[string]bool{}
+	for _, s := range c.Steps[:step+1] {
+		_, list, _ := strings.Cut(s.Step, " ")
+		for text := range strings.SplitSeq(list, ",") {
+			switch w := strings.Fields(text); w[0] {
+			case "entry":
+				kinds[w[1]] = [2]string{w[2], w[3]}
+			case op:
+				names[w[2]] = true
 			}
 		}
 	}
-	return hung != "" && (m.actor == hung || m.kind == "result" && strings.HasPrefix(m.op[0], "w") ||
-		m.kind == "result" && m.op[0] == "runs" || c.hangs(m, "wflush", "wflushall", "wcancel", "wdcancel", "wdestroy", "wstop"))
+	return kinds, names
 }
 
-func (c *comparison) isWorker(name string) bool {
-	return len(name) > 1 && strings.HasPrefix(name, "W")
-}
-
-func (c *comparison) flushOfArmed(m mismatch) bool {
-	return c.hangs(m, "wflush") && c.after("wdq", m.step) ||
-		c.after("wflush", m.step) && len(c.Stuck) > 0 && m.is("work") && strings.HasPrefix(m.op[1], "d")
+func (c *comparison) unlinkedPriority(m mismatch) bool {
+	for _, op := range []string{"addp", "addpx"} {
+		kinds, names := c.added(op, m.step)
+		for name := range names {
+			if kinds[name][0] == "fnrm" && kinds[name][1] != "0" {
+				return c.ofQueue(m)
+			}
+		}
+	}
+	return false
 }
 
 // playedTo returns the steps as they were here, up to this one.
@@ -337,47 +445,4 @@ func (c *comparison) after(op string, step int) bool {
 		}
 	}
 	return false
-}
-
-// A group of scripts says nothing of this library.
-type foreign struct {
-	name string
-	is   func(c observedCase) bool
-}
-
-// foreigners are the cases that cannot be done here.
-var foreigners = []foreign{
-	{"a user process, whose signals kill it", has("user")},
-	{"a semaphore: golang.org/x/sync has one", has("seminit", "down", "downi", "downk", "downtry", "downt", "up", "semcount")},
-	{"a rw_semaphore: sync.RWMutex is one, which nothing ends", has("dread", "dreadk", "dwrite", "dwritek", "dreadtry", "dwritetry", "uread", "uwrite", "downgrade")},
-	{"a SIGKILL that ends a killable sleep: there is no killable sleep", observedCase.killed},
-	{"a CPU of its own: Go places goroutines itself", has("bind", "createcpu")},
-	{"the function and the data of a thread: a closure has its data", has("isfn", "isdata")},
-	{"a sender inside the kernel: all senders are in one program", has("allowk")},
-}
-
-func has(names ...string) func(observedCase) bool {
-	return func(c observedCase) bool {
-		return slices.ContainsFunc(c.ops(), func(op []string) bool { return slices.Contains(names, op[0]) })
-	}
-}
-
-// killed reports whether a SIGKILL that was allowed meets a killable sleep.
-func (c observedCase) killed() bool {
-	allowed := slices.ContainsFunc(c.ops(), func(op []string) bool { return op[0] == "allow" && op[1] == "9" })
-	sleeps := slices.ContainsFunc(c.ops(), func(op []string) bool {
-		return slices.Contains([]string{"waitk", "waitkx", "waitkt", "schedtk", "wck", "wckt"}, op[0]) || op[len(op)-1] == "K" ||
-			op[0] == "woken" && op[2] == "K"
-	})
-	return allowed && sleeps
-}
-
-// inapplicable returns why the case cannot be done here, or "".
-func (c observedCase) inapplicable() string {
-	for _, f := range foreigners {
-		if f.is(c) {
-			return f.name
-		}
-	}
-	return ""
 }

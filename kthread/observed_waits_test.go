@@ -3,7 +3,6 @@ package kthread_test
 import (
 	"context"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/kprim/kprim/internal/view"
@@ -305,56 +304,48 @@ var sleeps = map[string]op{
 	"state":   func(a *actor, args []string) string { a.cur.Task().SetState(parseState(args[0])); return "" },
 	"mystate": func(a *actor, args []string) string { return fmt.Sprint(uint32(a.cur.Task().State())) },
 	"sched":   func(a *actor, args []string) string { a.cur.Task().Schedule(); return "" },
-	"schedt":  func(a *actor, args []string) string { return a.scheduleTimeout(args[0]) },
+	"schedt":  func(a *actor, args []string) string { return a.remaining(args[0], a.cur.Task().ScheduleTimeout) },
 	"schedti": scheduleIn(waitqueue.Interruptible),
 	"schedtk": scheduleIn(0x102),
 	"schedtu": scheduleIn(waitqueue.Uninterruptible),
 	"schedtl": scheduleIn(waitqueue.Idle),
 	"msleep": func(a *actor, args []string) string {
-		for d := a.msleep(args[0]); d > 0; {
+		for n := jiffies(args[0]); n > 0; { // a timer of its own for each sleep
 			a.cur.Task().SetState(waitqueue.Uninterruptible)
-			d = a.cur.Task().ScheduleTimeout(d)
+			n = left(a.cur.Task().ScheduleTimeout(a.w.ticks(n)))
 		}
 		return ""
 	},
 	"msleepi": func(a *actor, args []string) string {
-		if a.cur.Sleep(a.msleep(args[0])) == nil {
+		if a.cur.Sleep(a.w.ticks(jiffies(args[0]))) == nil {
 			return "0"
 		}
 		return "left"
 	},
 	"woken": func(a *actor, args []string) string {
 		e := a.w.entries[args[0]].woken
-		n := number(args[2])
-		return a.remaining(n, func(d time.Duration) time.Duration { return a.cur.WaitWoken(e, parseState(args[1]), d) })
+		return a.remaining(args[2], func(d time.Duration) time.Duration { return a.cur.WaitWoken(e, parseState(args[1]), d) })
 	},
 }
 
-// msleep returns the time of a sleep of some milliseconds. The kernel rounds up to
-// jiffies and adds one.
-func (a *actor) msleep(ms string) time.Duration {
-	return a.w.ticks(int(math.Ceil(float64(number(ms)) * float64(time.Millisecond) / float64(jiffy))))
-}
+// jiffies returns how many jiffies some milliseconds are, rounded up.
+func jiffies(ms string) int { return (number(ms) + 9) / 10 }
 
 func scheduleIn(s waitqueue.State) op {
 	return func(a *actor, args []string) string {
 		a.cur.Task().SetState(s)
-		return a.scheduleTimeout(args[0])
+		return a.remaining(args[0], a.cur.Task().ScheduleTimeout)
 	}
 }
 
-// scheduleTimeout sleeps for n jiffies. With 0 it sleeps to the next tick, with
-// less it does not sleep.
-func (a *actor) scheduleTimeout(n string) string {
-	if n == "max" {
-		a.cur.Task().ScheduleTimeout(century)
+// remaining sleeps for some jiffies and returns how many are left. With 0 it sleeps
+// to the next tick, with less it does not sleep.
+func (a *actor) remaining(text string, sleep func(time.Duration) time.Duration) string {
+	if text == "max" {
+		sleep(century)
 		return "left"
 	}
-	return a.remaining(number(n), a.cur.Task().ScheduleTimeout)
-}
-
-// remaining sleeps for n jiffies and returns how many are left.
-func (a *actor) remaining(n int, sleep func(time.Duration) time.Duration) string {
+	n := number(text)
 	if n < 0 {
 		sleep(0)
 		return "0"

@@ -133,6 +133,19 @@ func (w *world) pass(n int) {
 	w.cpu.take()
 }
 
+// tickOf returns how long a tick of n jiffies takes. From 63 on the kernel rounds up
+// to 8 jiffies, from 504 on to 64, and only the case says where these begin.
+func (w *world) tickOf(n int) int {
+	grain := 0
+	switch {
+	case n >= 504:
+		grain = 64
+	case n >= 63:
+		grain = 8
+	}
+	return min(max(n+1, w.until-w.now()), n+1+grain)
+}
+
 func (w *world) sleepUntil(t time.Duration) { time.Sleep(t - time.Since(w.start)) }
 
 func (w *world) add(e event) {

@@ -49,8 +49,8 @@ func TestSignalsOfTheProgramItselfComeFirst(t *testing.T) {
 
 func TestRealTimeSignalsAreCounted(t *testing.T) {
 	onThread(t, func(cur *kthread.Current) {
-		send1(t, cur, 40, 31, 31, 32, 40, 64, 40)
-		require.Equal(t, []syscall.Signal{31, 32, 40, 40, 40, 64}, dequeue(cur))
+		send1(t, cur, 40, 31, 31, 32, 40, 64, 32, 40)
+		require.Equal(t, []syscall.Signal{31, 32, 32, 40, 40, 40, 64}, dequeue(cur))
 		require.False(t, cur.Pending())
 
 		send1(t, cur, 40, 40)
@@ -90,6 +90,7 @@ func TestWaitWokenLooksForAStopAndAPark(t *testing.T) {
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
 			e := waitqueue.NewWokenEntry(cur.Task())
 			slept <- time.Hour - cur.WaitWoken(e, waitqueue.Uninterruptible, time.Hour)
+			require.Equal(t, time.Hour, cur.WaitWoken(e, waitqueue.Uninterruptible, time.Hour), "asked to park")
 			cur.ParkMe()
 			slept <- time.Hour - cur.WaitWoken(e, waitqueue.Uninterruptible, time.Hour)
 			for !cur.ShouldStop() {

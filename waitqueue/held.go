@@ -1,8 +1,10 @@
 package waitqueue
 
 // Lock locks the queue itself, for waits and wake-ups whose condition its lock
-// guards: [Task.WaitHeld] and [Queue.WakeHeld]. While it is held, no other method of
-// the queue may be called, except Unlock.
+// guards: [Task.WaitHeld], [Task.WaitExclusiveHeld] and [Queue.WakeHeld]. While the
+// lock is held, its holder may call no other method of the queue, except Unlock:
+// Wait, for example, waits for the lock for ever. All others that use the queue wait
+// until Unlock, so hold the lock for a few steps only.
 //
 // Kernel: wait_queue_head_t.lock
 func (q *Queue) Lock() { q.mu.Lock() }
@@ -10,12 +12,18 @@ func (q *Queue) Lock() { q.mu.Lock() }
 // Unlock undoes Lock.
 func (q *Queue) Unlock() { q.mu.Unlock() }
 
-// WakeHeld is [Queue.Wake] by a caller that holds q.Lock, and holds it on return.
+// WakeHeld is [Queue.Wake] by a caller that holds the lock of q, and holds it on
+// return. It panics if the lock is free.
 //
-// Kernel: __wake_up_locked, wake_up_locked
+// Kernel: __wake_up_locked, wake_up_locked, wake_up_all_locked
 //
 // Differs: returns the number of all woken, where the kernel returns nothing.
 func (q *Queue) WakeHeld(mask State, n int) int {
+	q.mustBeHeld("WakeHeld")
+	return q.wakeHeld(mask, n)
+}
+
+func (q *Queue) wakeHeld(mask State, n int) int {
 	if n < 1 {
 		n = All
 	}
@@ -27,21 +35,35 @@ func (q *Queue) WakeHeld(mask State, n int) int {
 	return woken
 }
 
-// WaitHeld is Wait by a caller that holds q.Lock. It is held whenever cond runs,
-// released while the task sleeps, and held again on every return.
+// mustBeHeld panics if the lock of the queue is free. A lock that
+// another goroutine holds looks the same as one of the caller.
+func (q *Queue) mustBeHeld(method string) {
+	if q.mu.TryLock() {
+		q.mu.Unlock()
+		panic("waitqueue: " + method + " without the lock of the queue")
+	}
+}
+
+// WaitHeld is [Task.Wait] by a caller that holds the lock of q. The lock is held
+// whenever cond runs, free while the task sleeps, and held again on every return and
+// in a panic of cond. WaitHeld panics if the lock is free.
+//
+// If the task is interrupted and cond is false, the error matches [syscall.EINTR].
 //
 // The waiter is put at the end of the queue, behind exclusive waiters: a wake-up
 // that one of these uses up does not reach it.
 //
 // Kernel: wait_event_interruptible_locked
 func (t *Task) WaitHeld(q *Queue, cond func() bool) error {
+	q.mustBeHeld("WaitHeld")
 	return q.waitHeld(t, false, cond)
 }
 
-// WaitExclusiveHeld is WaitExclusive in the same way.
+// WaitExclusiveHeld is [Task.WaitExclusive] in the same way as [Task.WaitHeld].
 //
 // Kernel: wait_event_interruptible_exclusive_locked
 func (t *Task) WaitExclusiveHeld(q *Queue, cond func() bool) error {
+	q.mustBeHeld("WaitExclusiveHeld")
 	return q.waitHeld(t, true, cond)
 }
 
@@ -93,7 +115,7 @@ func (q *Queue) finishHeld(e *Entry, returned bool) {
 	if e.queue == q {
 		q.unlink(e)
 	} else if !returned && e.exclusive {
-		q.WakeHeld(Normal, 1)
+		q.wakeHeld(Normal, 1)
 	}
 	q.hideWaitsOn(e.Task)
 	if e == &e.Task.own {

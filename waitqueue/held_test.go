@@ -137,3 +137,19 @@ type locker struct{ held bool }
 
 func (l *locker) Lock()   { l.held = true }
 func (l *locker) Unlock() { l.held = false }
+
+// A caller without the lock is told so. Without that a waiter would be left behind,
+// and package sync would end the program.
+func TestHeldWithoutTheLockPanics(t *testing.T) {
+	var q waitqueue.Queue
+	var task waitqueue.Task
+	yes := func() bool { return true }
+	for want, call := range map[string]func(){
+		"waitqueue: WakeHeld without the lock of the queue":          func() { q.WakeHeld(waitqueue.Normal, 1) },
+		"waitqueue: WaitHeld without the lock of the queue":          func() { _ = task.WaitHeld(&q, yes) },
+		"waitqueue: WaitExclusiveHeld without the lock of the queue": func() { _ = task.WaitExclusiveHeld(&q, yes) },
+	} {
+		require.PanicsWithValue(t, want, call)
+	}
+	require.Zero(t, q.WakeUp(), "the lock is free after that")
+}

@@ -110,6 +110,18 @@ var mutants = []explore.Mutant{
 		New: "\tif cond() {\n\t\treturn nil\n\t}\n\tif err = ended(t, ctx); err != nil {\n\t\treturn err\n\t}\n\te, end",
 	}, {
 		// Waiter: test, no token. Completion: wake nobody. Waiter: sleep. Token.
+		// Waker: the task is awake, so wake nobody. Waiter: announce, find nothing
+		// remembered, sleep. Waker: remember.
+		Name: "a wake-up is remembered after it was spent", File: "woken.go",
+		Old: "\te.woken.Store(true)\n\tat(\"remembered\", &e.Entry)\n\tif e.Task.WakeUp(mask) {\n",
+		New: "\twoken := e.Task.WakeUp(mask)\n\tat(\"remembered\", &e.Entry)\n\te.woken.Store(true)\n\tif woken {\n",
+	}, {
+		// Waiter: find nothing remembered. Waker: remember, wake nobody. Waiter:
+		// announce, sleep.
+		Name: "what is remembered is looked at before the sleep is announced", File: "woken.go",
+		Old: "\te.Task.SetState(s)\n\tif !e.woken.Load() && (unless == nil || !unless()) {\n",
+		New: "\tif !e.woken.Load() && (unless == nil || !unless()) {\n\t\te.Task.SetState(s)\n",
+	}, {
 		Name: "a completion wakes before it adds the token", File: "completion.go",
 		Old: "\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n\tat(\"added\", nil)\n\tc.queue.WakeUp()\n",
 		New: "\tc.queue.WakeUp()\n\tat(\"added\", nil)\n\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n",

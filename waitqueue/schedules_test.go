@@ -37,11 +37,14 @@ var schedules = map[string]int{
 	"TestInterleavingsTwoTokensAndCancel/task":             49009,
 	"TestInterleavingsWaitAny/background":                  96,
 	"TestInterleavingsWaitAny/ctx":                         96,
+	"TestInterleavingsWaitHeld":                            8369,
+	"TestInterleavingsWaitHeldTwoTokens":                   2052,
 	"TestInterleavingsWaitLocked/background":               55,
 	"TestInterleavingsWaitLocked/ctx":                      13,
 	"TestInterleavingsWatcherAndTaker/background":          360,
 	"TestInterleavingsWatcherAndTaker/ctx":                 66,
 	"TestInterleavingsWatcherAndTaker/task":                360,
+	"TestInterleavingsWokenEntry":                          45,
 }
 
 // fewer is the same for the models that have fewer points if time is short.

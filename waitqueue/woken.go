@@ -16,13 +16,16 @@ import (
 //	}
 //	q.Remove(&e.Entry)
 //
-// Make it with [NewWokenEntry]. It must not be copied.
+// Make it with [NewWokenEntry]; Wait panics for the zero value and for a copy. One
+// goroutine calls Wait: the one that the task stands for. Others may wake the queue at
+// any time.
 //
 // Kernel: WQ_FLAG_WOKEN
 type WokenEntry struct {
 	Entry
 
 	woken atomic.Bool
+	self  *WokenEntry // a copy has the wake function of the first one
 }
 
 // NewWokenEntry returns an entry for t that is on no queue.
@@ -30,7 +33,7 @@ type WokenEntry struct {
 // Kernel: woken_wake_function
 func NewWokenEntry(t *Task) *WokenEntry {
 	e := &WokenEntry{Entry: Entry{Task: t}}
-	e.Func = e.wake
+	e.Func, e.self = e.wake, e
 	return e
 }
 
@@ -60,6 +63,9 @@ func (e *WokenEntry) wake(_ *Entry, mask State, _ any) int {
 //
 // Differs: unless stands for kthread_should_stop, which package kthread has.
 func (e *WokenEntry) Wait(s State, d time.Duration, unless func() bool) time.Duration {
+	if e.self != e {
+		panic("waitqueue: a WokenEntry that NewWokenEntry has not made, or a copy of one")
+	}
 	// Announce the sleep, then look: a wake-up after the look undoes the sleep.
 	e.Task.SetState(s)
 	if !e.woken.Load() && (unless == nil || !unless()) {

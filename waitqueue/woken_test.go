@@ -1,6 +1,7 @@
 package waitqueue_test
 
 import (
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,4 +66,15 @@ func TestWokenEntryDoesNotSleep(t *testing.T) {
 	require.Equal(t, waitqueue.Running, task.State())
 	task.Interrupt()
 	require.Positive(t, e.Wait(waitqueue.Interruptible, time.Hour, nil))
+}
+
+// A copy would remember in the first one. Reflection stands for what go vet forbids.
+func TestWokenEntryMustBeMade(t *testing.T) {
+	const want = "waitqueue: a WokenEntry that NewWokenEntry has not made, or a copy of one"
+	first := waitqueue.NewWokenEntry(new(waitqueue.Task))
+	second := new(waitqueue.WokenEntry)
+	reflect.ValueOf(second).Elem().Set(reflect.ValueOf(first).Elem())
+	for _, e := range []*waitqueue.WokenEntry{new(waitqueue.WokenEntry), second} {
+		require.PanicsWithValue(t, want, func() { e.Wait(waitqueue.Interruptible, time.Second, nil) })
+	}
 }
