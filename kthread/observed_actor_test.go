@@ -169,8 +169,8 @@ func (a *actor) now() string {
 	return a.state() + " in " + a.op
 }
 
-// state returns the state of the thread. In a wait with a context, which does not
-// use the thread's task, it is that of the entry. In a sleep that is on no queue,
+// state returns the state of the thread. A wait with a context does not use the
+// thread's task, so there the entry has the state. In a sleep that is on no queue,
 // it is unknown.
 func (a *actor) state() string {
 	if s := a.thread.Info().State; s != waitqueue.Running {
