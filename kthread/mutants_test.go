@@ -11,106 +11,106 @@ var mutants = []explore.Mutant{
 	{
 		// Stop: wake. Thread: no stop is asked, so flush what woke it, sleep.
 		// Stop: set the flag. Nobody looks.
-		Name: "the flag is set after the wake-up", File: "kthread.go",
+		Name: "the flag is set after the wake-up", By: "StopAndPark", File: "kthread.go",
 		Old: "\tt.stop.Store(true)\n\tat(\"stop flag is set\")\n\tt.mu.Lock()\n\tt.task.Interrupt()\n",
 		New: "\tt.mu.Lock()\n\tt.task.Interrupt()\n\tt.mu.Unlock()\n\tat(\"stop flag is set\")\n\tt.stop.Store(true)\n\tt.mu.Lock()\n",
 	}, {
 		// Stop: set the flag, interrupt. Thread: flush a signal, and sleep.
-		Name: "a flush takes back a stop", File: "signal.go",
+		Name: "a flush takes back a stop", By: "StopAndSignal", File: "signal.go",
 		Old: "if t.pending == 0 && !t.stop.Load() {", New: "if t.pending == 0 {",
 	}, {
 		// Thread: no stop is asked. Stop: set the flag, interrupt. Thread: clear the
 		// interrupt, and sleep.
-		Name: "a flush gives up the lock between its look and its clear", File: "signal.go",
+		Name: "a flush gives up the lock between its look and its clear", By: "StopAndSignal", File: "signal.go",
 		Old: "\tif t.pending == 0 && !t.stop.Load() {\n",
 		New: "\tstop := t.stop.Load()\n\tt.mu.Unlock()\n\tat(\"looked\")\n\tt.mu.Lock()\n\tif t.pending == 0 && !stop {\n",
 	}, {
 		// The function calls Goexit. Start waits for Ready for ever.
-		Name: "ready is lost on Goexit", File: "kthread.go",
+		Name: "ready is lost on Goexit", By: "Start", File: "kthread.go",
 		Old: "\tif t.awaited && !t.readied.Load() {\n\t\tt.ready.open()\n\t}\n\tt.finish()", New: "\tt.finish()",
 	}, {
 		// Thread: open ready. Start: the function was not ready, so wait for its
 		// end. Thread: say that it was.
-		Name: "ready opens before it is said why", File: "current.go",
+		Name: "ready opens before it is said why", By: "Start", File: "current.go",
 		Old: "\t\tt.readied.Store(true)\n\t\tt.ready.open()\n", New: "\t\tt.ready.open()\n\t\tat(\"looked\")\n\t\tt.readied.Store(true)\n",
 	}, {
 		// Thread: answer. Park: return. The thread does not sleep yet.
-		Name: "a park is acknowledged before the state is set", File: "park.go",
+		Name: "a park is acknowledged before the state is set", By: "StopAndPark", File: "park.go",
 		Old: "\t\tt.task.SetState(waitqueue.Parked)\n\t\tp := t.parking.Load()\n\t\tat(\"looked\")\n\t\tif p == nil {\n\t\t\tbreak\n\t\t}\n\t\tp.answer(nil)\n\t\tat(\"answered\")\n",
 		New: "\t\tp := t.parking.Load()\n\t\tat(\"looked\")\n\t\tif p == nil {\n\t\t\tbreak\n\t\t}\n\t\tp.answer(nil)\n\t\tat(\"answered\")\n\t\tt.task.SetState(waitqueue.Parked)\n",
 	}, {
 		// Unpark: wake. Thread: the request is there, so park. Unpark: take it back.
-		Name: "woken before the request is taken back", File: "park.go",
+		Name: "woken before the request is taken back", By: "StopAndPark", File: "park.go",
 		Old: "\tif p := t.parking.Swap(nil); p != nil {\n", New: "\tt.task.WakeUp(waitqueue.Parked)\n\tat(\"park is taken back\")\n\tif p := t.parking.Swap(nil); p != nil {\n\t\tp.answer(errUnparked)\n\t\treturn\n",
 	}, {
 		// Park: ask. The thread ends, and Park waits for ever.
-		Name: "a thread that ends forgets who asked it to park", File: "kthread.go",
+		Name: "a thread that ends forgets who asked it to park", By: "StopAndPark", File: "kthread.go",
 		Old: "\t\tp.answer(errParkExited)\n", New: "\t\t_ = p\n",
 	}, {
 		// Park: ask. Stop: unpark, and the thread does not park. Park waits for ever.
-		Name: "an early unpark answers nobody", File: "park.go",
+		Name: "an early unpark answers nobody", By: "StopAndPark", File: "park.go",
 		Old: "\t\tp.answer(errUnparked)\n", New: "",
 	}, {
 		// Stop: unpark. Park: ask. The thread parks on its way out, and Stop
 		// waits for ever.
-		Name: "a park after a stop", File: "park.go",
+		Name: "a park after a stop", By: "StopAndParkFirst", File: "park.go",
 		Old: "\tcase t.stop.Load():", New: "\tcase false:",
 	}, {
 		// Thread: answer the request to park; there is none. Park: ask. The
 		// thread exits, and Park waits for ever.
-		Name: "a thread answers before it refuses", File: "kthread.go",
+		Name: "a thread answers before it refuses", By: "ParkAndExit", File: "kthread.go",
 		Old: "\tt.mu.Lock()\n\tt.exited = true\n\tcancel := t.cancel\n\tt.mu.Unlock()\n\tat(\"exited\")\n\tif p := t.parking.Swap(nil); p != nil {\n\t\tp.answer(errParkExited)\n\t}\n",
 		New: "\tif p := t.parking.Swap(nil); p != nil {\n\t\tp.answer(errParkExited)\n\t}\n\tat(\"exited\")\n\tt.mu.Lock()\n\tt.exited = true\n\tcancel := t.cancel\n\tt.mu.Unlock()\n",
 	}, {
 		// The thread exits. Park: ask, and wait for ever.
-		Name: "a thread that is gone is asked to park", File: "park.go",
+		Name: "a thread that is gone is asked to park", By: "ParkAndExit", File: "park.go",
 		Old: "\tcase t.exited:\n", New: "\tcase false:\n",
 	}, {
 		// Stop: set the flag, find no context. Thread: make the context, which
 		// never ends.
-		Name: "a context that is made after the stop", File: "current.go",
+		Name: "a context that is made after the stop", By: "StopAndContext", File: "current.go",
 		Old: "\t\tif t.stop.Load() { // its", New: "\t\tif false { // its",
 	}, {
 		// Stop: set the flag. Thread: see it and exit, with no cause. Stop: it is
 		// too late to give the cause.
-		Name: "a thread that was stopped ends its context without a cause", File: "kthread.go",
+		Name: "a thread that was stopped ends its context without a cause", By: "StopAndContext", File: "kthread.go",
 		Old: "\t\tif t.stop.Load() { // and", New: "\t\tif false { // and",
 	}, {
 		// Thread: open gone. Stop: return. Done is not closed yet.
-		Name: "Stop returns before Done is closed", File: "kthread.go",
+		Name: "Stop returns before Done is closed", By: "DoneAndStopAgree", File: "kthread.go",
 		Old: "\tt.mu.Lock()\n\tt.over = true\n\tif t.done != nil {\n\t\tclose(t.done)\n\t}\n\tt.mu.Unlock()\n\tat(\"done is closed\")\n\tt.gone.open()\n",
 		New: "\tt.gone.open()\n\tat(\"done is closed\")\n\tt.mu.Lock()\n\tt.over = true\n\tif t.done != nil {\n\t\tclose(t.done)\n\t}\n\tt.mu.Unlock()\n",
 	}, {
 		// Thread: close Done. Waiter: see that, wait with an ended context, and
 		// hear that the thread lives.
-		Name: "an ended context beats the end that Done has shown", File: "kthread.go",
+		Name: "an ended context beats the end that Done has shown", By: "DoneAndStopAgree", File: "kthread.go",
 		Old: "if err != nil && t.isOver() {", New: "if false {",
 	}, {
 		// The thread ends. Waiter: ask for Done, which nothing closes.
-		Name: "Done is made after the end", File: "kthread.go",
+		Name: "Done is made after the end", By: "DoneAndStopAgree", File: "kthread.go",
 		Old: "\t\tif t.over {\n", New: "\t\tif false {\n",
 	}, {
 		// Two wait for the end. One takes the token.
-		Name: "a gate opens for one", File: "gate.go",
+		Name: "a gate opens for one", By: "StopTwice", File: "gate.go",
 		Old: "const tokens = math.MaxInt64", New: "const tokens = min(1, math.MaxInt64)",
 	}, {
 		// Thread: no park is asked. Park: ask, wake the thread. Thread: sleep.
-		Name: "a sleep looks for a park before it is announced", File: "current.go",
+		Name: "a sleep looks for a park before it is announced", By: "SleepAndPark", File: "current.go",
 		Old: "\t\ttask.SetState(waitqueue.Interruptible)\n\t\tif cur.ShouldPark() && !cur.Pending() {\n\t\t\ttask.SetState(waitqueue.Running)\n\t\t\treturn errParkAsked\n\t\t}\n\t\tat(\"looked for a park\")\n",
 		New: "\t\tif cur.ShouldPark() && !cur.Pending() {\n\t\t\treturn errParkAsked\n\t\t}\n\t\tat(\"looked for a park\")\n\t\ttask.SetState(waitqueue.Interruptible)\n",
 	}, {
 		// The work runs. Cancel: wait for its end. Park: ask. The worker parks
 		// with the barrier at the front.
-		Name: "a worker parks with a barrier at the front", File: "worker.go",
+		Name: "a worker parks with a barrier at the front", By: "WaitForARunAndPark", File: "worker.go",
 		Old: "\tw.current = nil\n\tw.settle()\n}\n\n// settle", New: "\tw.current = nil\n\tif !w.Current().ShouldPark() {\n\t\tw.settle()\n\t}\n}\n\n// settle",
 	}, {
 		// Flush: wait for a work that a parked worker holds back. Cancel: take it
 		// off. The barrier stays.
-		Name: "a cancel leaves a barrier at the front", File: "worker.go",
+		Name: "a cancel leaves a barrier at the front", By: "FlushAndCancelInAParkedWorker", File: "worker.go",
 		Old: "\tw.remove(k)\n\tw.settle()\n", New: "\tw.remove(k)\n",
 	}, {
 		// The work runs. Cancel: wait for its end. Work: queue itself.
-		Name: "a work that queues itself gets back in", File: "worker.go",
+		Name: "a work that queues itself gets back in", By: "CancelOfAWorkThatQueuesItself", File: "worker.go",
 		Old: "k.pending == nil && k.cancels == 0 }", New: "k.pending == nil }",
 	},
 }

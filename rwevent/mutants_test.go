@@ -10,42 +10,42 @@ import (
 var mutants = []explore.Mutant{
 	{
 		// Post: wake. Taker: nothing is there, so sleep on. Post: tell of the event.
-		Name: "a post wakes before its event is to be seen", File: "rwevent.go",
+		Name: "a post wakes before its event is to be seen", By: "PostsAndTakers", File: "rwevent.go",
 		Old: "\ts.news.Store(s.gen)\n\ts.mu.Unlock()\n\tat(\"posted\")\n\t// After the change. With the other order a waiter could wake, find the old\n\t// event, and sleep on.\n\ts.queue.WakeUp()\n\treturn nil\n",
 		New: "\ts.mu.Unlock()\n\ts.queue.WakeUp()\n\tat(\"posted\")\n\ts.news.Store(s.gen)\n\treturn nil\n",
 	}, {
 		// Close. Taker A: take the last event. Taker B: nothing is there, so sleep.
-		Name: "the last taker of a closed slot hides the close", File: "rwevent.go",
+		Name: "the last taker of a closed slot hides the close", By: "CloseAndTakers", File: "rwevent.go",
 		Old: "\tif !s.closed { // or the next taker would sleep for ever\n\t\ts.news.Store(0)\n\t}\n", New: "\ts.news.Store(0)\n",
 	}, {
 		// Takers A and B sleep. Close: wake A.
-		Name: "a close wakes one taker", File: "rwevent.go",
+		Name: "a close wakes one taker", By: "CloseAndTakers", File: "rwevent.go",
 		Old: "\ts.queue.WakeUpAll() // all", New: "\ts.queue.WakeUp() // all",
 	}, {
 		// Close: wake all. Taker: it is not closed, so sleep on. Close: tell of it.
-		Name: "a close wakes before it is to be seen", File: "rwevent.go",
+		Name: "a close wakes before it is to be seen", By: "CloseAndTakers", File: "rwevent.go",
 		Old: "\ts.news.Store(final)\n\ts.mu.Unlock()\n\tat(\"closed\")\n\ts.queue.WakeUpAll()",
 		New: "\ts.mu.Unlock()\n\ts.queue.WakeUpAll()\n\tat(\"closed\")\n\ts.news.Store(final)",
 	}, {
 		// Close. Taker A: take the last event. Taker B: take it too.
-		Name: "a closed slot gives its last event twice", File: "rwevent.go",
+		Name: "a closed slot gives its last event twice", By: "CloseAndTakers", File: "rwevent.go",
 		Old: "\tif !s.there {\n\t\treturn v, none(s.closed)\n\t}\n", New: "",
 	}, {
 		// Close. Watcher: the last event is there, for ever.
-		Name: "a closed slot shows its last event again", File: "rwevent.go",
+		Name: "a closed slot shows its last event again", By: "PostsAndWatcher", File: "rwevent.go",
 		Old: "\tif !there || gen <= after {", New: "\tif !there {",
 	}, {
 		// Post: wake. Taker: nothing is there, so sleep on. Post: put the event.
-		Name: "a post to a table wakes before its event is there", File: "table.go",
+		Name: "a post to a table wakes before its event is there", By: "PostsAndTakers", File: "table.go",
 		Old: "\tif err := t.put(k, v); err != nil {\n\t\treturn err\n\t}\n\tat(\"posted\")\n\tt.queue.WakeUp()\n",
 		New: "\tt.queue.WakeUp()\n\tat(\"posted\")\n\tif err := t.put(k, v); err != nil {\n\t\treturn err\n\t}\n",
 	}, {
 		// Takers A and B sleep. Close: wake A.
-		Name: "a close of a table wakes one taker", File: "table.go",
+		Name: "a close of a table wakes one taker", By: "CloseAndTakers", File: "table.go",
 		Old: "\tt.queue.WakeUpAll()\n", New: "\tt.queue.WakeUp()\n",
 	}, {
 		// Close: wake all. Taker: it is not closed, so sleep on. Close: say so.
-		Name: "a close of a table wakes before it is there", File: "table.go",
+		Name: "a close of a table wakes before it is there", By: "CloseAndTakers", File: "table.go",
 		Old: "\tt.mu.Lock()\n\tt.closed = true\n\tt.mu.Unlock()\n\tat(\"closed\")\n\tt.queue.WakeUpAll()\n",
 		New: "\tt.queue.WakeUpAll()\n\tat(\"closed\")\n\tt.mu.Lock()\n\tt.closed = true\n\tt.mu.Unlock()\n",
 	},

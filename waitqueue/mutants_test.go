@@ -10,119 +10,119 @@ import (
 var mutants = []explore.Mutant{
 	{
 		// Waiter: test. Waker: set, wake nobody. Waiter: queue, sleep.
-		Name: "test before queueing", File: "waitqueue.go",
+		Name: "test before queueing", By: "OneWaiterOneWaker", File: "waitqueue.go",
 		Old: "\t\tdone := cond()\n\t\tat(\"tested\", e)\n",
 		New: "\t\tq.leave(e)\n\t\tdone := cond()\n\t\tat(\"tested\", e)\n\t\tif !done {\n\t\t\tq.prepare(e)\n\t\t}\n",
 	}, {
 		// A and B sleep. Waker: wake. B takes the token.
-		Name: "the last exclusive waiter first", File: "entry.go",
+		Name: "the last exclusive waiter first", By: "FirstComeFirstServed", File: "entry.go",
 		Old: "q.linkBehind(q.tail, e)", New: "q.linkBehind(q.lastPriority(), e)",
 	}, {
 		// Waker: wake; the watcher uses up the one wake-up, the taker sleeps on.
-		Name: "ordinary waiters use up the budget", File: "waitqueue.go",
+		Name: "ordinary waiters use up the budget", By: "WatcherAndTaker", File: "waitqueue.go",
 		Old: "\t\tif exclusive {\n\t\t\tif n--", New: "\t\t{\n\t\t\tif n--",
 	}, {
 		// A is ended, and tests while it is still to be found. Waker: put a
 		// token, wake A. A returns its error, B sleeps on.
-		Name: "a cancel swallows a wake-up", File: "waitqueue.go",
+		Name: "a cancel swallows a wake-up", By: "TrueBeforeTheEnd", File: "waitqueue.go",
 		Old: "\te.off = !picked // during the test, see finish\n\tdone := cond()\n", New: "\tq.prepare(e)\n\t_ = picked\n\tdone := cond()\n",
 	}, {
 		// Waiter: test. The condition comes true, then the end. The waiter
 		// returns the error.
-		Name: "no test after an interruption", File: "waitqueue.go",
+		Name: "no test after an interruption", By: "TrueBeforeTheEnd", File: "waitqueue.go",
 		Old: "\tdone := cond()\n\te.off = true\n", New: "\tdone := false\n\te.off = true\n",
 	}, {
 		// Waiter: test, has its place. Waker: set, take it off the queue.
 		// Waiter: sleep, and nobody will find it.
-		Name: "a wake-up before the sleep is lost", File: "task.go",
+		Name: "a wake-up before the sleep is lost", By: "WaitHeld", File: "task.go",
 		Old: "\tif !sleeps(b.word.Load()) {\n", New: "\tif b.word.Load()&interrupted != 0 {\n",
 	}, {
 		// A sleeps. B takes the first token on its way. Waker: put the second
 		// one, wake B, which does not need it.
-		Name: "a wake-up that was not needed is kept", File: "waitqueue.go",
+		Name: "a wake-up that was not needed is kept", By: "TwoTokens", File: "waitqueue.go",
 		Old: "\t\t\tif q.leave(e) && exclusive {\n\t\t\t\tq.WakeUp()\n", New: "\t\t\tif q.leave(e) && exclusive {\n",
 	}, {
 		// A is interrupted before it sleeps. It takes the first token, while the
 		// wake-up for the second one picks it. B sleeps on.
-		Name: "a task tests while it can be picked", File: "waitqueue.go",
+		Name: "a task tests while it can be picked", By: "TwoTokensAndCancel", File: "waitqueue.go",
 		Old: "\t\t\tt.SetState(Running)\n", New: "",
 	}, {
 		// The same with a context that ends.
-		Name: "an ended waiter tests while it can be picked", File: "waitqueue.go",
+		Name: "an ended waiter tests while it can be picked", By: "TwoTokensAndCancel", File: "waitqueue.go",
 		Old: "if woken && cond() {", New: "if cond() {",
 	}, {
 		// Signal, which picks A. A is ended. A gives up, B sleeps on.
-		Name: "a cancel swallows a Signal", File: "cond.go",
+		Name: "a cancel swallows a Signal", By: "CondSignalAndCancel", File: "cond.go",
 		Old: "picked := c.queue.leave(e)\n", New: "picked := c.queue.leave(e) && ctx.Err() == nil\n",
 	}, {
 		// Waiter: queue. First Signal: takes it off, and finds nobody asleep.
 		// Waiter: announce, sleep. Second Signal: nobody is there.
-		Name: "a waiter of a Cond is queued before it announces its sleep", File: "cond.go",
+		Name: "a waiter of a Cond is queued before it announces its sleep", By: "CondSignalWithoutTheLock", File: "cond.go",
 		Old: "\t\te.Task.announce(e.state)\n\t}\n\t// On the queue before L is free: a Signal that comes after that finds it.\n\tc.queue.add(e)\n\tat(\"queued\", e)\n",
 		New: "\t}\n\tc.queue.add(e)\n\tat(\"queued\", e)\n\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n",
 	}, {
 		// Waiter: unlock. Signal: nobody is there. Waiter: queue, sleep.
-		Name: "a waiter of a Cond is queued after it has released L", File: "cond.go",
+		Name: "a waiter of a Cond is queued after it has released L", By: "CondSignalAndCancel", File: "cond.go",
 		Old: "\tc.queue.add(e)\n\tat(\"queued\", e)\n\te.off = false\n\tmu, _ := c.L.(*sync.Mutex)\n\tif mu != nil { // Optimization: it cannot panic, so it needs no defer.\n\t\tmu.Unlock()\n\t} else {\n\t\tattempt(func() { c.L.Unlock() }, func() { c.queue.finish(e) })\n\t}\n",
 		New: "\tmu, _ := c.L.(*sync.Mutex)\n\tc.L.Unlock()\n\tc.queue.add(e)\n\tat(\"queued\", e)\n\te.off = false\n",
 	}, {
 		// Waker: claim. Waiter: the condition is true, wait again, sleep. Waker:
 		// signal, which wakes the other wait.
-		Name: "a claim during the last test is forgotten", File: "task.go",
+		Name: "a claim during the last test is forgotten", By: "LateSignal", File: "task.go",
 		Old: "\t\tt.stray = t.stray || State(w&states) == Running\n", New: "",
 	}, {
-		Name: "a wait leaves without a look at its announcement", File: "sleeper.go",
+		Name: "a wait leaves without a look at its announcement", By: "LateSignal", File: "sleeper.go",
 		Old: "\t\tt.settle()\n", New: "",
 	}, {
 		// The same, when the claim comes between the test and the sleep.
-		Name: "a claim before the sleep is forgotten", File: "task.go",
+		Name: "a claim before the sleep is forgotten", By: "LateSignal", File: "task.go",
 		Old: "\t\tb.stray = true\n", New: "",
 	}, {
-		Name: "a task whose signal is on its way is used again", File: "sleeper.go",
+		Name: "a task whose signal is on its way is used again", By: "LateSignal", File: "sleeper.go",
 		Old: "if t.pooled && !t.stray {", New: "if t.pooled {",
 	}, {
 		// Waiter: announce. Observer: it sleeps; wake nobody. Waiter: queue.
-		Name: "the state is seen before the entry", File: "sleeper.go",
+		Name: "the state is seen before the entry", By: "WhoSeesTheStateFindsTheEntry", File: "sleeper.go",
 		Old: "\tq.mu.Lock()\n\tif e.queue == nil {\n",
 		New: "\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n\tat(\"announced\", e)\n\tq.mu.Lock()\n\tif e.queue == nil {\n",
 	}, {
-		Name: "the state of a prepared task is seen before its entry", File: "entry.go",
+		Name: "the state of a prepared task is seen before its entry", By: "WhoSeesTheStateFindsTheEntry", File: "entry.go",
 		Old: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\tif e.queue == nil {\n",
 		New: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\te.Task.SetState(s)\n\tat(\"announced\", e)\n\tif e.queue == nil {\n",
 	}, {
 		// Walk: off the queue. Another waker: claim. Walk: back, behind the others.
-		Name: "an entry whose claim was lost goes to the end", File: "waitqueue.go",
+		Name: "an entry whose claim was lost goes to the end", By: "LostClaimKeepsItsPlace", File: "waitqueue.go",
 		Old: "\t\tq.linkBehind(before, e)\n", New: "\t\t_ = before\n\t\tq.link(e)\n",
 	}, {
 		// Waker: claim. Task: wait on another queue. Waker: take the entry off that.
-		Name: "a walk claims before it unlinks", File: "waitqueue.go",
+		Name: "a walk claims before it unlinks", By: "LostClaimKeepsItsPlace", File: "waitqueue.go",
 		Old: "\tif kind != added {\n\t\tq.unlink(e)\n\t}\n\tat(\"claim\", e)\n\tif t.claim(mask, flag) {\n",
 		New: "\tclaimed := t.claim(mask, flag)\n\tat(\"claim\", e)\n\tif kind != added {\n\t\tq.unlink(e)\n\t}\n\tif claimed {\n",
 	}, {
-		Name: "a sole waiter is claimed before it is unlinked", File: "waitqueue.go",
+		Name: "a sole waiter is claimed before it is unlinked", By: "LostClaimOfASoleWaiter", File: "waitqueue.go",
 		Old: "\tq.head, q.tail, e.queue = nil, nil, nil // Unlink before claiming, see claim.\n\tat(\"claim\", e)\n\twoken := t.claim(mask, taken)\n",
 		New: "\twoken := t.claim(mask, taken)\n\tat(\"claim\", e)\n\tq.head, q.tail, e.queue = nil, nil, nil\n",
 	}, {
 		// Waiter: test. The condition comes true, then the end. Waiter: look at the
 		// context, return the error.
-		Name: "the end is sampled after the test", File: "waitqueue.go",
+		Name: "the end is sampled after the test", By: "TrueBeforeTheEnd", File: "waitqueue.go",
 		Old: "\tif cond() {\n\t\treturn nil\n\t}\n\tif err != nil {\n\t\treturn err\n\t}\n\te, end",
 		New: "\tif cond() {\n\t\treturn nil\n\t}\n\tif err = ended(t, ctx); err != nil {\n\t\treturn err\n\t}\n\te, end",
 	}, {
 		// Waiter: test, no token. Completion: wake nobody. Waiter: sleep. Token.
 		// Waker: the task is awake, so wake nobody. Waiter: announce, find nothing
 		// remembered, sleep. Waker: remember.
-		Name: "a wake-up is remembered after it was spent", File: "woken.go",
+		Name: "a wake-up is remembered after it was spent", By: "WokenEntry", File: "woken.go",
 		Old: "\te.woken.Store(true)\n\tat(\"remembered\", &e.Entry)\n\tif e.Task.WakeUp(mask) {\n",
 		New: "\twoken := e.Task.WakeUp(mask)\n\tat(\"remembered\", &e.Entry)\n\te.woken.Store(true)\n\tif woken {\n",
 	}, {
 		// Waiter: find nothing remembered. Waker: remember, wake nobody. Waiter:
 		// announce, sleep.
-		Name: "what is remembered is looked at before the sleep is announced", File: "woken.go",
+		Name: "what is remembered is looked at before the sleep is announced", By: "WokenEntry", File: "woken.go",
 		Old: "\te.Task.SetState(s)\n\tif !e.woken.Load() && (unless == nil || !unless()) {\n",
 		New: "\tif !e.woken.Load() && (unless == nil || !unless()) {\n\t\te.Task.SetState(s)\n",
 	}, {
-		Name: "a completion wakes before it adds the token", File: "completion.go",
+		Name: "a completion wakes before it adds the token", By: "CompletionBarging", File: "completion.go",
 		Old: "\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n\tat(\"added\", nil)\n\tc.queue.WakeUp()\n",
 		New: "\tc.queue.WakeUp()\n\tat(\"added\", nil)\n\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n",
 	},
