@@ -82,7 +82,8 @@ var signals = map[string]op{
 		return truth(cur.Thread().PendingSignals() != 0 || cur.Pending() && !cur.ShouldStop())
 	},
 	"fatal": func(a *actor, args []string) string {
-		return truth(a.other(args).Thread().PendingSignals()&(1<<(syscall.SIGKILL-1)) != 0)
+		const sigkill = 9 // on Linux, as in the scripts
+		return truth(a.other(args).Thread().PendingSignals()&(1<<(sigkill-1)) != 0)
 	},
 	"pendset":  func(a *actor, args []string) string { return fmt.Sprint(a.other(args).Thread().PendingSignals()) },
 	"spendset": func(a *actor, args []string) string { return "0" },
