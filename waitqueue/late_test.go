@@ -37,8 +37,8 @@ func TestWhoTestsCannotBePicked(t *testing.T) {
 		var q waitqueue.Queue
 		var tok tokens
 		var a, b waitqueue.Task
+		held, release := holdAt(t, "interrupted") // before A, which reads the hook when it awakes
 		resultA := asleep(func() error { return a.WaitExclusive(&q, tok.tryTake) })
-		held, release := holdAt(t, "interrupted")
 		calls := 0
 		require.NoError(t, b.WaitExclusive(&q, func() bool {
 			switch calls++; calls {
@@ -47,8 +47,8 @@ func TestWhoTestsCannotBePicked(t *testing.T) {
 				<-held
 			case 3: // it did not sleep
 				tok.Store(1)
-				q.WakeUp() // picks A, which comes too late
-				got := tok.tryTake()
+				got := tok.tryTake() // before A runs, which the wake-up is for
+				q.WakeUp()           // picks A, which comes too late
 				synctest.Wait()
 				tok.Store(1)
 				q.WakeUp()
