@@ -5,6 +5,7 @@ import (
 	"runtime/pprof"
 	"time"
 
+	"github.com/kprim/kprim/internal/point"
 	"github.com/kprim/kprim/waitqueue"
 )
 
@@ -154,7 +155,7 @@ func (cur *Current) Sleep(d time.Duration) error {
 			task.SetState(waitqueue.Running)
 			return errParkAsked
 		}
-		at("looked for a park")
+		point.At("looked for a park", cur.t)
 		d = task.ScheduleTimeout(d)
 		if d > 0 && task.Interrupted() {
 			return cur.reason()

@@ -2,10 +2,6 @@ package kthread
 
 import "github.com/kprim/kprim/waitqueue"
 
-// SetYield has f called at the points of the package, on the goroutine that
-// comes there. nil ends that.
-func SetYield(f func(point string)) { yield = f }
-
 // Idle reports whether k is neither pending nor running.
 func (k *Work) Idle() bool {
 	w := k.worker.Load()

@@ -16,7 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kprim/kprim/internal/explore"
+	"github.com/kprim/kprim/internal/models"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )
@@ -108,7 +108,7 @@ func TestThreadCannotWaitForItselfBetweenSetStateAndSchedule(t *testing.T) {
 // An obfuscator changes the names of functions and types, and so what a
 // traceback says.
 func TestThreadIsKnownWhateverItsFunctionsAreCalled(t *testing.T) {
-	if testing.Short() || explore.Race {
+	if testing.Short() || models.Race {
 		t.Skip("builds the package once")
 	}
 	if _, err := exec.LookPath("go"); err != nil {

@@ -9,28 +9,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kprim/kprim/internal/explore"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
+	"github.com/kprim/kprim/waitqueue/explore"
 )
 
-var explorer = explore.Explorer{SetYield: kthread.SetYield, Schedules: schedules}
-
-// adoptThread makes the goroutine of a kthread a thread of the model.
-func adoptThread(point string) string {
-	if point == "begin" {
-		return "kthread"
-	}
-	return ""
-}
-
-// obedient is a thread that stops and parks when it is asked to, and may be
-// stopped by the explorer before each look.
-func obedient(s *explore.Schedule) func(*kthread.Current) error {
+// obedient is a thread that stops and parks when it is asked to. Each look for a request
+// is a step.
+func obedient(m *explore.Model) func(*kthread.Current) error {
 	return func(cur *kthread.Current) error {
 		var q waitqueue.Queue
 		asked := func() bool {
-			s.At("test")
+			m.At("test")
 			return cur.ShouldStop() || cur.ShouldPark()
 		}
 		for {
@@ -43,73 +33,75 @@ func obedient(s *explore.Schedule) func(*kthread.Current) error {
 	}
 }
 
-// Whoever asks gets an answer, whatever the order: a stop the thread's own, a
-// park that it parked, or that it did not come to that.
+// Stop and Park get an answer in every order. Stop gets the error of the thread. Park
+// gets nil, or an error if the thread did not park.
 func TestInterleavingsStopAndPark(t *testing.T) {
-	explorer.Explore(t, explore.Every, func(t *testing.T, s *explore.Schedule) {
-		s.Adopt = adoptThread
-		thread := kthread.Run("t", obedient(s))
+	orders.Explore(t, "kthread", func(m *explore.Model) {
+		m.Adopt("begin", "kthread")
+		thread := kthread.Run("t", obedient(m))
 		stopped, parked := errors.New("no answer"), errors.New("no answer")
-		s.Thread("stopper", func(th *explore.Thread) {
-			th.At("stop")
+		m.Go("stopper", func(th *explore.Thread) {
+			th.Step("stop")
 			stopped = thread.Stop()
 		})
-		s.Thread("parker", func(th *explore.Thread) {
-			th.At("park")
+		m.Go("parker", func(th *explore.Thread) {
+			th.Step("park")
 			parked = thread.Park(context.Background())
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			neverRan := errors.Is(stopped, syscall.EINTR) && errors.Is(parked, syscall.ENOSYS) || errors.Is(parked, syscall.EINTR)
 			switch {
 			case stopped != errMine && !neverRan:
-				return fmt.Sprint("stop: ", stopped, "; park: ", parked)
+				return fmt.Errorf("stop: %v; park: %v", stopped, parked)
 			case parked != nil && !errors.Is(parked, syscall.EINTR) && !errors.Is(parked, syscall.ENOSYS):
-				return "park: " + parked.Error()
+				return fmt.Errorf("park: %w", parked)
 			}
-			return ""
-		}
+			return nil
+		})
 	})
 }
 
-// The same with a thread that looks for a park first: it must not park on its way
-// out, where the stop that would unpark it has been already.
+// The same with a thread that looks for a park first. It must not park on its way out,
+// because the Unpark of the stop is over.
 func TestInterleavingsStopAndParkFirst(t *testing.T) {
-	explorer.Explore(t, explore.Every, func(t *testing.T, s *explore.Schedule) {
-		s.Adopt = adoptThread
-		thread := kthread.Run("t", func(cur *kthread.Current) error {
-			for !cur.ShouldStop() {
-				s.At("before the park")
-				cur.ParkMe()
-				s.At("after the park")
-				_ = cur.Sleep(time.Hour)
-			}
-			s.At("on the way out")
+	orders.Explore(t, "kthread", stopAndParkFirst)
+}
+
+func stopAndParkFirst(m *explore.Model) {
+	m.Adopt("begin", "kthread")
+	thread := kthread.Run("t", func(cur *kthread.Current) error {
+		for !cur.ShouldStop() {
+			m.At("before the park")
 			cur.ParkMe()
-			return errMine
-		})
-		stopped, parked := errors.New("no answer"), errors.New("no answer")
-		s.Thread("stopper", func(th *explore.Thread) {
-			th.At("stop")
-			stopped = thread.Stop()
-		})
-		s.Thread("parker", func(th *explore.Thread) {
-			th.At("park")
-			parked = thread.Park(context.Background())
-		})
-		s.Wrong = func() string {
-			if stopped != errMine && !errors.Is(stopped, syscall.EINTR) || len(s.Asleep()) > 1 {
-				return fmt.Sprint("stop: ", stopped, "; park: ", parked)
-			}
-			return ""
+			m.At("after the park")
+			_ = cur.Sleep(time.Hour)
 		}
-		s.Release = thread.Unpark
+		m.At("on the way out")
+		cur.ParkMe()
+		return errMine
 	})
+	stopped, parked := errors.New("no answer"), errors.New("no answer")
+	m.Go("stopper", func(th *explore.Thread) {
+		th.Step("stop")
+		stopped = thread.Stop()
+	})
+	m.Go("parker", func(th *explore.Thread) {
+		th.Step("park")
+		parked = thread.Park(context.Background())
+	})
+	m.Check(func() error {
+		if stopped != errMine && !errors.Is(stopped, syscall.EINTR) {
+			return fmt.Errorf("stop: %v; park: %v", stopped, parked)
+		}
+		return nil
+	})
+	m.Release(thread.Unpark)
 }
 
 // A sleep ends when a park is asked, also if it is only about to begin.
 func TestInterleavingsSleepAndPark(t *testing.T) {
-	explorer.Explore(t, "begin, looked, answered, park is asked, looked for a park", func(t *testing.T, s *explore.Schedule) {
-		s.Adopt = adoptThread
+	orders.Explore(t, "begin, looked, answered, park is asked, looked for a park", func(m *explore.Model) {
+		m.Adopt("begin", "kthread")
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
 			for !cur.ShouldStop() {
 				_ = cur.Sleep(time.Hour)
@@ -118,270 +110,257 @@ func TestInterleavingsSleepAndPark(t *testing.T) {
 			return nil
 		})
 		parked := errors.New("no answer")
-		s.Thread("parker", func(th *explore.Thread) {
-			th.At("park")
+		m.Go("parker", func(th *explore.Thread) {
+			th.Step("park")
 			parked = thread.Park(context.Background())
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if parked != nil {
-				return "park: " + parked.Error()
+				return fmt.Errorf("park: %w", parked)
 			}
-			return ""
-		}
-		s.Release = func() { _ = thread.Stop() }
+			return nil
+		})
+		m.Release(func() { _ = thread.Stop() })
 	})
 }
 
-// When Park returns nil the thread is parked, and wake-ups and signals leave it
-// there.
-func TestInterleavingsParkIsAcknowledgedByWhoIsParked(t *testing.T) {
-	explorer.Explore(t, explore.Every, func(t *testing.T, s *explore.Schedule) {
-		s.Adopt = adoptThread
-		thread := kthread.Run("t", obedient(s))
+// When Park returns nil the thread is parked, and a wake-up leaves it there.
+func TestInterleavingsParkIsAcknowledgedByAParkedThread(t *testing.T) {
+	orders.Explore(t, "kthread", func(m *explore.Model) {
+		m.Adopt("begin", "kthread")
+		thread := kthread.Run("t", obedient(m))
 		var parked error
 		var state waitqueue.State
-		s.Thread("parker", func(th *explore.Thread) {
-			th.At("park")
+		m.Go("parker", func(th *explore.Thread) {
+			th.Step("park")
 			parked = thread.Park(context.Background())
 			state = thread.Info().State
 		})
-		s.Thread("waker", func(th *explore.Thread) {
-			th.At("wake")
+		m.Go("waker", func(th *explore.Thread) {
+			th.Step("wake")
 			thread.WakeUp()
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if parked != nil || state != waitqueue.Parked || thread.Info().State != waitqueue.Parked {
-				return fmt.Sprintf("park: %v; state then %s, now %s", parked, state, thread.Info().State)
+				return fmt.Errorf("park: %v; state then %s, now %s", parked, state, thread.Info().State)
 			}
-			return ""
-		}
-		s.Release = func() { _ = thread.Stop() }
+			return nil
+		})
+		m.Release(func() { _ = thread.Stop() })
 	})
 }
 
-// An Unpark that comes early, in time or late leaves nobody waiting.
+// Park returns if an Unpark comes early, in time or late.
 func TestInterleavingsParkAndUnpark(t *testing.T) {
-	explorer.Explore(t, explore.Every, func(t *testing.T, s *explore.Schedule) {
-		s.Adopt = adoptThread
-		thread := kthread.Run("t", obedient(s))
+	orders.Explore(t, "kthread", func(m *explore.Model) {
+		m.Adopt("begin", "kthread")
+		thread := kthread.Run("t", obedient(m))
 		parked := errors.New("no answer")
-		s.Thread("parker", func(th *explore.Thread) {
-			th.At("park")
+		m.Go("parker", func(th *explore.Thread) {
+			th.Step("park")
 			parked = thread.Park(context.Background())
 			thread.Unpark()
 		})
-		s.Thread("unparker", func(th *explore.Thread) {
-			th.At("unpark")
+		m.Go("unparker", func(th *explore.Thread) {
+			th.Step("unpark")
 			thread.Unpark()
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if parked != nil && !errors.Is(parked, syscall.EINTR) || thread.Info().State != waitqueue.Interruptible {
-				return fmt.Sprintf("park: %v; state %s", parked, thread.Info().State)
+				return fmt.Errorf("park: %v; state %s", parked, thread.Info().State)
 			}
-			return ""
-		}
-		s.Release = func() { _ = thread.Stop() }
+			return nil
+		})
+		m.Release(func() { _ = thread.Stop() })
 	})
 }
 
-// A thread that ends by itself answers who asks it to park meanwhile.
+// A thread that ends by itself answers a Park that comes meanwhile.
 func TestInterleavingsParkAndExit(t *testing.T) {
-	explorer.Explore(t, explore.Every, func(t *testing.T, s *explore.Schedule) {
-		s.Adopt = adoptThread
+	orders.Explore(t, "kthread", func(m *explore.Model) {
+		m.Adopt("begin", "kthread")
 		thread := kthread.Create("t", func(*kthread.Current) error {
-			s.At("return")
+			m.At("return")
 			return nil
 		})
 		parked := errors.New("no answer")
-		s.Thread("parker", func(th *explore.Thread) {
-			th.At("park")
+		m.Go("parker", func(th *explore.Thread) {
+			th.Step("park")
 			parked = thread.Park(context.Background())
 			thread.Unpark()
 		})
-		s.Thread("starter", func(th *explore.Thread) {
-			th.At("start")
+		m.Go("starter", func(th *explore.Thread) {
+			th.Step("start")
 			thread.WakeUp()
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if parked != nil && !errors.Is(parked, syscall.ENOSYS) {
-				return "park: " + parked.Error()
+				return fmt.Errorf("park: %w", parked)
 			}
-			return ""
-		}
+			return nil
+		})
 	})
 }
 
-// A thread that takes what ends its sleep for a signal unless it is asked to
-// stop, and flushes it: a stop must not get lost so.
+// A thread flushes its signals after each sleep, unless it has to stop. A flush must
+// not take a stop back.
 func TestInterleavingsStopAndSignal(t *testing.T) {
-	explorer.Explore(t, explore.Every, func(t *testing.T, s *explore.Schedule) {
-		s.Adopt = adoptThread
+	orders.Explore(t, "kthread", func(m *explore.Model) {
+		m.Adopt("begin", "kthread")
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
 			var q waitqueue.Queue
 			_ = cur.Allow(syscall.SIGTERM)
 			for {
-				err := cur.Wait(&q, func() bool { s.At("test"); return false })
-				s.At("woken")
+				err := cur.Wait(&q, func() bool { m.At("test"); return false })
+				m.At("woken")
 				if cur.ShouldStop() {
 					return err
 				}
-				s.At("flush")
+				m.At("flush")
 				cur.Flush()
 			}
 		})
 		stopped := errors.New("no answer")
-		s.Thread("sender", func(th *explore.Thread) {
-			th.At("send")
+		m.Go("sender", func(th *explore.Thread) {
+			th.Step("send")
 			_ = thread.Signal(syscall.SIGTERM)
 		})
-		s.Thread("stopper", func(th *explore.Thread) {
-			th.At("stop")
+		m.Go("stopper", func(th *explore.Thread) {
+			th.Step("stop")
 			stopped = thread.Stop()
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if !errors.Is(stopped, syscall.EINTR) {
-				return "stop: " + stopped.Error()
+				return fmt.Errorf("stop: %w", stopped)
 			}
-			return ""
-		}
+			return nil
+		})
 	})
 }
 
-// Start returns, whether the function is ready, returns or calls Goexit, given up
-// on or not, and the thread that it returns can be waited for.
+// Start returns when the function is ready, returns or calls Goexit, also if the context
+// ends. The thread that Start returns can be stopped.
 func TestInterleavingsStart(t *testing.T) {
-	for name, end := range map[string]func(*explore.Schedule, *kthread.Current) error{
-		"ready":  func(s *explore.Schedule, cur *kthread.Current) error { cur.Ready(); return obedient(s)(cur) },
-		"return": func(*explore.Schedule, *kthread.Current) error { return errMine },
-		"Goexit": func(*explore.Schedule, *kthread.Current) error { runtime.Goexit(); return nil },
+	for name, end := range map[string]func(*explore.Model, *kthread.Current) error{
+		"ready":  func(m *explore.Model, cur *kthread.Current) error { cur.Ready(); return obedient(m)(cur) },
+		"return": func(*explore.Model, *kthread.Current) error { return errMine },
+		"Goexit": func(*explore.Model, *kthread.Current) error { runtime.Goexit(); return nil },
 	} {
-		start := func(patient bool) func(*testing.T, *explore.Schedule) {
-			return func(t *testing.T, s *explore.Schedule) {
-				s.Adopt = adoptThread
-				ctx, cancel := context.WithCancel(t.Context())
-				returned := false
-				s.Thread("starter", func(th *explore.Thread) {
-					th.At("start")
+		start := func(patient bool) func(*explore.Model) {
+			return func(m *explore.Model) {
+				m.Adopt("begin", "kthread")
+				ctx, cancel := context.WithCancel(m.Context())
+				m.Go("starter", func(th *explore.Thread) {
+					th.Step("start")
 					thread, _ := kthread.Start(ctx, "t", func(cur *kthread.Current) error {
-						s.At("function")
-						return end(s, cur)
+						m.At("function")
+						return end(m, cur)
 					})
 					if thread != nil {
 						_ = thread.Stop()
 					}
-					returned = true
 				})
 				if !patient {
-					s.Thread("canceller", func(th *explore.Thread) {
-						th.At("cancel")
+					m.Go("canceller", func(th *explore.Thread) {
+						th.Step("cancel")
 						cancel()
 					})
 				}
-				s.Wrong = func() string {
-					if !returned {
-						return "Start or Stop did not return"
-					}
-					return ""
-				}
-				s.Release = cancel
+				m.Release(cancel)
 			}
 		}
-		t.Run(name, func(t *testing.T) { explorer.Explore(t, explore.Every, start(true)) })
-		t.Run(name+" and cancel", func(t *testing.T) { explorer.Explore(t, explore.Every, start(false)) })
+		t.Run(name, func(t *testing.T) { orders.Explore(t, "kthread", start(true)) })
+		t.Run(name+" and cancel", func(t *testing.T) { orders.Explore(t, "kthread", start(false)) })
 	}
 }
 
-// Two who stop, and one who waits: all get the thread's answer.
+// Two goroutines stop a thread. Both get its error.
 func TestInterleavingsStopTwice(t *testing.T) {
-	explorer.Explore(t, "begin, stop flag is set, unparked for the stop, exited", func(t *testing.T, s *explore.Schedule) {
-		s.Adopt = adoptThread
-		thread := kthread.Run("t", obedient(s))
+	orders.Explore(t, "begin, stop flag is set, unparked for the stop, exited", func(m *explore.Model) {
+		m.Adopt("begin", "kthread")
+		thread := kthread.Run("t", obedient(m))
 		var answers [2]error
 		for i := range answers {
-			s.Thread(fmt.Sprint("stopper ", i), func(th *explore.Thread) {
-				th.At("stop")
+			m.Go(fmt.Sprint("stopper ", i), func(th *explore.Thread) {
+				th.Step("stop")
 				answers[i] = thread.Stop()
 			})
 		}
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if answers[0] == nil || answers[0] != answers[1] {
-				return fmt.Sprint(answers)
+				return errors.New(fmt.Sprint(answers))
 			}
-			return ""
-		}
+			return nil
+		})
 	})
 }
 
-// A work that queues itself comes to its end when it is cancelled, and is not
-// back when CancelSync returns.
+// A work that queues itself is not pending when CancelSync returns.
 func TestInterleavingsCancelOfAWorkThatQueuesItself(t *testing.T) {
-	explorer.Explore(t, "begin", func(t *testing.T, s *explore.Schedule) {
-		s.Adopt = adoptThread
+	orders.Explore(t, "begin", func(m *explore.Model) {
+		m.Adopt("begin", "kthread")
 		worker := kthread.RunWorker("w")
 		var work kthread.Work
 		runs := 0
 		work.Func = func() {
-			s.At("run")
+			m.At("run")
 			if runs++; runs < 3 {
 				worker.Queue(&work)
 			}
-			s.At("end of the run")
+			m.At("end of the run")
 		}
 		worker.Queue(&work)
 		idle := false
-		s.Thread("canceller", func(th *explore.Thread) {
-			th.At("cancel")
+		m.Go("canceller", func(th *explore.Thread) {
+			th.Step("cancel")
 			_, _ = work.CancelSync(context.Background())
 			idle = work.Idle()
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if !idle {
-				return "cancelled, but not idle"
+				return errors.New("cancelled, but not idle")
 			}
-			return ""
-		}
-		s.Release = func() { _ = worker.Thread().Stop() }
+			return nil
+		})
+		m.Release(func() { _ = worker.Thread().Stop() })
 	})
 }
 
 // When Stop has returned, Done is closed. A goroutine that has seen Done closed
 // gets the thread's answer from Wait, also with a context that has ended.
 func TestInterleavingsDoneAndStopAgree(t *testing.T) {
-	explorer.Explore(t, "begin, exited, done is closed", func(t *testing.T, s *explore.Schedule) {
-		s.Adopt = adoptThread
+	orders.Explore(t, "begin, exited, done is closed", func(m *explore.Model) {
+		m.Adopt("begin", "kthread")
+		ended, cancel := context.WithCancel(m.Context())
+		cancel()
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
-			s.At("return")
+			m.At("return")
 			return errMine
 		})
-		wrong := ""
-		s.Thread("stopper", func(th *explore.Thread) {
-			th.At("stop")
+		var wrong error
+		m.Go("stopper", func(th *explore.Thread) {
+			th.Step("stop")
 			_ = thread.Stop()
 			select {
 			case <-thread.Done():
 			default:
-				wrong = "Stop has returned, and Done is open"
+				wrong = errors.New("Stop has returned, and Done is open")
 			}
 		})
-		s.Thread("watcher", func(th *explore.Thread) {
-			th.At("ask for Done")
+		m.Go("watcher", func(th *explore.Thread) {
+			th.Step("ask for Done")
 			<-thread.Done()
-			th.At("wait")
-			if err := thread.Wait(endedContext(t)); errors.Is(err, context.Canceled) {
-				wrong = "Done is closed, and Wait says " + err.Error()
+			th.Step("wait")
+			if err := thread.Wait(ended); errors.Is(err, context.Canceled) {
+				wrong = fmt.Errorf("Done is closed, and Wait says: %w", err)
 			}
 		})
-		s.Wrong = func() string {
-			if len(s.Asleep()) > 1 { // besides the thread, which is gone
-				return "no answer"
-			}
-			return wrong
-		}
+		m.Check(func() error { return wrong })
 	})
 }
 
-// The context of a thread ends by a stop, whenever it is made, and the cause is
-// the stop, also if the thread ends first.
+// A stop ends the context of a thread and is its cause, also if the context is made
+// after the stop, and if the thread ends first.
 func TestInterleavingsStopAndContext(t *testing.T) {
 	for name, wait := range map[string]func(*kthread.Current, context.Context){
 		"sleeps": func(_ *kthread.Current, ctx context.Context) { <-ctx.Done() },
@@ -391,32 +370,32 @@ func TestInterleavingsStopAndContext(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			explorer.Explore(t, "begin, stop flag is set, unparked for the stop, exited", func(t *testing.T, s *explore.Schedule) {
-				s.Adopt = adoptThread
+			orders.Explore(t, "begin, stop flag is set, unparked for the stop, exited", func(m *explore.Model) {
+				m.Adopt("begin", "kthread")
 				var ctx context.Context
 				thread := kthread.Run("t", func(cur *kthread.Current) error {
-					s.At("context")
+					m.At("context")
 					ctx = cur.Context()
-					s.At("wait")
+					m.At("wait")
 					wait(cur, ctx)
 					return nil
 				})
-				s.Thread("stopper", func(th *explore.Thread) {
-					th.At("stop")
+				m.Go("stopper", func(th *explore.Thread) {
+					th.Step("stop")
 					_ = thread.Stop()
 				})
-				s.Wrong = func() string {
-					if len(s.Asleep()) > 1 || ctx != nil && context.Cause(ctx) != kthread.ErrStopped {
-						return "the context does not end with its cause"
+				m.Check(func() error {
+					if ctx != nil && context.Cause(ctx) != kthread.ErrStopped {
+						return errors.New("the context does not end with its cause")
 					}
-					return ""
-				}
+					return nil
+				})
 			})
 		})
 	}
 }
 
-// The end of a run is told, also if the worker parks or stops after it.
+// A wait for the end of a run returns, also if the worker parks after the run.
 func TestInterleavingsWaitForARunAndPark(t *testing.T) {
 	type waitFor func(*kthread.Worker, *kthread.Work, context.Context) error
 	waits := map[string]waitFor{
@@ -429,28 +408,28 @@ func TestInterleavingsWaitForARunAndPark(t *testing.T) {
 	}
 	for name, wait := range waits {
 		t.Run(name, func(t *testing.T) {
-			explorer.Explore(t, explore.Every, func(t *testing.T, s *explore.Schedule) {
-				s.Adopt = adoptThread
+			orders.Explore(t, "kthread", func(m *explore.Model) {
+				m.Adopt("begin", "kthread")
 				worker := kthread.RunWorker("w")
-				work := kthread.Work{Func: func() { s.At("end of the run") }}
+				work := kthread.Work{Func: func() { m.At("end of the run") }}
 				worker.Queue(&work)
 				waited, parked := errors.New("no answer"), errors.New("no answer")
-				s.Thread("waiter", func(th *explore.Thread) {
-					th.At("wait")
+				m.Go("waiter", func(th *explore.Thread) {
+					th.Step("wait")
 					waited = wait(worker, &work, context.Background())
 				})
-				s.Thread("parker", func(th *explore.Thread) {
-					th.At("park")
+				m.MaySleep("waiter") // a work that did not begin waits for the Unpark
+				m.Go("parker", func(th *explore.Thread) {
+					th.Step("park")
 					parked = worker.Thread().Park(context.Background())
 				})
-				s.Wrong = func() string {
-					// A work that did not begin waits for the Unpark.
+				m.Check(func() error {
 					if parked != nil || waited != nil && work.Idle() {
-						return fmt.Sprint("wait: ", waited, "; park: ", parked)
+						return fmt.Errorf("wait: %v; park: %v", waited, parked)
 					}
-					return ""
-				}
-				s.Release = func() { _ = worker.Thread().Stop() }
+					return nil
+				})
+				m.Release(func() { _ = worker.Thread().Stop() })
 			})
 		})
 	}
@@ -459,27 +438,27 @@ func TestInterleavingsWaitForARunAndPark(t *testing.T) {
 // A flush waits for a work that the parked worker holds back. It returns when the
 // work is cancelled.
 func TestInterleavingsFlushAndCancelInAParkedWorker(t *testing.T) {
-	explorer.Explore(t, "", func(t *testing.T, s *explore.Schedule) {
+	orders.Explore(t, "", func(m *explore.Model) {
 		worker := kthread.RunWorker("w")
 		var work kthread.Work
-		s.Before(func() { _ = worker.Thread().Park(context.Background()) })
+		m.Before(func() { _ = worker.Thread().Park(context.Background()) })
 		work.Func = func() {}
 		worker.Queue(&work)
 		flushed := errors.New("no answer")
-		s.Thread("flusher", func(th *explore.Thread) {
-			th.At("flush")
+		m.Go("flusher", func(th *explore.Thread) {
+			th.Step("flush")
 			flushed = work.Flush(context.Background())
 		})
-		s.Thread("canceller", func(th *explore.Thread) {
-			th.At("cancel")
+		m.Go("canceller", func(th *explore.Thread) {
+			th.Step("cancel")
 			_, _ = work.CancelSync(context.Background())
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if flushed != nil {
-				return "flush: " + flushed.Error()
+				return fmt.Errorf("flush: %w", flushed)
 			}
-			return ""
-		}
-		s.Release = func() { _ = worker.Thread().Stop() }
+			return nil
+		})
+		m.Release(func() { _ = worker.Thread().Stop() })
 	})
 }

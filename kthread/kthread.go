@@ -109,6 +109,9 @@
 // of all bubbles is for goroutines outside only. A wait from elsewhere ends the
 // program when the thread ends.
 //
+// Package [github.com/kprim/kprim/waitqueue/explore] takes threads through every order of
+// their steps, one bubble for each.
+//
 // # Defined here, and not in the kernel
 //
 //   - A second stop returns the same error as the first. In the kernel it hangs if
@@ -139,6 +142,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kprim/kprim/internal/point"
 	"github.com/kprim/kprim/waitqueue"
 )
 
@@ -404,7 +408,7 @@ func (t *Thread) isOver() bool {
 //	stopper: set the flag
 func (t *Thread) askStop() {
 	t.stop.Store(true)
-	at("stop flag is set")
+	point.At("stop flag is set", t)
 	t.mu.Lock()
 	t.task.Interrupt()
 	cancel := t.cancel
@@ -413,14 +417,14 @@ func (t *Thread) askStop() {
 		cancel(ErrStopped)
 	}
 	t.Unpark()
-	at("unparked for the stop")
+	point.At("unparked for the stop", t)
 	t.WakeUp()
 }
 
 // main is the goroutine of the thread that the mark names.
 func main(m mark) {
 	t := m[0]
-	at("begin")
+	point.At("begin", t)
 	returned := false
 	defer func() {
 		if !returned {
@@ -454,7 +458,7 @@ func (t *Thread) exit() {
 	t.exited = true
 	cancel := t.cancel
 	t.mu.Unlock()
-	at("exited")
+	point.At("exited", t)
 	if p := t.parking.Swap(nil); p != nil {
 		p.answer(errParkExited)
 	}
@@ -491,6 +495,6 @@ func (t *Thread) finish() {
 		close(t.done)
 	}
 	t.mu.Unlock()
-	at("done is closed")
+	point.At("done is closed", t)
 	t.gone.open()
 }

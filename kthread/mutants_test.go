@@ -3,27 +3,27 @@ package kthread_test
 import (
 	"testing"
 
-	"github.com/kprim/kprim/internal/explore"
+	"github.com/kprim/kprim/internal/models"
 )
 
-// In each mutant some schedule must be bad.
-var mutants = []explore.Mutant{
+// In each mutant some order must be bad.
+var mutants = []models.Mutant{
 	{
 		// Stop: wake. Thread: no stop is asked, so flush what woke it, sleep.
 		// Stop: set the flag. Nobody looks.
-		Name: "the flag is set after the wake-up", By: "StopAndPark", File: "kthread.go",
-		Old: "\tt.stop.Store(true)\n\tat(\"stop flag is set\")\n\tt.mu.Lock()\n\tt.task.Interrupt()\n",
-		New: "\tt.mu.Lock()\n\tt.task.Interrupt()\n\tt.mu.Unlock()\n\tat(\"stop flag is set\")\n\tt.stop.Store(true)\n\tt.mu.Lock()\n",
+		Name: "the flag is set after the wake-up", By: "StopAndSignal", File: "kthread.go",
+		Old: "\tt.stop.Store(true)\n\tpoint.At(\"stop flag is set\", t)\n\tt.mu.Lock()\n\tt.task.Interrupt()\n",
+		New: "\tt.mu.Lock()\n\tt.task.Interrupt()\n\tt.mu.Unlock()\n\tpoint.At(\"stop flag is set\", t)\n\tt.stop.Store(true)\n\tt.mu.Lock()\n",
 	}, {
 		// Stop: set the flag, interrupt. Thread: flush a signal, and sleep.
 		Name: "a flush takes back a stop", By: "StopAndSignal", File: "signal.go",
 		Old: "if t.pending == 0 && !t.stop.Load() {", New: "if t.pending == 0 {",
 	}, {
 		// Thread: no stop is asked. Stop: set the flag, interrupt. Thread: clear the
-		// interrupt, and sleep.
+		// interrupt, and sleep. This file has no points, so a look for a park is the point.
 		Name: "a flush gives up the lock between its look and its clear", By: "StopAndSignal", File: "signal.go",
 		Old: "\tif t.pending == 0 && !t.stop.Load() {\n",
-		New: "\tstop := t.stop.Load()\n\tt.mu.Unlock()\n\tat(\"looked\")\n\tt.mu.Lock()\n\tif t.pending == 0 && !stop {\n",
+		New: "\tstop := t.stop.Load()\n\tt.mu.Unlock()\n\tt.parkMe()\n\tt.mu.Lock()\n\tif t.pending == 0 && !stop {\n",
 	}, {
 		// The function calls Goexit. Start waits for Ready for ever.
 		Name: "ready is lost on Goexit", By: "Start", File: "kthread.go",
@@ -32,16 +32,16 @@ var mutants = []explore.Mutant{
 		// Thread: open ready. Start: the function was not ready, so wait for its
 		// end. Thread: say that it was.
 		Name: "ready opens before it is said why", By: "Start", File: "current.go",
-		Old: "\t\tt.readied.Store(true)\n\t\tt.ready.open()\n", New: "\t\tt.ready.open()\n\t\tat(\"looked\")\n\t\tt.readied.Store(true)\n",
+		Old: "\t\tt.readied.Store(true)\n\t\tt.ready.open()\n", New: "\t\tt.ready.open()\n\t\tpoint.At(\"looked\", t)\n\t\tt.readied.Store(true)\n",
 	}, {
 		// Thread: answer. Park: return. The thread does not sleep yet.
-		Name: "a park is acknowledged before the state is set", By: "StopAndPark", File: "park.go",
-		Old: "\t\tt.task.SetState(waitqueue.Parked)\n\t\tp := t.parking.Load()\n\t\tat(\"looked\")\n\t\tif p == nil {\n\t\t\tbreak\n\t\t}\n\t\tp.answer(nil)\n\t\tat(\"answered\")\n",
-		New: "\t\tp := t.parking.Load()\n\t\tat(\"looked\")\n\t\tif p == nil {\n\t\t\tbreak\n\t\t}\n\t\tp.answer(nil)\n\t\tat(\"answered\")\n\t\tt.task.SetState(waitqueue.Parked)\n",
+		Name: "a park is acknowledged before the state is set", By: "ParkIsAcknowledgedByAParkedThread", File: "park.go",
+		Old: "\t\tt.task.SetState(waitqueue.Parked)\n\t\tp := t.parking.Load()\n\t\tpoint.At(\"looked\", t)\n\t\tif p == nil {\n\t\t\tbreak\n\t\t}\n\t\tp.answer(nil)\n\t\tpoint.At(\"answered\", t)\n",
+		New: "\t\tp := t.parking.Load()\n\t\tpoint.At(\"looked\", t)\n\t\tif p == nil {\n\t\t\tbreak\n\t\t}\n\t\tp.answer(nil)\n\t\tpoint.At(\"answered\", t)\n\t\tt.task.SetState(waitqueue.Parked)\n",
 	}, {
 		// Unpark: wake. Thread: the request is there, so park. Unpark: take it back.
 		Name: "woken before the request is taken back", By: "StopAndPark", File: "park.go",
-		Old: "\tif p := t.parking.Swap(nil); p != nil {\n", New: "\tt.task.WakeUp(waitqueue.Parked)\n\tat(\"park is taken back\")\n\tif p := t.parking.Swap(nil); p != nil {\n\t\tp.answer(errUnparked)\n\t\treturn\n",
+		Old: "\tif p := t.parking.Swap(nil); p != nil {\n", New: "\tt.task.WakeUp(waitqueue.Parked)\n\tpoint.At(\"park is taken back\", t)\n\tif p := t.parking.Swap(nil); p != nil {\n\t\tp.answer(errUnparked)\n\t\treturn\n",
 	}, {
 		// Park: ask. The thread ends, and Park waits for ever.
 		Name: "a thread that ends forgets who asked it to park", By: "StopAndPark", File: "kthread.go",
@@ -59,8 +59,8 @@ var mutants = []explore.Mutant{
 		// Thread: answer the request to park; there is none. Park: ask. The
 		// thread exits, and Park waits for ever.
 		Name: "a thread answers before it refuses", By: "ParkAndExit", File: "kthread.go",
-		Old: "\tt.mu.Lock()\n\tt.exited = true\n\tcancel := t.cancel\n\tt.mu.Unlock()\n\tat(\"exited\")\n\tif p := t.parking.Swap(nil); p != nil {\n\t\tp.answer(errParkExited)\n\t}\n",
-		New: "\tif p := t.parking.Swap(nil); p != nil {\n\t\tp.answer(errParkExited)\n\t}\n\tat(\"exited\")\n\tt.mu.Lock()\n\tt.exited = true\n\tcancel := t.cancel\n\tt.mu.Unlock()\n",
+		Old: "\tt.mu.Lock()\n\tt.exited = true\n\tcancel := t.cancel\n\tt.mu.Unlock()\n\tpoint.At(\"exited\", t)\n\tif p := t.parking.Swap(nil); p != nil {\n\t\tp.answer(errParkExited)\n\t}\n",
+		New: "\tif p := t.parking.Swap(nil); p != nil {\n\t\tp.answer(errParkExited)\n\t}\n\tpoint.At(\"exited\", t)\n\tt.mu.Lock()\n\tt.exited = true\n\tcancel := t.cancel\n\tt.mu.Unlock()\n",
 	}, {
 		// The thread exits. Park: ask, and wait for ever.
 		Name: "a thread that is gone is asked to park", By: "ParkAndExit", File: "park.go",
@@ -78,8 +78,8 @@ var mutants = []explore.Mutant{
 	}, {
 		// Thread: open gone. Stop: return. Done is not closed yet.
 		Name: "Stop returns before Done is closed", By: "DoneAndStopAgree", File: "kthread.go",
-		Old: "\tt.mu.Lock()\n\tt.over = true\n\tif t.done != nil {\n\t\tclose(t.done)\n\t}\n\tt.mu.Unlock()\n\tat(\"done is closed\")\n\tt.gone.open()\n",
-		New: "\tt.gone.open()\n\tat(\"done is closed\")\n\tt.mu.Lock()\n\tt.over = true\n\tif t.done != nil {\n\t\tclose(t.done)\n\t}\n\tt.mu.Unlock()\n",
+		Old: "\tt.mu.Lock()\n\tt.over = true\n\tif t.done != nil {\n\t\tclose(t.done)\n\t}\n\tt.mu.Unlock()\n\tpoint.At(\"done is closed\", t)\n\tt.gone.open()\n",
+		New: "\tt.gone.open()\n\tpoint.At(\"done is closed\", t)\n\tt.mu.Lock()\n\tt.over = true\n\tif t.done != nil {\n\t\tclose(t.done)\n\t}\n\tt.mu.Unlock()\n",
 	}, {
 		// Thread: close Done. Waiter: see that, wait with an ended context, and
 		// hear that the thread lives.
@@ -96,8 +96,8 @@ var mutants = []explore.Mutant{
 	}, {
 		// Thread: no park is asked. Park: ask, wake the thread. Thread: sleep.
 		Name: "a sleep looks for a park before it is announced", By: "SleepAndPark", File: "current.go",
-		Old: "\t\ttask.SetState(waitqueue.Interruptible)\n\t\tif cur.ShouldPark() && !cur.Pending() {\n\t\t\ttask.SetState(waitqueue.Running)\n\t\t\treturn errParkAsked\n\t\t}\n\t\tat(\"looked for a park\")\n",
-		New: "\t\tif cur.ShouldPark() && !cur.Pending() {\n\t\t\treturn errParkAsked\n\t\t}\n\t\tat(\"looked for a park\")\n\t\ttask.SetState(waitqueue.Interruptible)\n",
+		Old: "\t\ttask.SetState(waitqueue.Interruptible)\n\t\tif cur.ShouldPark() && !cur.Pending() {\n\t\t\ttask.SetState(waitqueue.Running)\n\t\t\treturn errParkAsked\n\t\t}\n\t\tpoint.At(\"looked for a park\", cur.t)\n",
+		New: "\t\tif cur.ShouldPark() && !cur.Pending() {\n\t\t\treturn errParkAsked\n\t\t}\n\t\tpoint.At(\"looked for a park\", cur.t)\n\t\ttask.SetState(waitqueue.Interruptible)\n",
 	}, {
 		// The work runs. Cancel: wait for its end. Park: ask. The worker parks
 		// with the barrier at the front.
@@ -115,4 +115,4 @@ var mutants = []explore.Mutant{
 	},
 }
 
-func TestMutantsAreCaught(t *testing.T) { explore.Mutants(t, mutants) }
+func TestMutantsAreCaught(t *testing.T) { models.Mutants(t, mutants) }

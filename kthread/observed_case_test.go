@@ -16,8 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kprim/kprim/internal/view"
-	"github.com/kprim/kprim/kthread"
+	"github.com/kprim/kprim/internal/point"
 )
 
 // An observedCase is a script, and its outcome in a kernel.
@@ -118,8 +117,7 @@ func readCases(t *testing.T, file string) (kernel string, cases []observedCase) 
 
 // run plays the case in a bubble, and returns the steps as they were here.
 func (c observedCase) run(t *testing.T) (steps []playedStep, stuck, faults []string) {
-	defer view.Points(nil)
-	defer kthread.SetYield(nil)
+	defer point.Hook(nil)
 	// A case that takes a minute has no end, which no bubble sees.
 	defer time.AfterFunc(time.Minute, func() { panic(c.ID + " has no end") }).Stop()
 	// A bubble that is left with sleepers panics.

@@ -40,8 +40,8 @@ func (c *cpu) woken(sleeper any) {
 	c.wakeUps[sleeper] = c.count
 }
 
-// enter waits for the CPU, unless the caller has it. The name decides between
-// sleepers of a semaphore, whose wake-up was not seen.
+// enter waits for the CPU, unless the caller has it. The name decides between threads
+// that begin, and sleepers of a semaphore, whose wake-up was not seen.
 func (c *cpu) enter(id, name string, sleeper any) {
 	c.mu.Lock()
 	if c.free || c.owner == id {

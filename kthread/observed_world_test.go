@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kprim/kprim/internal/point"
 	"github.com/kprim/kprim/internal/view"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
@@ -78,23 +79,22 @@ func newWorld() *world {
 		workers:     map[string]*kthread.Worker{},
 	}
 	w.runner = &actor{w: w, name: "."}
-	view.Points(w.point)
-	kthread.SetYield(func(point string) { w.point(point, nil) })
+	point.Hook(w.point)
 	return w
 }
 
-// point is called at each point of the packages under test.
-func (w *world) point(point string, subject any) {
-	switch point {
+// point is called at each point of the packages.
+func (w *world) point(name string, subject any) {
+	switch name {
 	case "unpark":
 		w.cpu.woken(subject)
 	case "awake", "begin":
 		id := goroutine()
-		name := ""
+		actorsName := ""
 		if a, ok := w.byGoroutine.Load(id); ok {
-			name = a.(*actor).name
+			actorsName = a.(*actor).name
 		}
-		w.cpu.enter(id, name, subject)
+		w.cpu.enter(id, actorsName, subject)
 	case "tested", "commit":
 		if a, ok := w.byGoroutine.Load(goroutine()); ok {
 			w.sleepers.Store(subject, a)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"syscall"
 
+	"github.com/kprim/kprim/internal/point"
 	"github.com/kprim/kprim/waitqueue"
 )
 
@@ -47,7 +48,7 @@ func (t *Thread) Park(ctx context.Context) error {
 	if t.isCaller() {
 		return nil
 	}
-	at("park is asked")
+	point.At("park is asked", t)
 	t.WakeUp()
 	return p.wait(ctx)
 }
@@ -80,7 +81,7 @@ func (t *Thread) Unpark() {
 	// finds the request and parks again.
 	if p := t.parking.Swap(nil); p != nil {
 		p.answer(errUnparked)
-		at("park is taken back")
+		point.At("park is taken back", t)
 		t.task.WakeUp(waitqueue.Parked)
 	}
 }
@@ -104,12 +105,12 @@ func (t *Thread) parkMe() {
 		// parked.
 		t.task.SetState(waitqueue.Parked)
 		p := t.parking.Load()
-		at("looked")
+		point.At("looked", t)
 		if p == nil {
 			break
 		}
 		p.answer(nil)
-		at("answered")
+		point.At("answered", t)
 		t.task.Schedule()
 	}
 	t.task.SetState(waitqueue.Running)

@@ -14,7 +14,3 @@ func (t *Table[K, T]) HoldRead() (release func()) {
 
 // Room returns how many keys and posts the table has room for, in use or not.
 func (t *Table[K, T]) Room() int { return cap(t.turns.all) + cap(t.posts.all) }
-
-// SetYield has f called at the points of the package, on the goroutine that
-// comes there. nil ends that.
-func SetYield(f func(point string)) { yield = f }

@@ -8,11 +8,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/kprim/kprim/internal/explore"
 	"github.com/kprim/kprim/rwevent"
+	"github.com/kprim/kprim/waitqueue/explore"
 )
-
-var explorer = explore.Explorer{SetYield: rwevent.SetYield, Schedules: schedules}
 
 // A subject is a slot, or a table whose events have a key each.
 type subject struct {
@@ -50,14 +48,14 @@ func tableSubject() subject {
 	}
 }
 
-// explored goes through the schedules of a model with a slot, and with a table.
-func explored(t *testing.T, points string, model func(s *explore.Schedule, x subject)) {
+// explored goes through the orders of a model with a slot, and with a table.
+func explored(t *testing.T, points string, model func(m *explore.Model, x subject)) {
 	for name, subject := range map[string]func() subject{"Slot": slotSubject, "Table": tableSubject} {
 		t.Run(name, func(t *testing.T) {
-			explorer.Explore(t, points, func(t *testing.T, s *explore.Schedule) {
+			orders.Explore(t, points, func(m *explore.Model) {
 				x := subject()
-				s.Release = x.close
-				model(s, x)
+				m.Release(x.close)
+				model(m, x)
 			})
 		})
 	}
@@ -65,41 +63,42 @@ func explored(t *testing.T, points string, model func(s *explore.Schedule, x sub
 
 // No taker sleeps beside an event. Each event is taken once, or replaced, or there.
 func TestInterleavingsPostsAndTakers(t *testing.T) {
-	explored(t, "posted, take", func(s *explore.Schedule, x subject) {
+	explored(t, "posted, take", func(m *explore.Model, x subject) {
 		var taken []int
+		m.MaySleep("taker A", "taker B") // if an event was replaced
 		for _, name := range []string{"taker A", "taker B"} {
-			s.Thread(name, func(*explore.Thread) {
+			m.Go(name, func(*explore.Thread) {
 				if v, err := x.take(); err == nil {
 					taken = append(taken, v)
 				}
 			})
 		}
 		for v := range 2 {
-			s.Thread(fmt.Sprint("poster ", v), func(th *explore.Thread) {
-				th.At("post")
+			m.Go(fmt.Sprint("poster ", v), func(th *explore.Thread) {
+				th.Step("post")
 				_ = x.post(v)
 			})
 		}
-		s.Wrong = func() string {
+		m.Check(func() error {
 			posts := len(taken) + int(x.lost())
 			if x.there() {
 				posts++
 			}
 			slices.Sort(taken)
 			if x.there() || posts != 2 || len(slices.Compact(taken)) != len(taken) {
-				return fmt.Sprint("taken: ", taken, "; there: ", x.there(), "; replaced: ", x.lost())
+				return errors.New(fmt.Sprint("taken: ", taken, "; there: ", x.there(), "; replaced: ", x.lost()))
 			}
-			return ""
-		}
+			return nil
+		})
 	})
 }
 
 // A close ends each Take that gets no event.
 func TestInterleavingsCloseAndTakers(t *testing.T) {
-	explored(t, "posted, closed, take", func(s *explore.Schedule, x subject) {
+	explored(t, "posted, closed, take", func(m *explore.Model, x subject) {
 		posted, taken, ended := false, 0, 0
 		for _, name := range []string{"taker A", "taker B"} {
-			s.Thread(name, func(*explore.Thread) {
+			m.Go(name, func(*explore.Thread) {
 				switch _, err := x.take(); {
 				case err == nil:
 					taken++
@@ -108,29 +107,29 @@ func TestInterleavingsCloseAndTakers(t *testing.T) {
 				}
 			})
 		}
-		s.Thread("poster", func(th *explore.Thread) {
-			th.At("post")
+		m.Go("poster", func(th *explore.Thread) {
+			th.Step("post")
 			posted = x.post(1) == nil
 		})
-		s.Thread("closer", func(th *explore.Thread) {
-			th.At("close")
+		m.Go("closer", func(th *explore.Thread) {
+			th.Step("close")
 			x.close()
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if taken+ended != 2 || posted != (taken == 1) {
-				return fmt.Sprint("posted: ", posted, "; taken: ", taken, "; ended: ", ended)
+				return errors.New(fmt.Sprint("posted: ", posted, "; taken: ", taken, "; ended: ", ended))
 			}
-			return ""
-		}
+			return nil
+		})
 	})
 }
 
 // A watcher sees the last event, and hears of the close behind it.
 func TestInterleavingsPostsAndWatcher(t *testing.T) {
-	explored(t, "posted, closed, look", func(s *explore.Schedule, x subject) {
+	explored(t, "posted, closed, look", func(m *explore.Model, x subject) {
 		var seen []int
 		var end error
-		s.Thread("watcher", func(*explore.Thread) {
+		m.Go("watcher", func(*explore.Thread) {
 			var after uint64
 			for end == nil {
 				var v int
@@ -139,19 +138,19 @@ func TestInterleavingsPostsAndWatcher(t *testing.T) {
 				}
 			}
 		})
-		s.Thread("poster", func(th *explore.Thread) {
+		m.Go("poster", func(th *explore.Thread) {
 			for v := range 2 {
-				th.At("post")
+				th.Step("post")
 				_ = x.post(v)
 			}
-			th.At("close")
+			th.Step("close")
 			x.close()
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if len(seen) == 0 || seen[len(seen)-1] != 1 || !errors.Is(end, os.ErrClosed) {
-				return fmt.Sprint("seen: ", seen, "; end: ", end)
+				return errors.New(fmt.Sprint("seen: ", seen, "; end: ", end))
 			}
-			return ""
-		}
+			return nil
+		})
 	})
 }

@@ -3,16 +3,16 @@ package rwevent_test
 import (
 	"testing"
 
-	"github.com/kprim/kprim/internal/explore"
+	"github.com/kprim/kprim/internal/models"
 )
 
-// In each mutant some schedule must be bad.
-var mutants = []explore.Mutant{
+// In each mutant some order must be bad.
+var mutants = []models.Mutant{
 	{
 		// Post: wake. Taker: nothing is there, so sleep on. Post: tell of the event.
 		Name: "a post wakes before its event is to be seen", By: "PostsAndTakers", File: "rwevent.go",
-		Old: "\ts.news.Store(s.gen)\n\ts.mu.Unlock()\n\tat(\"posted\")\n\t// After the change. With the other order a waiter could wake, find the old\n\t// event, and sleep on.\n\ts.queue.WakeUp()\n\treturn nil\n",
-		New: "\ts.mu.Unlock()\n\ts.queue.WakeUp()\n\tat(\"posted\")\n\ts.news.Store(s.gen)\n\treturn nil\n",
+		Old: "\ts.news.Store(s.gen)\n\ts.mu.Unlock()\n\tpoint.At(\"posted\", nil)\n\t// After the change. With the other order a waiter could wake, find the old\n\t// event, and sleep on.\n\ts.queue.WakeUp()\n\treturn nil\n",
+		New: "\ts.mu.Unlock()\n\ts.queue.WakeUp()\n\tpoint.At(\"posted\", nil)\n\ts.news.Store(s.gen)\n\treturn nil\n",
 	}, {
 		// Close. Taker A: take the last event. Taker B: nothing is there, so sleep.
 		Name: "the last taker of a closed slot hides the close", By: "CloseAndTakers", File: "rwevent.go",
@@ -24,8 +24,8 @@ var mutants = []explore.Mutant{
 	}, {
 		// Close: wake all. Taker: it is not closed, so sleep on. Close: tell of it.
 		Name: "a close wakes before it is to be seen", By: "CloseAndTakers", File: "rwevent.go",
-		Old: "\ts.news.Store(final)\n\ts.mu.Unlock()\n\tat(\"closed\")\n\ts.queue.WakeUpAll()",
-		New: "\ts.mu.Unlock()\n\ts.queue.WakeUpAll()\n\tat(\"closed\")\n\ts.news.Store(final)",
+		Old: "\ts.news.Store(final)\n\ts.mu.Unlock()\n\tpoint.At(\"closed\", nil)\n\ts.queue.WakeUpAll()",
+		New: "\ts.mu.Unlock()\n\ts.queue.WakeUpAll()\n\tpoint.At(\"closed\", nil)\n\ts.news.Store(final)",
 	}, {
 		// Close. Taker A: take the last event. Taker B: take it too.
 		Name: "a closed slot gives its last event twice", By: "CloseAndTakers", File: "rwevent.go",
@@ -37,8 +37,8 @@ var mutants = []explore.Mutant{
 	}, {
 		// Post: wake. Taker: nothing is there, so sleep on. Post: put the event.
 		Name: "a post to a table wakes before its event is there", By: "PostsAndTakers", File: "table.go",
-		Old: "\tif err := t.put(k, v); err != nil {\n\t\treturn err\n\t}\n\tat(\"posted\")\n\tt.queue.WakeUp()\n",
-		New: "\tt.queue.WakeUp()\n\tat(\"posted\")\n\tif err := t.put(k, v); err != nil {\n\t\treturn err\n\t}\n",
+		Old: "\tif err := t.put(k, v); err != nil {\n\t\treturn err\n\t}\n\tpoint.At(\"posted\", nil)\n\tt.queue.WakeUp()\n",
+		New: "\tt.queue.WakeUp()\n\tpoint.At(\"posted\", nil)\n\tif err := t.put(k, v); err != nil {\n\t\treturn err\n\t}\n",
 	}, {
 		// Takers A and B sleep. Close: wake A.
 		Name: "a close of a table wakes one taker", By: "CloseAndTakers", File: "table.go",
@@ -46,9 +46,9 @@ var mutants = []explore.Mutant{
 	}, {
 		// Close: wake all. Taker: it is not closed, so sleep on. Close: say so.
 		Name: "a close of a table wakes before it is there", By: "CloseAndTakers", File: "table.go",
-		Old: "\tt.mu.Lock()\n\tt.closed = true\n\tt.mu.Unlock()\n\tat(\"closed\")\n\tt.queue.WakeUpAll()\n",
-		New: "\tt.queue.WakeUpAll()\n\tat(\"closed\")\n\tt.mu.Lock()\n\tt.closed = true\n\tt.mu.Unlock()\n",
+		Old: "\tt.mu.Lock()\n\tt.closed = true\n\tt.mu.Unlock()\n\tpoint.At(\"closed\", nil)\n\tt.queue.WakeUpAll()\n",
+		New: "\tt.queue.WakeUpAll()\n\tpoint.At(\"closed\", nil)\n\tt.mu.Lock()\n\tt.closed = true\n\tt.mu.Unlock()\n",
 	},
 }
 
-func TestMutantsAreCaught(t *testing.T) { explore.Mutants(t, mutants) }
+func TestMutantsAreCaught(t *testing.T) { models.Mutants(t, mutants) }

@@ -84,6 +84,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/kprim/kprim/internal/point"
 	"github.com/kprim/kprim/waitqueue"
 )
 
@@ -198,7 +199,7 @@ func (s *Slot[T]) Post(v T) error {
 	s.gen++
 	s.news.Store(s.gen)
 	s.mu.Unlock()
-	at("posted")
+	point.At("posted", nil)
 	// After the change. With the other order a waiter could wake, find the old
 	// event, and sleep on.
 	s.queue.WakeUp()
@@ -232,7 +233,7 @@ func (s *Slot[T]) TryTake() (v T, ok bool) {
 
 // take returns errNone if a taker has to sleep.
 func (s *Slot[T]) take() (v T, err error) {
-	at("take")
+	point.At("take", nil)
 	if !s.any() {
 		return v, errNone
 	}
@@ -350,7 +351,7 @@ func (s *Slot[T]) WaitBy(by Sleeper, after uint64) (T, uint64, error) {
 
 // newer returns errNone if a watcher has to sleep.
 func (s *Slot[T]) newer(after uint64) (v T, gen uint64, err error) {
-	at("look")
+	point.At("look", nil)
 	if !s.later(after) {
 		return v, 0, errNone
 	}
@@ -407,7 +408,7 @@ func (s *Slot[T]) Close() {
 	s.closed = true
 	s.news.Store(final)
 	s.mu.Unlock()
-	at("closed")
+	point.At("closed", nil)
 	s.queue.WakeUpAll() // all takers, because each of them has to hear it
 }
 

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"sync"
 
+	"github.com/kprim/kprim/internal/point"
 	"github.com/kprim/kprim/waitqueue"
 )
 
@@ -72,7 +73,7 @@ func (t *Table[K, T]) Post(k K, v T) error {
 	if err := t.put(k, v); err != nil {
 		return err
 	}
-	at("posted")
+	point.At("posted", nil)
 	t.queue.WakeUp()
 	return nil
 }
@@ -150,7 +151,7 @@ func (t *Table[K, T]) TryTake() (k K, v T, ok bool) {
 
 // take returns errNone if a taker has to sleep.
 func (t *Table[K, T]) take() (k K, v T, err error) {
-	at("take")
+	point.At("take", nil)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.turns.len() == 0 {
@@ -245,7 +246,7 @@ func (t *Table[K, T]) WaitBy(by Sleeper, after uint64) (K, T, uint64, error) {
 // newer returns errNone if a watcher has to sleep. It passes over the posts of
 // events that were replaced. The later event has a post of its own, behind them.
 func (t *Table[K, T]) newer(after uint64) (k K, v T, gen uint64, err error) {
-	at("look")
+	point.At("look", nil)
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	posts := t.posts.rest()
@@ -301,7 +302,7 @@ func (t *Table[K, T]) Close() {
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()
-	at("closed")
+	point.At("closed", nil)
 	t.queue.WakeUpAll()
 }
 

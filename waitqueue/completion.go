@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"sync/atomic"
+
+	"github.com/kprim/kprim/internal/point"
 )
 
 // A Completion is an event that is remembered: each Complete lets one Wait
@@ -27,7 +29,7 @@ func (c *Completion) Complete() {
 	for n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {
 		n = c.done.Load()
 	}
-	at("added", nil)
+	point.At("added", nil)
 	c.queue.WakeUp()
 }
 

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"sync"
+
+	"github.com/kprim/kprim/internal/point"
 )
 
 // A Cond is a [sync.Cond] whose Wait can be ended by a context. Each Cond has
@@ -45,7 +47,7 @@ func (c *Cond) Wait(ctx context.Context) error {
 	}
 	// On the queue before L is free: a Signal that comes after that finds it.
 	c.queue.add(e)
-	at("queued", e)
+	point.At("queued", e)
 	e.off = false
 	mu, _ := c.L.(*sync.Mutex)
 	if mu != nil { // Optimization: it cannot panic, so it needs no defer.
@@ -55,7 +57,7 @@ func (c *Cond) Wait(ctx context.Context) error {
 	}
 	if t := e.Task; t != nil {
 		t.parked.Wait() // as in Schedule
-		at("awake", t)
+		point.At("awake", t)
 		e.off = t.word.Load()&taken != 0
 	} else {
 		e.off = e.sleep(end)

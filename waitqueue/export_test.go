@@ -19,12 +19,3 @@ func (c *Completion) SetTokens(n uint32) { c.done.Store(n) }
 
 // Idle reports whether nobody is on the queue.
 func (c *Cond) Idle() bool { return !c.queue.Active() }
-
-// SetYield has f called at the points of the package, on the goroutine that
-// comes there. nil ends that.
-func SetYield(f func(point string)) {
-	yield = nil
-	if f != nil {
-		yield = func(point string, _ any) { f(point) }
-	}
-}

@@ -1,5 +1,7 @@
 package waitqueue
 
+import "github.com/kprim/kprim/internal/point"
+
 // Lock locks the queue itself, for waits and wake-ups whose condition its lock
 // guards: [Task.WaitHeld], [Task.WaitExclusiveHeld] and [Queue.WakeHeld]. While the
 // lock is held, its holder may call no other method of the queue, except Unlock:
@@ -84,9 +86,9 @@ func (q *Queue) waitHeld(t *Task, exclusive bool, cond func() bool) error {
 		t.announce(Interruptible)
 		// Nothing can change before the lock is free, so there is no test here.
 		q.mu.Unlock()
-		at("released", e)
+		point.At("released", e)
 		t.parked.Wait() // as in Schedule
-		at("awake", t)
+		point.At("awake", t)
 		q.mu.Lock()
 		t.SetState(Running)
 		if cond() {

@@ -1,40 +1,41 @@
 package waitqueue_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
-	"github.com/kprim/kprim/internal/explore"
 	"github.com/kprim/kprim/waitqueue"
+	"github.com/kprim/kprim/waitqueue/explore"
 )
 
 // A wake-up that comes when the lock of the queue has just been released, before the
 // sleep, is not lost. If A is interrupted, the token is for B.
 func TestInterleavingsWaitHeld(t *testing.T) {
-	explorer.Explore(t, "released, awake, unpark", func(t *testing.T, s *explore.Schedule) {
+	orders.Explore(t, "released, awake, unpark", func(m *explore.Model) {
 		var r rivals
 		wait := func(w *waiter) func(*explore.Thread) {
 			return func(th *explore.Thread) {
-				th.At("lock")
+				th.Step("lock")
 				r.q.Lock()
 				defer r.q.Unlock()
 				w.err = w.task.WaitExclusiveHeld(&r.q, r.tok.tryTake)
 				w.returned = true
 			}
 		}
-		r.a, r.b = newWaiter(t, "task"), newWaiter(t, "task")
-		s.Thread("A", wait(r.a))
-		s.Thread("B", wait(r.b))
-		r.judge(s)
-		r.waker(s, 1)
-		r.canceller(s)
+		r.a, r.b = newWaiter(m, "task"), newWaiter(m, "task")
+		m.Go("A", wait(r.a))
+		m.Go("B", wait(r.b))
+		r.judge(m)
+		r.waker(m, 1)
+		r.canceller(m)
 	})
 }
 
 // A wake-up of a waiter that holds the queue's lock is not lost, and of two exclusive
 // waiters each gets one. The wakers come before the sleep, during it, or together.
 func TestInterleavingsWaitHeldTwoTokens(t *testing.T) {
-	explorer.Explore(t, "commit, awake, released", func(t *testing.T, s *explore.Schedule) {
+	orders.Explore(t, "commit, awake, released", func(m *explore.Model) {
 		var q waitqueue.Queue
 		tokens := 0 // guarded by the queue's lock
 		take := func() bool {
@@ -47,61 +48,55 @@ func TestInterleavingsWaitHeldTwoTokens(t *testing.T) {
 		tasks := map[string]*waitqueue.Task{"A": {}, "B": {}}
 		for _, name := range []string{"A", "B"} {
 			task := tasks[name]
-			s.Thread(name, func(th *explore.Thread) {
-				th.At("lock")
+			m.Go(name, func(th *explore.Thread) {
+				th.Step("lock")
 				q.Lock()
 				defer q.Unlock()
 				_ = task.WaitExclusiveHeld(&q, take)
 			})
 		}
 		for _, name := range []string{"X", "Y"} {
-			s.Thread(name, func(th *explore.Thread) {
-				th.At("lock")
+			m.Go(name, func(th *explore.Thread) {
+				th.Step("lock")
 				q.Lock()
 				defer q.Unlock()
 				tokens++
 				q.WakeHeld(waitqueue.Normal, 1)
 			})
 		}
-		s.Wrong = func() string {
-			if len(s.Asleep()) > 0 {
-				return "there are tokens for both"
-			}
-			return ""
-		}
-		s.Release = func() { q.WakeUpAll(); tasks["A"].Interrupt(); tasks["B"].Interrupt() }
+		m.Release(func() { q.WakeUpAll(); tasks["A"].Interrupt(); tasks["B"].Interrupt() })
 	})
 }
 
-// A wake-up before, in or after the look at what is remembered ends the sleep. The
+// A wake-up before, in or after the look at the remembered wake-up ends the sleep. The
 // waker stops with the queue locked, so the waiter leaves the queue alone.
 func TestInterleavingsWokenEntry(t *testing.T) {
-	explorer.Explore(t, "commit, awake, remembered, unpark", func(t *testing.T, s *explore.Schedule) {
+	orders.Explore(t, "commit, awake, remembered, unpark", func(m *explore.Model) {
 		var q waitqueue.Queue
 		var tok tokens
 		took := false
 		e := waitqueue.NewWokenEntry(new(waitqueue.Task))
 		q.Add(&e.Entry)
-		s.Thread("waiter", func(th *explore.Thread) {
+		m.Go("waiter", func(th *explore.Thread) {
 			for took = th.Test(tok.tryTake)(); !took; took = th.Test(tok.tryTake)() {
-				th.At("announce")
+				th.Step("announce")
 				e.Wait(waitqueue.Uninterruptible, 1000*time.Hour, func() bool {
-					th.At("look")
+					th.Step("look")
 					return false
 				})
 			}
 		})
-		s.Thread("waker", func(th *explore.Thread) {
-			th.At("put a token")
+		m.Go("waker", func(th *explore.Thread) {
+			th.Step("put a token")
 			tok.Add(1)
-			th.At("wake")
+			th.Step("wake")
 			q.WakeUp()
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if !took {
-				return "the waiter sleeps, and a token is there"
+				return errors.New("the waiter sleeps, and a token is there")
 			}
-			return ""
-		}
+			return nil
+		})
 	})
 }

@@ -2,6 +2,7 @@ package waitqueue_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -12,11 +13,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kprim/kprim/internal/explore"
+	"github.com/kprim/kprim/internal/models"
+	"github.com/kprim/kprim/internal/point"
 	"github.com/kprim/kprim/waitqueue"
+	"github.com/kprim/kprim/waitqueue/explore"
 )
-
-var explorer = explore.Explorer{SetYield: waitqueue.SetYield, Schedules: schedules}
 
 // There are three ways to sleep: until a wake-up, in a select with a context, and
 // at the place of a task. The last two can be ended.
@@ -32,13 +33,13 @@ type waiter struct {
 	err      error
 }
 
-func newWaiter(t *testing.T, form string) *waiter {
+func newWaiter(m *explore.Model, form string) *waiter {
 	w := &waiter{ctx: context.Background()}
 	switch form {
 	case "ctx":
-		w.ctx, w.end = context.WithCancel(t.Context())
+		w.ctx, w.end = context.WithCancel(m.Context())
 	case "deadline":
-		w.ctx, w.end = context.WithTimeout(t.Context(), time.Hour)
+		w.ctx, w.end = context.WithTimeout(m.Context(), time.Hour)
 	case "task":
 		w.task = new(waitqueue.Task)
 		w.end = w.task.Interrupt
@@ -66,7 +67,7 @@ func (w *waiter) waitExclusive(q *waitqueue.Queue, cond func() bool) {
 
 func (w *waiter) succeeded() bool { return w.returned && w.err == nil }
 
-func timeIsShort() bool { return testing.Short() || explore.Race }
+func timeIsShort() bool { return testing.Short() || models.Race }
 
 // few returns points, and more unless time is short.
 func few(points, more string) string {
@@ -89,44 +90,16 @@ func same(points string, forms ...string) pointsOf {
 }
 
 // inEachForm explores a model in each form.
-func inEachForm(t *testing.T, points pointsOf, model func(t *testing.T, s *explore.Schedule, form string)) {
+func inEachForm(t *testing.T, points pointsOf, model func(m *explore.Model, form string)) {
 	for form, points := range points {
 		t.Run(form, func(t *testing.T) {
-			explorer.Explore(t, points, func(t *testing.T, s *explore.Schedule) { model(t, s, form) })
+			orders.Explore(t, points, func(m *explore.Model) { model(m, form) })
 		})
 	}
 }
 
-// The explorer finds what [TestOldLoopLosesTheWakeUpEveryTime] has to know.
-func TestInterleavingsOfTheOldLoop(t *testing.T) {
-	model := func(loop func(*waitqueue.Task, *waitqueue.Queue, *atomic.Int32, func(int))) func(*testing.T, *explore.Schedule) {
-		return func(t *testing.T, s *explore.Schedule) {
-			var q waitqueue.Queue
-			var event atomic.Int32
-			s.Thread("helper", func(th *explore.Thread) {
-				loop(new(waitqueue.Task), &q, &event, func(step int) { th.At(fmt.Sprintf("step %d", step)) })
-			})
-			s.Thread("monitor", func(th *explore.Thread) {
-				th.At("post and wake")
-				post(&q, &event)
-			})
-			s.Wrong = func() string {
-				if len(s.Asleep()) > 0 {
-					return "the event is there"
-				}
-				return ""
-			}
-			s.Release = func() { q.WakeUp() }
-		}
-	}
-	explorer.Explore(t, "", model(rightLoop))
-
-	explored, bad, first := explorer.Search(t, "", model(oldLoop))
-	require.Equal(t, []int{3, 1}, []int{explored, bad})
-	require.Equal(t, ` 1 monitor: post and wake
- 2 helper: step 1
- 3 helper: step 2
-asleep: ["helper"]; the event is there`, first)
+func TestInterleavingsOfTheRightLoop(t *testing.T) {
+	orders.Explore(t, "", helperAndMonitor(rightLoop))
 }
 
 // A waiter that tests, is overtaken by the waker, and then sleeps: that is the
@@ -136,69 +109,53 @@ func TestInterleavingsOneWaiterOneWaker(t *testing.T) {
 		"background": "tested, commit, awake, unpark",
 		"task":       "tested, commit, awake, unpark",
 		"ctx":        "tested, awake, unpark",
-	}, func(t *testing.T, s *explore.Schedule, form string) {
+	}, func(m *explore.Model, form string) {
 		var q waitqueue.Queue
 		var ready atomic.Bool
-		w := newWaiter(t, form)
-		s.Thread("waiter", func(th *explore.Thread) { w.wait(&q, th.Test(ready.Load)) })
-		s.Thread("waker", func(th *explore.Thread) {
-			th.At("set")
+		w := newWaiter(m, form)
+		m.Go("waiter", func(th *explore.Thread) { w.wait(&q, th.Test(ready.Load)) })
+		m.Go("waker", func(th *explore.Thread) {
+			th.Step("set")
 			ready.Store(true)
-			th.At("wake")
+			th.Step("wake")
 			q.WakeUp()
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if !w.succeeded() || q.Active() {
-				return fmt.Sprintf("the condition holds; error %v, on the queue %t", w.err, q.Active())
+				return fmt.Errorf("the condition holds; error %v, on the queue %t", w.err, q.Active())
 			}
-			return ""
-		}
+			return nil
+		})
 	})
 }
 
 // The same with a lock, and with a stop at every place where it is held.
 func TestInterleavingsWaitLocked(t *testing.T) {
-	inEachForm(t, pointsOf{"background": "tested, commit, awake, unpark", "ctx": "tested, awake, unpark"}, func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, pointsOf{"background": "tested, commit, awake, unpark", "ctx": "tested, awake, unpark"}, func(m *explore.Model, form string) {
 		var q waitqueue.Queue
-		l := newLock(s)
+		l := m.NewLock()
 		ready := false
-		w := newWaiter(t, form)
-		s.Thread("waiter", func(th *explore.Thread) {
+		w := newWaiter(m, form)
+		m.Go("waiter", func(th *explore.Thread) {
 			l.Lock()
 			w.err = q.WaitLocked(w.ctx, l, th.Test(func() bool { return ready }))
 			w.returned = true
 			l.Unlock()
 		})
-		s.Thread("waker", func(th *explore.Thread) {
-			th.At("set")
+		m.Go("waker", func(th *explore.Thread) {
+			th.Step("set")
 			l.Lock()
 			ready = true
 			l.Unlock()
 			q.WakeUp()
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if !w.succeeded() || q.Active() {
-				return fmt.Sprintf("the condition holds; error %v, on the queue %t", w.err, q.Active())
+				return fmt.Errorf("the condition holds; error %v, on the queue %t", w.err, q.Active())
 			}
-			return ""
-		}
+			return nil
+		})
 	})
-}
-
-// A lock that keeps others durably asleep, so that its holder may stop. There
-// is a point where it has just been released.
-type lock struct {
-	s    *explore.Schedule
-	held chan struct{}
-}
-
-func newLock(s *explore.Schedule) sync.Locker { return &lock{s, make(chan struct{}, 1)} }
-
-func (l *lock) Lock() { l.held <- struct{}{} }
-
-func (l *lock) Unlock() {
-	<-l.held
-	l.s.At("unlocked")
 }
 
 // A condition that came true before the end of the wait beats it, also if that
@@ -207,38 +164,38 @@ func TestInterleavingsTrueBeforeTheEnd(t *testing.T) {
 	inEachForm(t, pointsOf{
 		"ctx":  "sampled, tested, awake",
 		"task": "sampled, tested, commit, awake, interrupted",
-	}, func(t *testing.T, s *explore.Schedule, form string) {
+	}, func(m *explore.Model, form string) {
 		var q waitqueue.Queue
 		var ready atomic.Bool
-		w := newWaiter(t, form)
-		s.Thread("waiter", func(th *explore.Thread) {
+		w := newWaiter(m, form)
+		m.Go("waiter", func(th *explore.Thread) {
 			w.wait(&q, func() bool {
-				th.At("test")
+				th.Step("test")
 				done := ready.Load()
-				th.At("leave the test")
+				th.Step("leave the test")
 				return done
 			})
 		})
-		s.Thread("ender", func(th *explore.Thread) {
-			th.At("set")
+		m.Go("ender", func(th *explore.Thread) {
+			th.Step("set")
 			ready.Store(true)
-			th.At("end")
+			th.Step("end")
 			w.end()
 		})
-		s.Thread("stray", func(th *explore.Thread) {
-			th.At("wake")
+		m.Go("stray", func(th *explore.Thread) {
+			th.Step("wake")
 			q.WakeUp()
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if !w.succeeded() || q.Active() {
-				return fmt.Sprintf("error %v, on the queue %t", w.err, q.Active())
+				return fmt.Errorf("error %v, on the queue %t", w.err, q.Active())
 			}
-			return ""
-		}
+			return nil
+		})
 	})
 }
 
-// rivals are two who want the tokens of one queue. B is there to the end.
+// rivals are two waiters that want the tokens of one queue. B is never ended.
 type rivals struct {
 	q    waitqueue.Queue
 	tok  tokens
@@ -248,62 +205,65 @@ type rivals struct {
 	ended, woken bool // A; and the wake-up came when it was not ended
 }
 
-// wrong: nobody may sleep while a token is free, a token is taken if and only
-// if a wait succeeds, and who was not ended has no error.
-func (r *rivals) wrong(s *explore.Schedule) string {
+// check: nobody sleeps while a token is free, a token is taken if and only if a wait
+// succeeds, and B, which is not ended, has no error.
+func (r *rivals) check(m *explore.Model) error {
 	free, taken := r.tok.Load(), int32(0)
 	for _, w := range []*waiter{r.a, r.b} {
 		if w.succeeded() {
 			taken++
 		}
 	}
-	sleepers := len(s.Asleep())
+	sleepers := len(m.Asleep())
 	switch {
 	case free > 0 && sleepers > 0:
-		return "a token is free"
+		return errors.New("a token is free")
 	case free+taken != r.put:
-		return fmt.Sprintf("%d tokens put, %d free, %d taken", r.put, free, taken)
+		return fmt.Errorf("%d tokens put, %d free, %d taken", r.put, free, taken)
 	case r.b.err != nil:
-		return "B failed: " + r.b.err.Error()
+		return fmt.Errorf("B failed: %w", r.b.err)
 	case r.q.Active() != (sleepers > 0):
-		return "somebody is left on the queue"
+		return errors.New("somebody is left on the queue")
 	}
-	return ""
+	return nil
 }
 
 // start makes A and B of a model, in their forms, and judges them.
-func (r *rivals) start(t *testing.T, s *explore.Schedule, formA, formB string) {
-	r.a, r.b = newWaiter(t, formA), newWaiter(t, formB)
-	s.Thread("A", func(th *explore.Thread) { r.a.waitExclusive(&r.q, th.Test(r.tok.tryTake)) })
-	s.Thread("B", func(th *explore.Thread) { r.b.waitExclusive(&r.q, th.Test(r.tok.tryTake)) })
-	r.judge(s)
+func (r *rivals) start(m *explore.Model, formA, formB string) {
+	r.a, r.b = newWaiter(m, formA), newWaiter(m, formB)
+	m.Go("A", func(th *explore.Thread) { r.a.waitExclusive(&r.q, th.Test(r.tok.tryTake)) })
+	m.Go("B", func(th *explore.Thread) { r.b.waitExclusive(&r.q, th.Test(r.tok.tryTake)) })
+	r.judge(m)
 }
 
-func (r *rivals) judge(s *explore.Schedule) {
-	s.Wrong = func() string { return r.wrong(s) }
-	s.Release = func() {
+func (r *rivals) judge(m *explore.Model) {
+	m.Check(func() error { return r.check(m) })
+	m.Release(func() {
 		r.tok.Add(2)
 		r.q.WakeUpAll()
-	}
+	})
 }
 
-// waker adds a thread that puts n tokens, each with a wake-up.
-func (r *rivals) waker(s *explore.Schedule, n int) {
-	s.Thread("waker", func(th *explore.Thread) {
+// waker adds a goroutine that puts n tokens, each with a wake-up.
+func (r *rivals) waker(m *explore.Model, n int) {
+	if n == 1 {
+		m.MaySleep("B") // if A got it; A itself is ended
+	}
+	m.Go("waker", func(th *explore.Thread) {
 		for range n {
-			th.At("put a token")
+			th.Step("put a token")
 			r.put++
 			r.tok.Add(1)
-			th.At("wake")
+			th.Step("wake")
 			r.woken = !r.ended
 			r.q.WakeUp()
 		}
 	})
 }
 
-func (r *rivals) canceller(s *explore.Schedule) {
-	s.Thread("canceller", func(th *explore.Thread) {
-		th.At("end A")
+func (r *rivals) canceller(m *explore.Model) {
+	m.Go("canceller", func(th *explore.Thread) {
+		th.Step("end A")
 		r.ended = true
 		r.a.end()
 	})
@@ -316,11 +276,11 @@ func TestInterleavingsCancelAndWake(t *testing.T) {
 			inEachForm(t, pointsOf{
 				"ctx":  "sampled, tested, commit, awake, unpark", // B commits
 				"task": "sampled, tested, commit, awake, unpark, interrupted",
-			}, func(t *testing.T, s *explore.Schedule, formA string) {
+			}, func(m *explore.Model, formA string) {
 				var r rivals
-				s.Before(func() { r.start(t, s, formA, formB) })
-				r.waker(s, 1)
-				r.canceller(s)
+				m.Before(func() { r.start(m, formA, formB) })
+				r.waker(m, 1)
+				r.canceller(m)
 			})
 		})
 	}
@@ -328,259 +288,276 @@ func TestInterleavingsCancelAndWake(t *testing.T) {
 
 // The same, but A and B may still be on their way.
 func TestInterleavingsCancelOnTheWay(t *testing.T) {
-	inEachForm(t, same(few("", "tested"), endForms...), func(t *testing.T, s *explore.Schedule, form string) {
-		var r rivals
-		r.start(t, s, form, "background")
-		r.waker(s, 1)
-		r.canceller(s)
-	})
+	inEachForm(t, same(few("", "tested"), endForms...), cancelOnTheWay)
 }
 
-// Two tokens for two. One who took a token on the way to sleep, before any
+func cancelOnTheWay(m *explore.Model, form string) {
+	var r rivals
+	r.start(m, form, "background")
+	r.waker(m, 1)
+	r.canceller(m)
+}
+
+// Two tokens for two waiters. One that took a token on the way to sleep, before any
 // wake-up, is still queued when the wake-up for the second token comes.
 func TestInterleavingsTwoTokens(t *testing.T) {
-	inEachForm(t, same("tested", endForms...), func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, same("tested", endForms...), func(m *explore.Model, form string) {
 		var r rivals
-		r.start(t, s, form, form)
-		r.waker(s, 2)
+		r.start(m, form, form)
+		r.waker(m, 2)
 	})
 }
 
-// The same, and A, who comes behind B, is ended. It may take the token that B
+// The same, and A, which comes behind B, is ended. It may take the token that B
 // was picked for, and B sleeps again: the second token's wake-up must not pick A,
-// which has what it wants and has not left yet.
+// which has its token and has not left yet.
 func TestInterleavingsTwoTokensAndCancel(t *testing.T) {
-	inEachForm(t, pointsOf{"ctx": "", "task": "interrupted"}, func(t *testing.T, s *explore.Schedule, form string) {
-		r := rivals{a: newWaiter(t, form), b: newWaiter(t, "background")}
-		s.Before(func() {
-			s.Thread("B", func(th *explore.Thread) { r.b.waitExclusive(&r.q, th.Test(r.tok.tryTake)) })
-		})
-		s.Thread("A", func(th *explore.Thread) {
-			r.a.waitExclusive(&r.q, func() bool {
-				th.At("test")
-				took := r.tok.tryTake()
-				th.At("leave the test")
-				return took
-			})
-		})
-		r.judge(s)
-		r.waker(s, 2)
-		r.canceller(s)
+	inEachForm(t, pointsOf{"ctx": "", "task": "interrupted"}, twoTokensAndCancel)
+}
+
+func twoTokensAndCancel(m *explore.Model, form string) {
+	r := rivals{a: newWaiter(m, form), b: newWaiter(m, "background")}
+	m.Before(func() {
+		m.Go("B", func(th *explore.Thread) { r.b.waitExclusive(&r.q, th.Test(r.tok.tryTake)) })
 	})
+	m.Go("A", func(th *explore.Thread) {
+		r.a.waitExclusive(&r.q, func() bool {
+			th.Step("test")
+			took := r.tok.tryTake()
+			th.Step("leave the test")
+			return took
+		})
+	})
+	r.judge(m)
+	r.waker(m, 2)
+	r.canceller(m)
 }
 
 // A came first. If it has not been ended by then, the only token is for it.
 func TestInterleavingsFirstComeFirstServed(t *testing.T) {
-	inEachForm(t, pointsOf{"ctx": "tested, awake, unpark", "task": "tested, commit, awake, unpark, interrupted"}, func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, pointsOf{"ctx": "tested, awake, unpark", "task": "tested, commit, awake, unpark, interrupted"}, func(m *explore.Model, form string) {
 		var r rivals
-		s.Before(func() { r.start(t, s, form, form) })
-		r.waker(s, 1)
-		r.canceller(s)
-		s.Wrong = func() string {
-			if wrong := r.wrong(s); wrong != "" {
-				return wrong
+		m.Before(func() { r.start(m, form, form) })
+		r.waker(m, 1)
+		r.canceller(m)
+		m.Check(func() error {
+			if err := r.check(m); err != nil {
+				return err
 			}
 			if r.woken && !r.a.succeeded() {
-				return "A was passed over"
+				return errors.New("A was passed over")
 			}
-			return ""
-		}
+			return nil
+		})
 	})
 }
 
-// One wake-up is for all who watch and for one who takes: none is at the
-// expense of another.
+// One wake-up is for all watchers and for one taker: none is at the expense of
+// another.
 func TestInterleavingsWatcherAndTaker(t *testing.T) {
-	inEachForm(t, pointsOf{"background": "commit", "ctx": "", "task": "commit"}, func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, pointsOf{"background": "commit", "ctx": "", "task": "commit"}, func(m *explore.Model, form string) {
 		var q waitqueue.Queue
 		var tok tokens
 		var seen atomic.Bool
-		watcher, taker := newWaiter(t, form), newWaiter(t, form)
-		s.Thread("watcher", func(th *explore.Thread) { watcher.wait(&q, th.Test(seen.Load)) })
-		s.Thread("taker", func(th *explore.Thread) { taker.waitExclusive(&q, th.Test(tok.tryTake)) })
-		s.Thread("waker", func(th *explore.Thread) {
-			th.At("put a token")
+		watcher, taker := newWaiter(m, form), newWaiter(m, form)
+		m.Go("watcher", func(th *explore.Thread) { watcher.wait(&q, th.Test(seen.Load)) })
+		m.Go("taker", func(th *explore.Thread) { taker.waitExclusive(&q, th.Test(tok.tryTake)) })
+		m.Go("waker", func(th *explore.Thread) {
+			th.Step("put a token")
 			tok.Add(1)
 			seen.Store(true)
-			th.At("wake")
+			th.Step("wake")
 			q.WakeUp()
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if !watcher.succeeded() || !taker.succeeded() {
-				return fmt.Sprintf("watcher %t, taker %t", watcher.succeeded(), taker.succeeded())
+				return fmt.Errorf("watcher %t, taker %t", watcher.succeeded(), taker.succeeded())
 			}
-			return ""
-		}
+			return nil
+		})
 	})
 }
 
-// A deadline is one more who may come at any moment.
+// A deadline may come at any moment, as a canceller does.
 func TestInterleavingsDeadline(t *testing.T) {
-	explorer.Explore(t, few("", "tested"), func(t *testing.T, s *explore.Schedule) {
-		var r rivals
-		r.start(t, s, "deadline", "background")
-		r.waker(s, 1)
-		s.Event("deadline", func() { time.Sleep(2 * time.Hour) })
-	})
+	orders.Explore(t, few("", "tested"), deadline)
+}
+
+func deadline(m *explore.Model) {
+	var r rivals
+	r.start(m, "deadline", "background")
+	r.waker(m, 1)
+	m.Event("deadline", func() { time.Sleep(2 * time.Hour) })
 }
 
 // A loop written out, with a timeout for the sleep in place of a context.
 func TestInterleavingsScheduleTimeout(t *testing.T) {
-	explorer.Explore(t, "commit, awake, unpark", func(t *testing.T, s *explore.Schedule) {
+	orders.Explore(t, "commit, awake, unpark", func(m *explore.Model) {
 		var q waitqueue.Queue
 		var tok tokens
 		var took, late bool
-		s.Thread("waiter", func(th *explore.Thread) {
+		m.Go("waiter", func(th *explore.Thread) {
 			var task waitqueue.Task
 			e := waitqueue.Entry{Task: &task}
 			left := time.Hour
 			for {
 				q.Prepare(&e, waitqueue.Interruptible)
-				th.At("test")
+				th.Step("test")
 				if took = tok.tryTake(); took || left == 0 {
 					break
 				}
-				th.At("sleep")
+				th.Step("sleep")
 				left = task.ScheduleTimeout(left)
 			}
 			q.Finish(&e)
 		})
-		s.Thread("waker", func(th *explore.Thread) {
-			th.At("put a token")
+		m.Go("waker", func(th *explore.Thread) {
+			th.Step("put a token")
 			tok.Add(1)
-			th.At("wake")
+			th.Step("wake")
 			q.WakeUp()
 		})
-		s.Event("deadline", func() {
+		m.Event("deadline", func() {
 			late = true
 			time.Sleep(2 * time.Hour)
 		})
-		s.Wrong = func() string {
-			if len(s.Asleep()) > 0 || q.Active() || took != (tok.Load() == 0) || !late {
-				return fmt.Sprintf("took the token %t, %d free", took, tok.Load())
+		m.Check(func() error {
+			if q.Active() || took != (tok.Load() == 0) || !late {
+				return fmt.Errorf("took the token %t, %d free", took, tok.Load())
 			}
-			return ""
-		}
+			return nil
+		})
 	})
 }
 
 // A Signal that has picked A reaches B if A gives up, whether A is about to
 // sleep, asleep, or waiting for the lock.
 func TestInterleavingsCondSignalAndCancel(t *testing.T) {
-	points := few("", "commit")
-	inEachForm(t, same(points, "Wait", "WaitFor"), func(t *testing.T, s *explore.Schedule, form string) {
-		c := waitqueue.NewCond(newLock(s))
-		items := 0
-		a, b := newWaiter(t, "ctx"), newWaiter(t, "background")
-		take := func(w *waiter) func(*explore.Thread) {
-			return func(th *explore.Thread) {
-				c.L.Lock()
-				defer c.L.Unlock()
-				ready := th.Test(func() bool { return items > 0 })
-				if form == "WaitFor" {
-					w.err = c.WaitFor(w.ctx, ready)
-				} else {
-					for !ready() && w.err == nil {
-						w.err = c.Wait(w.ctx)
-					}
-				}
-				w.returned = true
-				if w.err == nil {
-					items--
-				}
-			}
-		}
-		s.Thread("A", take(a))
-		s.Thread("B", take(b))
-		s.Thread("signaller", func(th *explore.Thread) {
-			th.At("add an item")
-			c.L.Lock()
-			items++
-			c.L.Unlock()
-			c.Signal()
-		})
-		s.Thread("canceller", func(th *explore.Thread) {
-			th.At("end A")
-			a.end()
-		})
-		s.Wrong = func() string {
-			switch {
-			case items > 0 && len(s.Asleep()) > 0:
-				return "an item is there"
-			case b.err != nil:
-				return "B failed: " + b.err.Error()
-			case items < 0 || a.succeeded() && b.succeeded():
-				return "the item was taken twice"
-			}
-			return ""
-		}
-		s.Release = func() {
-			c.L.Lock()
-			items += 2
-			c.L.Unlock()
-			c.Broadcast()
-		}
+	inEachForm(t, pointsOf{"Wait": few("", "commit"), "WaitFor": ""}, condSignalAndCancel) // WaitFor sleeps in Wait
+}
+
+func condSignalAndCancel(m *explore.Model, form string) {
+	s := shelf{c: waitqueue.NewCond(m.NewLock()), a: newWaiter(m, "ctx"), b: newWaiter(m, "background")}
+	m.Go("A", func(th *explore.Thread) { s.take(th, s.a, form) })
+	m.Go("B", func(th *explore.Thread) { s.take(th, s.b, form) })
+	m.Go("signaller", func(th *explore.Thread) {
+		th.Step("add an item")
+		s.add(1)
+		s.c.Signal()
+	})
+	m.Go("canceller", func(th *explore.Thread) {
+		th.Step("end A")
+		s.a.end()
+	})
+	m.MaySleep("B") // if A got the item
+	m.Check(s.check)
+	m.Release(func() {
+		s.add(2)
+		s.c.Broadcast()
 	})
 }
 
-// Two tokens for two waiters, and a third who does not wait but may be quicker.
+// A shelf has items for A and B, which take one each.
+type shelf struct {
+	c     *waitqueue.Cond
+	items int // guarded by c.L
+	a, b  *waiter
+}
+
+func (s *shelf) add(n int) {
+	s.c.L.Lock()
+	s.items += n
+	s.c.L.Unlock()
+}
+
+func (s *shelf) take(th *explore.Thread, w *waiter, form string) {
+	s.c.L.Lock()
+	defer s.c.L.Unlock()
+	ready := th.Test(func() bool { return s.items > 0 })
+	if form == "WaitFor" {
+		w.err = s.c.WaitFor(w.ctx, ready)
+	} else {
+		for !ready() && w.err == nil {
+			w.err = s.c.Wait(w.ctx)
+		}
+	}
+	w.returned = true
+	if w.err == nil {
+		s.items--
+	}
+}
+
+func (s *shelf) check() error {
+	switch {
+	case s.items > 0 && !s.b.returned:
+		return errors.New("an item is there")
+	case s.b.err != nil:
+		return fmt.Errorf("B failed: %w", s.b.err)
+	case s.items < 0 || s.a.succeeded() && s.b.succeeded():
+		return errors.New("the item was taken twice")
+	}
+	return nil
+}
+
+// Two tokens for two waiters, and a third goroutine that does not wait but may be quicker.
 func TestInterleavingsCompletionBarging(t *testing.T) {
-	inEachForm(t, same("added, tested, awake", "background", "ctx"), func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, same("added, tested, awake", "background", "ctx"), func(m *explore.Model, form string) {
 		var c waitqueue.Completion
 		var passed atomic.Int32
 		for _, name := range []string{"W1", "W2"} {
-			w := newWaiter(t, form)
-			s.Thread(name, func(*explore.Thread) {
+			w := newWaiter(m, form)
+			m.Go(name, func(*explore.Thread) {
 				if c.Wait(w.ctx) == nil {
 					passed.Add(1)
 				}
 			})
 		}
-		s.Thread("completer", func(th *explore.Thread) {
+		m.Go("completer", func(th *explore.Thread) {
 			for range 2 {
-				th.At("complete")
+				th.Step("complete")
 				c.Complete()
 			}
 		})
-		s.Thread("T3", func(th *explore.Thread) {
-			th.At("try")
+		m.Go("T3", func(th *explore.Thread) {
+			th.Step("try")
 			if c.TryWait() {
 				passed.Add(1)
 			}
 		})
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if passed.Load() != 2 || c.Done() {
-				return fmt.Sprintf("%d of 2 passed, token left: %t", passed.Load(), c.Done())
+				return fmt.Errorf("%d of 2 passed, token left: %t", passed.Load(), c.Done())
 			}
-			return ""
-		}
-		s.Release = c.CompleteAll
+			return nil
+		})
+		m.MaySleep("W1", "W2") // if T3 was quicker
+		m.Release(c.CompleteAll)
 	})
 }
 
 // One waiter on two queues, each of which has a waker.
 func TestInterleavingsWaitAny(t *testing.T) {
-	inEachForm(t, same("awake, unpark", "background", "ctx"), func(t *testing.T, s *explore.Schedule, form string) {
+	inEachForm(t, same("awake, unpark", "background", "ctx"), func(m *explore.Model, form string) {
 		var left, right waitqueue.Queue
 		var n atomic.Int32
-		w := newWaiter(t, form)
-		s.Thread("waiter", func(th *explore.Thread) {
+		w := newWaiter(m, form)
+		m.Go("waiter", func(th *explore.Thread) {
 			w.err = waitqueue.WaitAny(w.ctx, th.Test(func() bool { return n.Load() == 2 }), &left, &right)
 			w.returned = true
 		})
 		for i, q := range []*waitqueue.Queue{&left, &right} {
-			s.Thread(fmt.Sprintf("waker %d", i), func(th *explore.Thread) {
-				th.At("add and wake")
+			m.Go(fmt.Sprintf("waker %d", i), func(th *explore.Thread) {
+				th.Step("add and wake")
 				n.Add(1)
 				q.WakeUp()
 			})
 		}
-		s.Wrong = func() string {
+		m.Check(func() error {
 			if !w.succeeded() || left.Active() || right.Active() {
-				return "both wakers have come"
+				return errors.New("both wakers have come")
 			}
-			return ""
-		}
+			return nil
+		})
 	})
 }
 
@@ -590,33 +567,34 @@ func TestInterleavingsWaitAny(t *testing.T) {
 func TestInterleavingsCondSignalWithoutTheLock(t *testing.T) {
 	for form, points := range (pointsOf{"background": "queued, commit, awake, unpark", "ctx": "queued, awake, unpark"}) {
 		t.Run(form, func(t *testing.T) {
-			explorer.Explore(t, points, func(t *testing.T, s *explore.Schedule) {
-				c := waitqueue.NewCond(newLock(s))
-				w := newWaiter(t, form)
+			orders.Explore(t, points, func(m *explore.Model) {
+				c := waitqueue.NewCond(m.NewLock())
+				w := newWaiter(m, form)
 				came, signalled := false, false // guarded by c.L
-				s.Thread("waiter", func(*explore.Thread) {
+				m.Go("waiter", func(*explore.Thread) {
 					c.L.Lock()
 					defer c.L.Unlock()
 					came = true
 					w.err = c.Wait(w.ctx)
 					w.returned = true
 				})
-				s.Thread("signaller", func(th *explore.Thread) {
-					th.At("signal")
+				m.Go("signaller", func(th *explore.Thread) {
+					th.Step("signal")
 					c.Signal()
-					th.At("lock")
+					th.Step("signal again")
 					c.L.Lock()
 					signalled = came
 					c.Signal()
 					c.L.Unlock()
 				})
-				s.Wrong = func() string {
+				m.MaySleep("waiter") // if it was not signalled
+				m.Check(func() error {
 					if signalled && !w.succeeded() {
-						return "it had come, and was signalled"
+						return errors.New("it had come, and was signalled")
 					}
-					return ""
-				}
-				s.Release = c.Broadcast
+					return nil
+				})
+				m.Release(c.Broadcast)
 			})
 		})
 	}
@@ -627,33 +605,34 @@ func TestInterleavingsCondSignalWithoutTheLock(t *testing.T) {
 // signal must not reach it there: it tests once before that sleep, and once on the
 // queue.
 func TestInterleavingsLateSignal(t *testing.T) {
-	explorer.Explore(t, "tested, commit, unpark", func(t *testing.T, s *explore.Schedule) {
+	orders.Explore(t, "tested, commit, unpark", func(m *explore.Model) {
 		var q, other waitqueue.Queue
 		var ready, over atomic.Bool
 		var tests atomic.Int32
-		s.Thread("waiter", func(th *explore.Thread) {
+		m.Go("waiter", func(th *explore.Thread) {
 			_ = q.Wait(context.Background(), th.Test(ready.Load))
 			_ = other.Wait(context.Background(), func() bool {
 				tests.Add(1)
 				return over.Load()
 			})
 		})
-		s.Thread("waker", func(th *explore.Thread) {
-			th.At("set")
+		m.Go("waker", func(th *explore.Thread) {
+			th.Step("set")
 			ready.Store(true)
-			th.At("wake")
+			th.Step("wake")
 			q.WakeUp()
 		})
-		s.Wrong = func() string {
+		m.MaySleep("waiter") // on the other queue
+		m.Check(func() error {
 			if n := tests.Load(); n != 2 {
-				return fmt.Sprintf("%d tests", n)
+				return fmt.Errorf("%d tests", n)
 			}
-			return ""
-		}
-		s.Release = func() {
+			return nil
+		})
+		m.Release(func() {
 			over.Store(true)
 			other.WakeUp()
-		}
+		})
 	})
 }
 
@@ -675,12 +654,12 @@ func TestInterleavingsWhoSeesTheStateFindsTheEntry(t *testing.T) {
 			var q waitqueue.Queue
 			var task waitqueue.Task
 			var missing []string
-			waitqueue.SetYield(func(point string) {
+			point.Hook(func(at string, _ any) {
 				if task.State() != waitqueue.Running && !q.Active() {
-					missing = append(missing, point)
+					missing = append(missing, at)
 				}
 			})
-			defer waitqueue.SetYield(nil)
+			defer point.Hook(nil)
 			seen := false
 			wait(&task, &q, func() bool {
 				seen = task.State() != waitqueue.Running
@@ -693,8 +672,8 @@ func TestInterleavingsWhoSeesTheStateFindsTheEntry(t *testing.T) {
 	}
 }
 
-// At the point "claim" the queue is locked, so no thread of an explorer may stop
-// there. The tests below do by hand the one step of another goroutine that counts.
+// At the point "claim" the queue is locked, so no goroutine of a model may stop there.
+// The tests below do by hand the one step of another goroutine that counts.
 
 // Another waker claims the task that a walk is about to claim. The walk goes on as
 // if it had not met the entry, which keeps its place.
@@ -714,13 +693,13 @@ func TestInterleavingsLostClaimKeepsItsPlace(t *testing.T) {
 			}
 		}
 		var claimed atomic.Bool
-		waitqueue.SetYield(func(point string) {
-			if point == "claim" && !claimed.Swap(true) {
+		point.Hook(func(at string, _ any) {
+			if at == "claim" && !claimed.Swap(true) {
 				tasks[lost].WakeUp(waitqueue.Normal)
 			}
 		})
 		require.Equal(t, 1, q.WakeUp())
-		waitqueue.SetYield(nil)
+		point.Hook(nil)
 		require.Equal(t, waitqueue.Running, tasks[lost+1].State())
 		require.Equal(t, want, q.Entries())
 	}
@@ -733,12 +712,12 @@ func TestInterleavingsLostClaimOfASoleWaiter(t *testing.T) {
 		var task waitqueue.Task
 		var tok tokens
 		var claimed atomic.Bool
-		waitqueue.SetYield(func(point string) {
-			if point == "claim" && !claimed.Swap(true) {
+		point.Hook(func(at string, _ any) {
+			if at == "claim" && !claimed.Swap(true) {
 				task.WakeUp(waitqueue.Normal)
 			}
 		})
-		defer waitqueue.SetYield(nil)
+		defer point.Hook(nil)
 		result := asleep(func() error { return task.WaitExclusive(&q, tok.tryTake) })
 		require.Zero(t, q.WakeUp())
 		require.False(t, ended(result))
@@ -762,8 +741,8 @@ func TestInterleavingsClaimedTaskUsesItsEntryAgain(t *testing.T) {
 			var ready atomic.Bool
 			var wakers sync.WaitGroup
 			claiming := make(chan struct{})
-			waitqueue.SetYield(func(point string) {
-				if point != "claim" || ready.Load() {
+			point.Hook(func(at string, _ any) {
+				if at != "claim" || ready.Load() {
 					return
 				}
 				close(claiming)
@@ -776,7 +755,7 @@ func TestInterleavingsClaimedTaskUsesItsEntryAgain(t *testing.T) {
 					runtime.Gosched()
 				}
 			})
-			defer waitqueue.SetYield(nil)
+			defer point.Hook(nil)
 			result := make(chan error, 1)
 			go func() {
 				tests := 0

@@ -11,21 +11,22 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kprim/kprim/internal/point"
 	"github.com/kprim/kprim/waitqueue"
 )
 
 // holdAt stops the first goroutine that comes to the point of the package until
 // release is called.
-func holdAt(t *testing.T, point string) (held <-chan struct{}, release func()) {
+func holdAt(t *testing.T, name string) (held <-chan struct{}, release func()) {
 	came, goOn := make(chan struct{}), make(chan struct{})
 	var once atomic.Bool
-	waitqueue.SetYield(func(p string) {
-		if p == point && once.CompareAndSwap(false, true) {
+	point.Hook(func(at string, _ any) {
+		if at == name && once.CompareAndSwap(false, true) {
 			close(came)
 			<-goOn
 		}
 	})
-	t.Cleanup(func() { waitqueue.SetYield(nil) })
+	t.Cleanup(func() { point.Hook(nil) })
 	return came, sync.OnceFunc(func() { close(goOn) })
 }
 
@@ -109,10 +110,10 @@ func TestLateSignalReachesNobody(t *testing.T) {
 			"unpark": func() { close(came); <-goOn },
 		}
 		var mu sync.Mutex
-		waitqueue.SetYield(func(point string) {
+		point.Hook(func(at string, _ any) {
 			mu.Lock()
-			act := points[point]
-			delete(points, point) // each once
+			act := points[at]
+			delete(points, at) // each once
 			mu.Unlock()
 			if act != nil {
 				act()
@@ -133,7 +134,7 @@ func TestLateSignalReachesNobody(t *testing.T) {
 				require.NoError(t, <-result)
 			}
 		})
-		waitqueue.SetYield(nil)
+		point.Hook(nil)
 	}
 }
 

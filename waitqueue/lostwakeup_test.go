@@ -1,6 +1,7 @@
 package waitqueue_test
 
 import (
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kprim/kprim/waitqueue"
+	"github.com/kprim/kprim/waitqueue/explore"
 )
 
 // oldLoop is the wait loop of the first article: it sleeps before it tests.
@@ -77,6 +79,30 @@ func TestOldLoopLosesTheWakeUpEveryTime(t *testing.T) {
 			require.Equal(t, 1, q.WakeUp(), "a stray one sets it free")
 			<-result
 		})
+	}
+}
+
+// The test above has to know the bad order. The explorer finds it. The right loop has no such order.
+func TestOldLoopHasABadOrder(t *testing.T) {
+	old := explore.Search{}.Find(t, helperAndMonitor(oldLoop))
+	require.Equal(t, []int{3, 1, 0}, []int{old.Orders, old.Bad, old.LeftOut})
+	require.Equal(t, []string{"monitor: post and wake", "helper: step 1", "helper: step 2"}, old.Simplest.Steps)
+	require.Equal(t, "asleep: helper", old.Simplest.Fault)
+}
+
+// helperAndMonitor is a model of a loop that waits for the event, and of its waker.
+func helperAndMonitor(loop func(*waitqueue.Task, *waitqueue.Queue, *atomic.Int32, func(int))) func(*explore.Model) {
+	return func(m *explore.Model) {
+		var q waitqueue.Queue
+		var event atomic.Int32
+		m.Go("helper", func(th *explore.Thread) {
+			loop(new(waitqueue.Task), &q, &event, func(step int) { th.Step(fmt.Sprintf("step %d", step)) })
+		})
+		m.Go("monitor", func(th *explore.Thread) {
+			th.Step("post and wake")
+			post(&q, &event)
+		})
+		m.Release(func() { q.WakeUp() })
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if timeIsShort() {
-		maps.Copy(schedules, fewer)
+		maps.Copy(orders, fewer)
+		maps.Copy(bounded, fewerBounded)
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("runtime.handleEvent")) // of the runtime itself, on js
 }

@@ -3,16 +3,16 @@ package waitqueue_test
 import (
 	"testing"
 
-	"github.com/kprim/kprim/internal/explore"
+	"github.com/kprim/kprim/internal/models"
 )
 
-// In each mutant some schedule must be bad.
-var mutants = []explore.Mutant{
+// In each mutant some order must be bad.
+var mutants = []models.Mutant{
 	{
 		// Waiter: test. Waker: set, wake nobody. Waiter: queue, sleep.
 		Name: "test before queueing", By: "OneWaiterOneWaker", File: "waitqueue.go",
-		Old: "\t\tdone := cond()\n\t\tat(\"tested\", e)\n",
-		New: "\t\tq.leave(e)\n\t\tdone := cond()\n\t\tat(\"tested\", e)\n\t\tif !done {\n\t\t\tq.prepare(e)\n\t\t}\n",
+		Old: "\t\tdone := cond()\n\t\tpoint.At(\"tested\", e)\n",
+		New: "\t\tq.leave(e)\n\t\tdone := cond()\n\t\tpoint.At(\"tested\", e)\n\t\tif !done {\n\t\t\tq.prepare(e)\n\t\t}\n",
 	}, {
 		// A and B sleep. Waker: wake. B takes the token.
 		Name: "the last exclusive waiter first", By: "FirstComeFirstServed", File: "entry.go",
@@ -58,13 +58,13 @@ var mutants = []explore.Mutant{
 		// Waiter: queue. First Signal: takes it off, and finds nobody asleep.
 		// Waiter: announce, sleep. Second Signal: nobody is there.
 		Name: "a waiter of a Cond is queued before it announces its sleep", By: "CondSignalWithoutTheLock", File: "cond.go",
-		Old: "\t\te.Task.announce(e.state)\n\t}\n\t// On the queue before L is free: a Signal that comes after that finds it.\n\tc.queue.add(e)\n\tat(\"queued\", e)\n",
-		New: "\t}\n\tc.queue.add(e)\n\tat(\"queued\", e)\n\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n",
+		Old: "\t\te.Task.announce(e.state)\n\t}\n\t// On the queue before L is free: a Signal that comes after that finds it.\n\tc.queue.add(e)\n\tpoint.At(\"queued\", e)\n",
+		New: "\t}\n\tc.queue.add(e)\n\tpoint.At(\"queued\", e)\n\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n",
 	}, {
 		// Waiter: unlock. Signal: nobody is there. Waiter: queue, sleep.
 		Name: "a waiter of a Cond is queued after it has released L", By: "CondSignalAndCancel", File: "cond.go",
-		Old: "\tc.queue.add(e)\n\tat(\"queued\", e)\n\te.off = false\n\tmu, _ := c.L.(*sync.Mutex)\n\tif mu != nil { // Optimization: it cannot panic, so it needs no defer.\n\t\tmu.Unlock()\n\t} else {\n\t\tattempt(func() { c.L.Unlock() }, func() { c.queue.finish(e) })\n\t}\n",
-		New: "\tmu, _ := c.L.(*sync.Mutex)\n\tc.L.Unlock()\n\tc.queue.add(e)\n\tat(\"queued\", e)\n\te.off = false\n",
+		Old: "\tc.queue.add(e)\n\tpoint.At(\"queued\", e)\n\te.off = false\n\tmu, _ := c.L.(*sync.Mutex)\n\tif mu != nil { // Optimization: it cannot panic, so it needs no defer.\n\t\tmu.Unlock()\n\t} else {\n\t\tattempt(func() { c.L.Unlock() }, func() { c.queue.finish(e) })\n\t}\n",
+		New: "\tmu, _ := c.L.(*sync.Mutex)\n\tc.L.Unlock()\n\tc.queue.add(e)\n\tpoint.At(\"queued\", e)\n\te.off = false\n",
 	}, {
 		// Waker: claim. Waiter: the condition is true, wait again, sleep. Waker:
 		// signal, which wakes the other wait.
@@ -82,26 +82,26 @@ var mutants = []explore.Mutant{
 		Old: "if t.pooled && !t.stray {", New: "if t.pooled {",
 	}, {
 		// Waiter: announce. Observer: it sleeps; wake nobody. Waiter: queue.
-		Name: "the state is seen before the entry", By: "WhoSeesTheStateFindsTheEntry", File: "sleeper.go",
+		Name: "the state is seen before the entry", By: "WhoSeesTheStateFindsTheEntry", File: "sleeper.go", Plain: true,
 		Old: "\tq.mu.Lock()\n\tif e.queue == nil {\n",
-		New: "\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n\tat(\"announced\", e)\n\tq.mu.Lock()\n\tif e.queue == nil {\n",
+		New: "\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n\tpoint.At(\"announced\", e)\n\tq.mu.Lock()\n\tif e.queue == nil {\n",
 	}, {
-		Name: "the state of a prepared task is seen before its entry", By: "WhoSeesTheStateFindsTheEntry", File: "entry.go",
+		Name: "the state of a prepared task is seen before its entry", By: "WhoSeesTheStateFindsTheEntry", File: "entry.go", Plain: true,
 		Old: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\tif e.queue == nil {\n",
-		New: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\te.Task.SetState(s)\n\tat(\"announced\", e)\n\tif e.queue == nil {\n",
+		New: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\te.Task.SetState(s)\n\tmake(kick, 1).unpark() // has a point\n\tif e.queue == nil {\n",
 	}, {
 		// Walk: off the queue. Another waker: claim. Walk: back, behind the others.
-		Name: "an entry whose claim was lost goes to the end", By: "LostClaimKeepsItsPlace", File: "waitqueue.go",
+		Name: "an entry whose claim was lost goes to the end", By: "LostClaimKeepsItsPlace", File: "waitqueue.go", Plain: true,
 		Old: "\t\tq.linkBehind(before, e)\n", New: "\t\t_ = before\n\t\tq.link(e)\n",
 	}, {
 		// Waker: claim. Task: wait on another queue. Waker: take the entry off that.
-		Name: "a walk claims before it unlinks", By: "LostClaimKeepsItsPlace", File: "waitqueue.go",
-		Old: "\tif kind != added {\n\t\tq.unlink(e)\n\t}\n\tat(\"claim\", e)\n\tif t.claim(mask, flag) {\n",
-		New: "\tclaimed := t.claim(mask, flag)\n\tat(\"claim\", e)\n\tif kind != added {\n\t\tq.unlink(e)\n\t}\n\tif claimed {\n",
+		Name: "a walk claims before it unlinks", By: "LostClaimKeepsItsPlace", File: "waitqueue.go", Plain: true,
+		Old: "\tif kind != added {\n\t\tq.unlink(e)\n\t}\n\tpoint.At(\"claim\", e)\n\tif t.claim(mask, flag) {\n",
+		New: "\tclaimed := t.claim(mask, flag)\n\tpoint.At(\"claim\", e)\n\tif kind != added {\n\t\tq.unlink(e)\n\t}\n\tif claimed {\n",
 	}, {
-		Name: "a sole waiter is claimed before it is unlinked", By: "LostClaimOfASoleWaiter", File: "waitqueue.go",
-		Old: "\tq.head, q.tail, e.queue = nil, nil, nil // Unlink before claiming, see claim.\n\tat(\"claim\", e)\n\twoken := t.claim(mask, taken)\n",
-		New: "\twoken := t.claim(mask, taken)\n\tat(\"claim\", e)\n\tq.head, q.tail, e.queue = nil, nil, nil\n",
+		Name: "a sole waiter is claimed before it is unlinked", By: "LostClaimOfASoleWaiter", File: "waitqueue.go", Plain: true,
+		Old: "\tq.head, q.tail, e.queue = nil, nil, nil // Unlink before claiming, see claim.\n\tpoint.At(\"claim\", e)\n\twoken := t.claim(mask, taken)\n",
+		New: "\twoken := t.claim(mask, taken)\n\tpoint.At(\"claim\", e)\n\tq.head, q.tail, e.queue = nil, nil, nil\n",
 	}, {
 		// Waiter: test. The condition comes true, then the end. Waiter: look at the
 		// context, return the error.
@@ -113,8 +113,8 @@ var mutants = []explore.Mutant{
 		// Waker: the task is awake, so wake nobody. Waiter: announce, find nothing
 		// remembered, sleep. Waker: remember.
 		Name: "a wake-up is remembered after it was spent", By: "WokenEntry", File: "woken.go",
-		Old: "\te.woken.Store(true)\n\tat(\"remembered\", &e.Entry)\n\tif e.Task.WakeUp(mask) {\n",
-		New: "\twoken := e.Task.WakeUp(mask)\n\tat(\"remembered\", &e.Entry)\n\te.woken.Store(true)\n\tif woken {\n",
+		Old: "\te.woken.Store(true)\n\tpoint.At(\"remembered\", &e.Entry)\n\tif e.Task.WakeUp(mask) {\n",
+		New: "\twoken := e.Task.WakeUp(mask)\n\tpoint.At(\"remembered\", &e.Entry)\n\te.woken.Store(true)\n\tif woken {\n",
 	}, {
 		// Waiter: find nothing remembered. Waker: remember, wake nobody. Waiter:
 		// announce, sleep.
@@ -123,9 +123,9 @@ var mutants = []explore.Mutant{
 		New: "\tif !e.woken.Load() && (unless == nil || !unless()) {\n\t\te.Task.SetState(s)\n",
 	}, {
 		Name: "a completion wakes before it adds the token", By: "CompletionBarging", File: "completion.go",
-		Old: "\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n\tat(\"added\", nil)\n\tc.queue.WakeUp()\n",
-		New: "\tc.queue.WakeUp()\n\tat(\"added\", nil)\n\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n",
+		Old: "\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n\tpoint.At(\"added\", nil)\n\tc.queue.WakeUp()\n",
+		New: "\tc.queue.WakeUp()\n\tpoint.At(\"added\", nil)\n\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n",
 	},
 }
 
-func TestMutantsAreCaught(t *testing.T) { explore.Mutants(t, mutants) }
+func TestMutantsAreCaught(t *testing.T) { models.Mutants(t, mutants) }

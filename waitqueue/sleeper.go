@@ -3,6 +3,8 @@ package waitqueue
 import (
 	"context"
 	"sync"
+
+	"github.com/kprim/kprim/internal/point"
 )
 
 // A wait sleeps in one of two ways. A task sleeps at its own place, and its word
@@ -33,7 +35,7 @@ func (s sleeper) unpark() {
 }
 
 func (k kick) unpark() {
-	at("unpark", k)
+	point.At("unpark", k)
 	select {
 	case k <- struct{}{}:
 	default: // another queue's wake-up is there
@@ -135,7 +137,7 @@ func (e *Entry) sleep(end <-chan struct{}) (woken bool) {
 		default:
 		}
 	}
-	at("awake", e.kick)
+	point.At("awake", e.kick)
 	return woken
 }
 

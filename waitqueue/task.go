@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/kprim/kprim/internal/point"
 )
 
 // A State says whether a task runs or how it sleeps. States are bits, so that
@@ -62,20 +64,6 @@ type Task struct {
 	pooled bool // of a plain wait; written before another goroutine can see the task
 }
 
-// yield, if not nil, is called between the steps of a sleep and of a wake-up. The
-// tests that go through every interleaving stop goroutines there. No lock of this
-// package is held at a point, except at "claim" and "remembered", and in a Task.WakeUp
-// of a wake function: there the queue is locked.
-//
-// subject is the entry or the sleeper that the point is about, or nil.
-var yield func(point string, subject any)
-
-func at(point string, subject any) {
-	if yield != nil {
-		yield(point, subject)
-	}
-}
-
 // The parts of a task's word.
 const (
 	states      = ownWait - 1
@@ -130,7 +118,7 @@ func (t *Task) WakeUps() uint32 { return uint32(t.word.Load() / wakeUp) }
 func (t *Task) Schedule() {
 	t.parked.L = (*bed)(t)
 	t.parked.Wait()
-	at("awake", t)
+	point.At("awake", t)
 	t.settle()
 	t.SetState(Running)
 }
@@ -143,7 +131,7 @@ func (t *Task) Schedule() {
 type bed Task
 
 func (b *bed) Unlock() {
-	at("commit", (*Task)(b))
+	point.At("commit", (*Task)(b))
 	b.announced = false // or settle would take the wake-up of this sleep for a stray one
 	if !sleeps(b.word.Load()) {
 		b.stray = true
@@ -224,7 +212,7 @@ func (t *Task) claim(mask State, flag uint64) bool {
 
 // unpark ends the sleep of a task that was claimed.
 func (t *Task) unpark() {
-	at("unpark", t)
+	point.At("unpark", t)
 	t.parked.Signal()
 }
 
@@ -267,7 +255,7 @@ func (t *Task) clearWchan(q *Queue) {
 // Kernel: signal_wake_up, TIF_SIGPENDING
 func (t *Task) Interrupt() {
 	t.word.Or(interrupted)
-	at("interrupted", t)
+	point.At("interrupted", t)
 	t.WakeUp(Interruptible)
 }
 

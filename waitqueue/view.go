@@ -3,7 +3,6 @@ package waitqueue
 import "github.com/kprim/kprim/internal/view"
 
 func init() {
-	view.Points = func(f func(point string, subject any)) { yield = f }
 	view.Queue = func(queue any) []view.Entry { return queue.(*Queue).view() }
 	view.Of = func(entry any) view.Entry { return entry.(*Entry).view() }
 	view.Woken = func(entry any) bool { return entry.(*WokenEntry).woken.Load() }

@@ -1,6 +1,10 @@
 package waitqueue
 
-import "context"
+import (
+	"context"
+
+	"github.com/kprim/kprim/internal/point"
+)
 
 // WaitAny is [Queue.Wait] on several queues at once: a wake-up of any of them
 // makes it test cond again. It allocates an [Entry] for each queue, and a channel.
@@ -49,7 +53,7 @@ func WaitAny(ctx context.Context, cond func() bool, queues ...*Queue) error {
 		case <-end:
 			over = true
 		}
-		at("awake", wake)
+		point.At("awake", wake)
 		if cond() {
 			return nil
 		}

@@ -118,6 +118,9 @@
 // another. As with a channel, a waiter in a bubble must be woken from inside
 // that bubble; waking it from outside ends the program.
 //
+// Package explore makes such bubbles: one for each order of a few goroutines' steps. Its
+// points inside this package are listed in its README.
+//
 // # Differences from the kernel that Go forces
 //
 //   - No remaining time is returned: nil stands for the time left, ETIMEDOUT for
@@ -145,6 +148,8 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+
+	"github.com/kprim/kprim/internal/point"
 )
 
 // A Queue holds the goroutines that wait for one piece of state to change.
@@ -344,7 +349,7 @@ func (q *Queue) copied() {
 func (q *Queue) wakeSole(e *Entry, mask State) int {
 	t := e.Task
 	q.head, q.tail, e.queue = nil, nil, nil // Unlink before claiming, see claim.
-	at("claim", e)
+	point.At("claim", e)
 	woken := t.claim(mask, taken)
 	if !woken {
 		q.linkBehind(nil, e) // it is awake, or sleeps in a state that is not in mask
@@ -467,7 +472,7 @@ func (q *Queue) claim(e *Entry, mask State) (s sleeper) {
 	if kind != added {
 		q.unlink(e)
 	}
-	at("claim", e)
+	point.At("claim", e)
 	if t.claim(mask, flag) {
 		if kind == prepared {
 			e.leaveHome(t)
@@ -512,7 +517,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		// entry and undoes the sleep.
 		q.prepare(e)
 		done := cond()
-		at("tested", e)
+		point.At("tested", e)
 		if done {
 			// The condition may have been true before a wake-up that has picked
 			// this task since the announcement. The next waiter gets that one.
@@ -527,7 +532,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		woken, off := true, false
 		if t := e.Task; t != nil {
 			t.parked.Wait() // as in Schedule
-			at("awake", t)
+			point.At("awake", t)
 			off = e.kind == waiting && t.word.Load()&taken != 0
 			// Stop being wakeable before the test: a wake-up spent on this task
 			// now would be lost to the next waiter.
@@ -549,7 +554,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 		if err = ended(t, ctx); err == nil && !woken {
 			err = errNoErr
 		}
-		at("sampled", e)
+		point.At("sampled", e)
 	}
 	// Off the queue first, then the last test. A waker that picked this task
 	// did so before, and its change is seen; a later one cannot see this task
@@ -558,7 +563,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 	e.off = !picked // during the test, see finish
 	done := cond()
 	e.off = true
-	at("tested", e)
+	point.At("tested", e)
 	if done {
 		return nil
 	}

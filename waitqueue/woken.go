@@ -3,6 +3,8 @@ package waitqueue
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/kprim/kprim/internal/point"
 )
 
 // A WokenEntry is an [Entry] that remembers a wake-up. Its loop may test the
@@ -45,7 +47,7 @@ func NewWokenEntry(t *Task) *WokenEntry {
 //	waker: remember the wake-up
 func (e *WokenEntry) wake(_ *Entry, mask State, _ any) int {
 	e.woken.Store(true)
-	at("remembered", &e.Entry)
+	point.At("remembered", &e.Entry)
 	if e.Task.WakeUp(mask) {
 		return 1
 	}

@@ -17,11 +17,6 @@ type Entry struct {
 }
 
 var (
-	// Points has f called at the points of package waitqueue, on the goroutine that
-	// comes there. subject is the entry, or the sleeper, that the point is about. It
-	// is nil where the point is about none. A nil f ends that.
-	Points func(f func(point string, subject any))
-
 	// Queue returns the entries of a *waitqueue.Queue, in the order of a walk.
 	Queue func(queue any) []Entry
 
