@@ -1,0 +1,32 @@
+package explore_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A module outside of this one finds five classic bugs, with only the standard library and
+// this package. Its tests hold the printed orders. One more lets a mutant be found.
+func TestAStrangerFindsFiveBugs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a module of its own")
+	}
+	out, err := goIn(t, "testdata/bugs", "vet", "./...")
+	require.NoError(t, err, out)
+	out, err = goIn(t, "testdata/bugs", "test", "-count=1", "-v", "./...")
+	t.Log(out)
+	require.NoError(t, err)
+	require.Len(t, regexp.MustCompile(`(?m)^--- PASS: `).FindAllString(out, -1), 5+2)
+}
+
+// The module outside has the code of no other module in its tests.
+func TestAStrangerGetsNoThirdParty(t *testing.T) {
+	out, err := goIn(t, "testdata/bugs", "list", "-deps", "-test", "-f", "{{with .Module}}{{.Path}}{{end}}", "./...")
+	require.NoError(t, err, out)
+	for module := range strings.FieldsSeq(out) {
+		require.Contains(t, []string{"example.com/bugs", "github.com/kprim/kprim"}, module)
+	}
+}
