@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,9 +23,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var packages = []string{
-	"waitqueue", "kthread", "rwevent", "usermodehelper", "sysctl", "sysctl/vfs", "sysctl/procfs",
-}
+// packages have names of the kernel, and tools have none.
+var (
+	packages = []string{
+		"waitqueue", "kthread", "rwevent", "usermodehelper", "sysctl", "sysctl/vfs", "sysctl/procfs",
+	}
+	tools = []string{"waitqueue/explore", "waitqueue/explore/mutation"}
+)
 
 func readme(t *testing.T) string {
 	text, err := os.ReadFile("../README.md")
@@ -197,7 +202,7 @@ func TestEveryExportedNameIsDocumented(t *testing.T) {
 // documented returns the doc comments of all packages, by package.Symbol.
 func documented(t *testing.T) map[string]string {
 	docs := map[string]string{}
-	for _, name := range packages {
+	for _, name := range slices.Concat(packages, tools) {
 		comments, err := kerneltable.Comments(os.DirFS("../" + name))
 		require.NoError(t, err)
 		require.NotEmpty(t, comments, name)

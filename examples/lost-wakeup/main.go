@@ -1,6 +1,6 @@
-// Lost-wakeup shows how a thread sleeps for ever though what it waits for has
-// happened: it tests, and then it sleeps. The cure is the same calls in another
-// order. Which orders of two threads' steps go wrong, the program finds out.
+// Lost-wakeup shows how a thread sleeps for ever though its event has happened:
+// it tests, and then it sleeps. The right loop makes the same calls in another
+// order. The program finds out which orders of two threads' steps go wrong.
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 
 	"github.com/kprim/kprim/examples/internal/orders"
 	"github.com/kprim/kprim/waitqueue"
+	"github.com/kprim/kprim/waitqueue/explore"
 )
 
 func main() {
@@ -29,15 +30,15 @@ func session(out io.Writer) error {
 	return err
 }
 
-// An event is what one thread waits for and another makes happen.
+// One thread waits for an event, and another thread makes it happen.
 type event struct {
 	condition atomic.Bool     // !Already_Open
 	queue     waitqueue.Queue // static struct wait_queue *WaitQ = NULL
 	woke      int
 }
 
-// sleepOn is the loop of article 3's module_open. What it calls to sleep knows
-// no condition.
+// sleepOn is the loop of article 3's module_open. The function that it calls to
+// sleep knows no condition.
 func sleepOn(e *event, th *orders.Thread) {
 	wait := waitqueue.Entry{Task: &th.Task}
 	for !th.Test(e.condition.Load) { // while (Already_Open)
@@ -85,7 +86,7 @@ func (e *event) waker(th *orders.Thread) {
 
 // inTheWindow has the waker come when the waiter has made so many steps: it has
 // seen the condition false, and does not sleep yet. After that a stray wake-up
-// comes. Where there are such, nobody will find the bug.
+// comes. A system that has stray wake-ups hides the bug.
 func inTheWindow(waiter func(*event, *orders.Thread), steps int) string {
 	var e event
 	th := orders.Go(func(th *orders.Thread) { waiter(&e, th) }, steps, e.waker)
@@ -96,11 +97,11 @@ func inTheWindow(waiter func(*event, *orders.Thread), steps int) string {
 		e.queue.WakeUp(), orders.Settle(th))
 }
 
-// inEveryOrder chooses no window: it tries all orders of their steps.
-func inEveryOrder(waiter func(*event, *orders.Thread)) orders.Result {
-	return orders.Search(func(m *orders.Model) {
+// inEveryOrder has no window: it tries all orders of their steps.
+func inEveryOrder(waiter func(*event, *orders.Thread)) explore.Result {
+	return explore.Search{}.Run(func(m *explore.Model) {
 		var e event
-		m.Thread("waiter", func(th *orders.Thread) { waiter(&e, th) })
-		m.Thread("waker", e.waker)
+		orders.Add(m, "waiter", func(th *orders.Thread) { waiter(&e, th) })
+		orders.Add(m, "waker", e.waker)
 	})
 }

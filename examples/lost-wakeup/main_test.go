@@ -15,6 +15,7 @@ import (
 	"github.com/kprim/kprim/examples/internal/onecpu"
 	"github.com/kprim/kprim/examples/internal/orders"
 	"github.com/kprim/kprim/waitqueue"
+	"github.com/kprim/kprim/waitqueue/explore"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -73,11 +74,11 @@ func TestTheWindow(t *testing.T) {
 }
 
 // search is inEveryOrder with another waker.
-func search(waiter func(*event, *orders.Thread), waker func(*event, *orders.Thread)) orders.Result {
-	return orders.Search(func(m *orders.Model) {
+func search(waiter func(*event, *orders.Thread), waker func(*event, *orders.Thread)) explore.Result {
+	return explore.Search{}.Run(func(m *explore.Model) {
 		var e event
-		m.Thread("waiter", func(th *orders.Thread) { waiter(&e, th) })
-		m.Thread("waker", func(th *orders.Thread) { waker(&e, th) })
+		orders.Add(m, "waiter", func(th *orders.Thread) { waiter(&e, th) })
+		orders.Add(m, "waker", func(th *orders.Thread) { waker(&e, th) })
 	})
 }
 
@@ -89,14 +90,15 @@ func TestWakeUpBeforeTheCondition(t *testing.T) {
 		th.Step("set condition")
 		e.condition.Store(true)
 	})
-	require.Equal(t, orders.Result{Orders: 19, Bad: 8, Shortest: []string{
-		"waker: wake_up",
-		"waiter: queue myself",
-		"waiter: test condition",
-		"waiter: sleep",
-		"waker: set condition",
-		"HANG: waiter asleep",
-	}}, found)
+	require.Equal(t, `19 orders, 8 bad, the simplest:
+   1  waker: wake_up
+   2  waiter: queue myself
+   3  waiter: test condition
+   4  waiter: sleep
+   5  waker: set condition
+asleep: waiter
+replay 2.1.1.1.2
+`, found.String())
 	require.Contains(t, readme, fmt.Sprintf(">%d of %d.", found.Bad, found.Orders))
 }
 
@@ -115,17 +117,18 @@ func TestSleepThenTest(t *testing.T) {
 		}
 		e.queue.Remove(&wait)
 	}, (*event).waker)
-	require.Equal(t, orders.Result{Orders: 3, Bad: 1, Shortest: []string{
-		"waker: set condition",
-		"waker: wake_up",
-		"waiter: set state and sleep",
-		"HANG: waiter asleep",
-	}}, found)
+	require.Equal(t, `3 orders, 1 bad, the simplest:
+   1  waker: set condition
+   2  waker: wake_up
+   3  waiter: set state and sleep
+asleep: waiter
+replay 2.2.1
+`, found.String())
 	require.Contains(t, readme, fmt.Sprintf(">%d orders, and %d is bad:", found.Orders, found.Bad))
 }
 
 // On one CPU nobody comes between the test and the sleep of article 3. Articles
-// 1 and 2 do not test before they sleep, and so lose what is posted before that.
+// 1 and 2 do not test before they sleep, and so lose an event that is posted before that.
 func TestOneCPU(t *testing.T) {
 	var cpu *onecpu.CPU
 	var e *event

@@ -1,6 +1,6 @@
 // Swallowed-wakeup shows how a signal makes a wake-up disappear. Of all
 // exclusive waiters a wake-up picks one. If a signal has that one leave without
-// what it was picked for, nobody gets it.
+// its token, no other waiter gets the token.
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 
 	"github.com/kprim/kprim/examples/internal/orders"
 	"github.com/kprim/kprim/waitqueue"
+	"github.com/kprim/kprim/waitqueue/explore"
 )
 
 func main() {
@@ -55,8 +56,8 @@ func leave(token *waitqueue.Completion, th *orders.Thread) error {
 
 // retest is leave and then the last test that ___wait_event makes today.
 func retest(token *waitqueue.Completion, th *orders.Thread) error {
-	// It comes when the thread is off the queue. Whoever has picked it brought
-	// the token before, and whoever comes now picks another: if (condition)
+	// The test comes when the thread is off the queue. A waker that picked it
+	// brought the token before; a later one picks another: if (condition)
 	if err := leave(token, th); err != nil && !th.Test(token.TryWait) {
 		return err
 	}
@@ -85,23 +86,22 @@ func inTheWindow(wait waiter, n int) string {
 	}
 	a := orders.Go(func(t *orders.Thread) { err = wait(&token, t) }, n, window)
 	orders.Settle(a)
-	text := fmt.Sprintf("A: %v\n%d asleep, token free: %t; woken: A %d, B %d\n",
+	defer func() { token.Complete(); orders.Settle(b) }() // B may go
+	return fmt.Sprintf("A: %v\n%d asleep, token free: %t; woken: A %d, B %d\n",
 		err, orders.Settle(b), token.Done(), a.Task.WakeUps(), b.Task.WakeUps())
-	token.Complete() // B may go
-	orders.Settle(b)
-	return text
 }
 
-// inEveryOrder says nothing about who comes when. That somebody sleeps is wrong
-// only if there is a token.
-func inEveryOrder(wait waiter) orders.Result {
-	return orders.Search(func(m *orders.Model) {
+// inEveryOrder has no window: it tries all orders of their steps. A and B may
+// sleep, but not if there is a token.
+func inEveryOrder(wait waiter) explore.Result {
+	return explore.Search{}.Run(func(m *explore.Model) {
 		var token waitqueue.Completion
-		var a *orders.Thread
-		m.Thread("A", func(th *orders.Thread) { a = th; _ = wait(&token, th) })
-		m.Thread("B", func(th *orders.Thread) { _ = wait(&token, th) })
-		m.Event("waker", "complete", token.Complete)
-		m.Event("signal", "to A", func() { a.Task.Interrupt() })
-		m.Wrong = func(who []string) bool { return who != nil && token.Done() }
+		take := func(th *orders.Thread) { _ = wait(&token, th) }
+		a := orders.Add(m, "A", take)
+		orders.Add(m, "B", take)
+		m.Event("waker: complete", token.Complete)
+		m.Event("signal: to A", a.Task.Interrupt)
+		m.MaySleep("A", "B")
+		m.Check(orders.Fault("the token is free", token.Done))
 	})
 }

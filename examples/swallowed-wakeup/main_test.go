@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kprim/kprim/examples/internal/orders"
-	"github.com/kprim/kprim/internal/explore"
+	"github.com/kprim/kprim/internal/models"
 	"github.com/kprim/kprim/waitqueue"
 )
 
@@ -23,13 +23,13 @@ var transcript string
 //go:embed README.md
 var readme string
 
-// What could differ is who comes when. In the windows threads really run, so
+// The order of the threads could differ. In the windows threads really run, so
 // TestTheWindow has each 200 times, and holds it to the transcript. A search
-// takes its time and has no choice left: one goroutine goes on at a time, and
-// which one is its own loop's affair. So a few whole sessions are enough.
+// takes its time, and chooses itself which goroutine goes on. So a few whole
+// sessions are enough.
 func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	runs := 10
-	if explore.Race {
+	if models.Race {
 		runs = 1
 	}
 	for range runs {
@@ -39,7 +39,7 @@ func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	}
 }
 
-// A returns, B sleeps or not, and who was woken: every time the same.
+// A returns, B sleeps or not, and the same waiters are woken every time.
 func TestTheWindow(t *testing.T) {
 	const (
 		swallowed = "A: interrupted system call\n1 asleep, token free: true; woken: A 1, B 0\n"
@@ -101,8 +101,8 @@ func testTooSoon(token *waitqueue.Completion, th *orders.Thread) error {
 }
 
 func TestInEveryOrder(t *testing.T) {
-	if explore.Race {
-		t.Skip("one goroutine goes on at a time, and the transcript has two searches")
+	if models.Race {
+		t.Skip("takes its time, and the transcript has two searches")
 	}
 	for _, test := range []struct {
 		wait        waiter

@@ -1,227 +1,120 @@
-// Package orders runs a few threads in every order of their steps, and tells
-// how many of the orders end badly, and which of these is the shortest.
+// Package orders has the threads of the examples: functions that say where their steps
+// begin, with real queues and a Task of their own. The same function runs in two ways.
 //
-// A thread is a function that says where its steps begin. Between two steps
-// other threads may come, within a step nobody can. Its wait loop is written
-// out, with a real waitqueue.Queue and the thread's own Task:
+// [Add] makes it a goroutine of a model of package explore, which takes it and others
+// through every order of their steps.
 //
-//	fmt.Print(orders.Search(func(m *orders.Model) {
-//		var queue waitqueue.Queue
-//		var ready atomic.Bool
-//		m.Thread("waiter", func(th *orders.Thread) {
-//			wait := waitqueue.Entry{Task: &th.Task}
-//			for !th.Test(ready.Load) {
-//				th.Step("queue myself and sleep")
-//				queue.Prepare(&wait, waitqueue.Uninterruptible)
-//				th.Schedule()
-//				queue.Finish(&wait)
-//			}
-//		})
-//		m.Thread("waker", func(th *orders.Thread) {
-//			th.Step("set condition")
-//			ready.Store(true)
-//			th.Step("wake_up")
-//			queue.WakeUp()
-//		})
-//	}))
-//
-// prints
-//
-//	5 orders, 1 bad, the shortest:
-//	  waiter: test condition
-//	  waker: set condition
-//	  waker: wake_up
-//	  waiter: queue myself and sleep
-//	  HANG: waiter asleep
-//
-// [Go] runs the same functions on goroutines, where they really sleep, in the
-// one order that is to be shown.
-//
-// Nothing blocks in a search, though all is real but the choice of who is next:
-// a thread sleeps as long as the state of its Task says that it does, and its
-// Schedule is called when it returns at once. That is the limit, too: a wait that
-// sleeps by itself, as [waitqueue.Queue.Wait] does, or a channel, would block
-// the whole search.
+// [Go] runs it on a goroutine, where it really sleeps, in the one order that is to be
+// shown.
 package orders
 
 import (
-	"fmt"
-	"iter"
-	"strings"
+	"errors"
+	"sync/atomic"
+
+	"github.com/kprim/kprim/waitqueue"
+	"github.com/kprim/kprim/waitqueue/explore"
 )
 
-// A Model is a few threads, and what they share.
-type Model struct {
-	// Wrong is called when no thread can go on, with the names of those that
-	// sleep, and reports whether the order was a bad one. If it is nil, those
-	// are bad at whose end somebody sleeps.
-	Wrong func(asleep []string) bool
+// A Thread runs a function for [Add] or [Go].
+type Thread struct {
+	Task waitqueue.Task // current
 
-	threads []*Thread
+	step  func(name string)
+	sleep func() // a sleep was announced and nothing has ended it yet
+
+	rests   chan struct{} // of Go: it is about to sleep; closed at its end
+	resting atomic.Bool   // of Go
 }
 
-// Thread adds a thread.
-func (m *Model) Thread(name string, run func(*Thread)) {
-	th := &Thread{name: name}
-	th.next, th.stop = iter.Pull(func(yield func(string) bool) {
-		defer func() {
-			if th.abandoned {
-				_ = recover()
-			}
-		}()
-		th.step = func(name string) {
-			if !yield(name) {
-				panic("orders: abandoned")
-			}
-		}
-		th.schedule = func() {
-			if th.asleep = th.sleeps(); th.asleep {
-				th.step("")
-			}
-			th.Task.Schedule()
-		}
+// Step begins a step, as the Step of an [explore.Thread] does.
+func (th *Thread) Step(name string) { th.step(name) }
+
+// Test is the step "test condition", and returns the result of cond.
+func (th *Thread) Test(cond func() bool) bool {
+	th.Step("test condition")
+	return cond()
+}
+
+// Schedule is the Schedule of the Task. It sleeps if the sleep was announced, in this step
+// or in an earlier one.
+//
+// Kernel: schedule
+func (th *Thread) Schedule() {
+	if th.sleeps() {
+		th.sleep()
+	}
+	th.Task.Schedule()
+	th.resting.Store(false) // before it can announce another sleep
+}
+
+// sleeps reports whether the Task's Schedule would not return now.
+func (th *Thread) sleeps() bool {
+	s := th.Task.State()
+	return s != waitqueue.Running && !(s&waitqueue.Interruptible != 0 && th.Task.Interrupted())
+}
+
+// Add adds a thread to a model, as the Go of the model does. The thread sleeps as long as
+// the state of its Task says so, and then the Schedule of the Task returns at once. So the
+// explorer need not ask the runtime, which takes longer.
+func Add(m *explore.Model, name string, run func(*Thread)) *Thread {
+	th := new(Thread)
+	m.Go(name, func(e *explore.Thread) {
+		th.step = e.Step
+		th.sleep = func() { e.Sleep(func() bool { return !th.sleeps() }) }
 		run(th)
 	})
-	m.threads = append(m.threads, th)
-	th.goOn()
+	return th
 }
 
-// Event adds a thread that makes one step.
-func (m *Model) Event(name, step string, happen func()) {
-	m.Thread(name, func(th *Thread) {
-		th.Step(step)
-		happen()
-	})
+// Fault returns the check of a model. It fails with this text if wrong returns true.
+func Fault(text string, wrong func() bool) func() error {
+	return func() error {
+		if wrong() {
+			return errors.New(text)
+		}
+		return nil
+	}
 }
 
-// goOn has the thread run on to its next step or sleep, or to its end.
-func (th *Thread) goOn() {
-	th.asleep = false
-	th.stands, th.alive = th.next()
-}
-
-// ready returns the threads that stand before a step, in the order in which
-// they were added. Those that were woken have gone on to theirs.
-func (m *Model) ready() (ready []*Thread) {
-	for i := 0; i < len(m.threads); i++ {
-		if th := m.threads[i]; th.asleep && !th.sleeps() {
-			th.goOn()
-			i = -1 // it may have woken another
+// Go starts a thread on a goroutine of its own. When the thread has made so many steps, it
+// calls window with itself, at the beginning of the next step. The other threads make their
+// steps in window. window must not sleep, and Step does nothing in it. It may be nil. Call
+// Settle after Go.
+func Go(run func(*Thread), steps int, window func(*Thread)) *Thread {
+	th := &Thread{rests: make(chan struct{})}
+	th.step = func(string) {
+		if steps--; steps == -1 && window != nil {
+			window(th)
 		}
 	}
-	for _, th := range m.threads {
-		if th.alive && !th.asleep {
-			ready = append(ready, th)
-		}
+	th.sleep = func() {
+		th.resting.Store(true)
+		th.rests <- struct{}{}
 	}
-	return ready
-}
-
-// wrong says what is wrong when nobody is ready, or "".
-func (m *Model) wrong() string {
-	var asleep []string
-	for _, th := range m.threads {
-		if th.asleep {
-			asleep = append(asleep, th.name)
-		}
-	}
-	switch {
-	case m.Wrong != nil && !m.Wrong(asleep):
-		return ""
-	case asleep != nil:
-		return "HANG: " + strings.Join(asleep, ", ") + " asleep"
-	case m.Wrong != nil:
-		return "WRONG"
-	}
-	return ""
-}
-
-// A Result is what [Search] has found.
-type Result struct {
-	Orders, Bad int
-
-	// Shortest is the bad order with the fewest steps, and the first of those:
-	// a line for each step, and one that says what is wrong. It is nil if no
-	// order is bad.
-	Shortest []string
-}
-
-// String shows the result as lines of text.
-func (r Result) String() string {
-	if r.Bad == 0 {
-		return fmt.Sprintf("%d orders, 0 bad\n", r.Orders)
-	}
-	return fmt.Sprintf("%d orders, %d bad, the shortest:\n  %s\n", r.Orders, r.Bad, strings.Join(r.Shortest, "\n  "))
-}
-
-// Search runs a model in every order of its steps, each time anew: it calls
-// model once for each. The search is depth first. It repeats the last order up to
-// the last choice that had another alternative, takes that, and from there on
-// always the thread that was added first.
-//
-// It panics if there is no end to an order, or if the model acts differently
-// when it is repeated, and with whatever a thread panics with.
-func Search(model func(m *Model)) Result {
-	var r Result
-	for path := []choice(nil); r.Orders == 0 || len(path) > 0; path = following(path) {
-		var lines []string
-		var wrong string
-		path, lines, wrong = run(model, path)
-		r.Orders++
-		if wrong != "" {
-			r.Bad++
-			if r.Shortest == nil || len(lines) < len(r.Shortest)-1 {
-				r.Shortest = append(lines, wrong)
-			}
-		}
-	}
-	return r
-}
-
-// A choice is a step of an order: which of how many alternatives.
-type choice struct{ taken, of int }
-
-// following returns the choices that begin the next order, or none after the
-// last.
-func following(path []choice) []choice {
-	for len(path) > 0 {
-		last := &path[len(path)-1]
-		if last.taken++; last.taken < last.of {
-			break
-		}
-		path = path[:len(path)-1]
-	}
-	return path
-}
-
-// tooLong is a number of steps that no order comes near that has an end.
-const tooLong = 500
-
-// run runs one order: the choices of path, and then always the first
-// alternative. It returns the choices made, a line for each, and what is wrong.
-func run(model func(*Model), path []choice) (made []choice, lines []string, wrong string) {
-	var m Model
-	defer func() {
-		for _, th := range m.threads {
-			th.abandoned = true
-			th.stop()
-		}
+	go func() {
+		defer close(th.rests)
+		run(th)
 	}()
-	model(&m)
-	for ready := m.ready(); len(ready) > 0; ready = m.ready() {
-		step := len(lines)
-		if step == tooLong {
-			panic("orders: there is no end to an order")
-		}
-		if step == len(path) {
-			path = append(path, choice{0, len(ready)})
-		}
-		if path[step].of != len(ready) {
-			panic("orders: a model that is repeated acts differently")
-		}
-		th := ready[path[step].taken]
-		lines = append(lines, th.name+": "+th.stands)
-		th.goOn()
-	}
-	return path, lines, m.wrong()
+	return th
 }
+
+// Settle waits until each of these threads, which were started by [Go], sleeps or has
+// ended, and returns how many sleep. Nothing may wake them meanwhile. A thread that
+// was not settled since it went to sleep does not go on when it is woken. So call
+// Settle after each call that sets threads going.
+func Settle(threads ...*Thread) (asleep int) {
+	for _, th := range threads {
+		for more := true; more && !th.rest(); {
+			_, more = <-th.rests
+		}
+		if th.rest() {
+			asleep++
+		}
+	}
+	return asleep
+}
+
+// rest reports whether the thread sleeps, and has not just announced that it will. It
+// looks at the state first.
+func (th *Thread) rest() bool { return th.sleeps() && th.resting.Load() }

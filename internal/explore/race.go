@@ -1,6 +1,0 @@
-//go:build race
-
-package explore
-
-// Race says whether the race detector is on, with which all is slower.
-const Race = true
