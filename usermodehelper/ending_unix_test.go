@@ -220,7 +220,8 @@ func TestContextThatEndsAfterTheHelperEndsWhoHoldsTheOutput(t *testing.T) {
 func TestContextThatEndsAfterTheHelperLeavesOtherDaemons(t *testing.T) {
 	rec := recorded(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	h := shell(`sleep 1000 >/dev/null 2>&1 & echo $! >&3; echo $$ >&3; exit 3`)
+	// The daemon says that it is there when it no longer holds the output.
+	h := shell(`sh -c 'echo daemon $$ >&3; exec sleep 1000' >/dev/null 2>&1 & echo helper $$ >&3; exit 3`)
 	l := leashed(t, h)
 	inner, dup := h.Init, -1
 	h.Init = func(attr *os.ProcAttr) (err error) {
@@ -229,9 +230,14 @@ func TestContextThatEndsAfterTheHelperLeavesOtherDaemons(t *testing.T) {
 	}
 	h.Grace, h.Output = time.Minute, new(usermodehelper.Output)
 	result := started(t, ctx, h)
-	daemon, err := strconv.Atoi(l.line())
+	pids := map[string]string{}
+	for range 2 { // in any order
+		name, pid, _ := strings.Cut(l.line(), " ")
+		pids[name] = pid
+	}
+	daemon, err := strconv.Atoi(pids["daemon"])
 	require.NoError(t, err)
-	awaitZombie(t, l.line())
+	awaitZombie(t, pids["helper"])
 	cancel()
 	require.Equal(t, ended{status: 3 << 8}, <-result)
 	require.NoError(t, syscall.Close(dup))
