@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -50,7 +51,7 @@ var limits = map[string][len(habits)]float64{
 // worded are the packages that have limits. A tool below another one is part of that.
 var worded = slices.Concat(packages, tools[:1])
 
-// TestWords counts habits in the comments and the READMEs of the packages. It prints the
+// TestWords counts habits in the comments of the packages, their READMEs and other pages. It prints the
 // rates, and the places of the first sentences of each habit that is too
 // frequent.
 //
@@ -161,11 +162,22 @@ func proseOf(t *testing.T, name string) prose {
 	return p
 }
 
-// readmeProse reads the README of a package, but no code and no table.
+// readmeProse reads the README of a package and the other pages beside it, but no code and no table.
 func readmeProse(t *testing.T, name string) (p prose) {
+	pages, err := filepath.Glob("../" + name + "/*.md")
+	require.NoError(t, err)
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		p = append(p, pageProse(page, string(text))...)
+	}
+	return p
+}
+
+func pageProse(name, text string) (p prose) {
 	inCode := false
 	n := 0
-	for line := range strings.Lines(packageReadme(t, name)) {
+	for line := range strings.Lines(text) {
 		n++
 		fence := strings.HasPrefix(line, "```")
 		inCode = inCode != fence
@@ -174,7 +186,7 @@ func readmeProse(t *testing.T, name string) (p prose) {
 			p = append(p, sentence{})
 		}
 		if !inCode && !fence && !strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "\t") {
-			p = p.add(token.Position{Filename: "../" + name + "/README.md", Line: n}, line)
+			p = p.add(token.Position{Filename: name, Line: n}, line)
 		}
 	}
 	return slices.DeleteFunc(p, func(s sentence) bool { return len(s.words) == 0 })

@@ -2,7 +2,10 @@ package kthread
 
 import (
 	"context"
+	"errors"
 	"runtime/pprof"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/kprim/kprim/internal/point"
@@ -48,7 +51,7 @@ func (cur *Current) ShouldStop() bool { return cur.t.stop.Load() }
 // while a signal is pending. A true condition beats both.
 //
 // [waitqueue.Queue.Wait] says which things cond may do. If a mutex guards the
-// state that cond reads, cond locks this mutex itself. Wait allocates nothing.
+// state that cond reads, use [Current.WaitLocked]. Wait allocates nothing.
 //
 // Kernel: wait_event_interruptible
 //
@@ -67,34 +70,19 @@ func (cur *Current) WaitExclusive(q *waitqueue.Queue, cond func() bool) error {
 	return cur.wait(q, true, cond)
 }
 
-// WaitTimeout is Wait for at most d. If cond is false then, the error matches
-// [syscall.ETIMEDOUT]. It allocates.
+// wait is sleep for the two waits that a thread makes most.
 //
-// Kernel: wait_event_interruptible_timeout
-//
-// Differs: does not return the time that is left. If a signal comes as the time is over, time wins.
-func (cur *Current) WaitTimeout(q *waitqueue.Queue, d time.Duration, cond func() bool) error {
-	deadline := time.Now().Add(d)
-	timer := time.AfterFunc(d, func() { cur.t.task.WakeUp(waitqueue.Normal) })
-	defer timer.Stop()
-	over := false
-	err := cur.wait(q, false, func() bool {
-		if cond() {
-			return true
-		}
-		over = !time.Now().Before(deadline)
-		return over
-	})
-	if over {
-		return errTimedOut
-	}
-	return err
-}
-
+// Optimization: it calls them without a function between. A frame costs a good deal
+// after a switch.
 func (cur *Current) wait(q *waitqueue.Queue, exclusive bool, cond func() bool) (err error) {
 	switch {
 	case q.Name != "" && profiling.Load():
-		err = cur.waitLabelled(q, exclusive, cond)
+		err = cur.labelled(q, cond, func(t *waitqueue.Task) error {
+			if exclusive {
+				return t.WaitExclusive(q, cond)
+			}
+			return t.Wait(q, cond)
+		})
 	case exclusive:
 		err = cur.t.task.WaitExclusive(q, cond)
 	default:
@@ -106,18 +94,70 @@ func (cur *Current) wait(q *waitqueue.Queue, exclusive bool, cond func() bool) (
 	return nil
 }
 
-// waitLabelled is wait with the label wchan. The labels before it are lost: Go
-// does not tell them.
-func (cur *Current) waitLabelled(q *waitqueue.Queue, exclusive bool, cond func() bool) error {
+// WaitTimeout is Wait for at most d. If cond is false then, the error matches
+// [syscall.ETIMEDOUT]. It allocates, unless cond is true at once.
+//
+// Kernel: wait_event_interruptible_timeout
+//
+// Differs: does not return the time that is left. If a signal comes as the time is over, time wins.
+func (cur *Current) WaitTimeout(q *waitqueue.Queue, d time.Duration, cond func() bool) error {
+	return cur.sleep(q, cond, func(t *waitqueue.Task) error { return t.WaitTimeout(q, d, cond) })
+}
+
+// WaitLocked is Wait with a condition that l guards. The caller holds l. It is held
+// whenever cond runs, released while the thread sleeps, and held again on every return:
+// see [waitqueue.Queue.WaitLocked]. It allocates nothing.
+//
+// Kernel: wait_event_interruptible_lock_irq
+//
+// Differs: tells a stop from a signal, as Wait does. l is any lock, not a spinlock with interrupts off.
+func (cur *Current) WaitLocked(q *waitqueue.Queue, l sync.Locker, cond func() bool) error {
+	return cur.sleep(q, cond, func(t *waitqueue.Task) error { return t.WaitLocked(q, l, cond) })
+}
+
+// WaitExclusiveLocked is WaitLocked for a waiter that takes something: see
+// [waitqueue.Queue.WaitExclusiveLocked].
+func (cur *Current) WaitExclusiveLocked(q *waitqueue.Queue, l sync.Locker, cond func() bool) error {
+	return cur.sleep(q, cond, func(t *waitqueue.Task) error { return t.WaitExclusiveLocked(q, l, cond) })
+}
+
+// WaitLockedTimeout is WaitLocked for at most d. Its errors are as from
+// [Current.WaitTimeout]. It is for a thread that has something to do each time d is
+// over, and earlier if it is woken.
+//
+// Kernel: wait_event_interruptible_lock_irq_timeout
+//
+// Differs: as WaitTimeout and WaitLocked.
+func (cur *Current) WaitLockedTimeout(q *waitqueue.Queue, l sync.Locker, d time.Duration, cond func() bool) error {
+	return cur.sleep(q, cond, func(t *waitqueue.Task) error { return t.WaitLockedTimeout(q, l, d, cond) })
+}
+
+// sleep calls wait, which is a wait of the thread's task on q for cond, and tells the
+// reason if that was ended.
+func (cur *Current) sleep(q *waitqueue.Queue, cond func() bool, wait func(*waitqueue.Task) error) (err error) {
+	if q.Name != "" && profiling.Load() {
+		err = cur.labelled(q, cond, wait)
+	} else {
+		err = wait(&cur.t.task)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ETIMEDOUT):
+		return errTimedOut
+	}
+	return cur.reason()
+}
+
+// labelled is the wait with the label wchan. The labels before it are lost: Go does
+// not tell them.
+func (cur *Current) labelled(q *waitqueue.Queue, cond func() bool, wait func(*waitqueue.Task) error) error {
 	if cond() {
 		return nil // without a sleep, and with the labels as they are
 	}
 	pprof.SetGoroutineLabels(cur.labels(q.Name))
 	defer pprof.SetGoroutineLabels(cur.t.label.ctx) // also when cond panics
-	if exclusive {
-		return cur.t.task.WaitExclusive(q, cond)
-	}
-	return cur.t.task.Wait(q, cond)
+	return wait(&cur.t.task)
 }
 
 // labels returns the labels for a sleep on a queue with this name.

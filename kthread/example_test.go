@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"syscall"
 	"time"
 
@@ -139,11 +140,51 @@ func Example_errgroup() {
 func ExampleCurrent_WaitExclusive() {
 	var done waitqueue.Completion
 	thread := kthread.Run("waiter", func(cur *kthread.Current) error {
-		return cur.WaitExclusive(done.Queue(), done.TryWait)
+		return cur.WaitExclusive(done.WaitQueue(), done.TryWait)
 	})
 	done.Complete()
 	fmt.Println(thread.Wait(context.Background()))
 	// Output: <nil>
+}
+
+// A pool closes connections that nobody has used for a while, and at once if it has too
+// many. The lock of the pool guards the condition of its reaper, and what that does.
+func ExampleCurrent_WaitLockedTimeout() {
+	const tooMany = 4
+	var mu sync.Mutex
+	var changed waitqueue.Queue
+	idle := 0 // guarded by mu
+	closed := make(chan int)
+
+	reaper := kthread.Run("reaper", func(cur *kthread.Current) error {
+		mu.Lock()
+		defer mu.Unlock()
+		for {
+			err := cur.WaitLockedTimeout(&changed, &mu, time.Millisecond, func() bool { return idle >= tooMany })
+			if errors.Is(err, kthread.ErrStopped) {
+				return nil
+			}
+			if n := idle; n > 0 {
+				idle = 0
+				closed <- n
+			}
+		}
+	})
+	put := func(n int) {
+		mu.Lock()
+		idle += n
+		mu.Unlock()
+		changed.WakeUp()
+	}
+	put(5)
+	fmt.Println("closed", <-closed, "at once")
+	put(2)
+	fmt.Println("closed", <-closed, "after a while")
+	fmt.Println(reaper.Stop())
+	// Output:
+	// closed 5 at once
+	// closed 2 after a while
+	// <nil>
 }
 
 // A thread is held back while something is changed under its feet.

@@ -178,6 +178,7 @@ func TestStopEndsEverySleep(t *testing.T) {
 	for name, fn := range map[string]func(*kthread.Current) error{
 		"Wait":          func(cur *kthread.Current) error { return cur.Wait(&q, never) },
 		"WaitExclusive": func(cur *kthread.Current) error { return cur.WaitExclusive(&q, never) },
+		"WaitTimeout":   func(cur *kthread.Current) error { return cur.WaitTimeout(&q, time.Hour, never) },
 		"Sleep":         func(cur *kthread.Current) error { return cur.Sleep(time.Hour) },
 		"Context":       func(cur *kthread.Current) error { return q.Wait(cur.Context(), never) },
 	} {
@@ -468,5 +469,44 @@ func TestDoneIsOneChannel(t *testing.T) {
 		late := gone.Done()
 		<-late
 		require.Equal(t, late, gone.Done())
+	})
+}
+
+// A context that carries a task ends the waits for a thread as any other does.
+func TestWaitsForAThreadWithAContextThatCarriesATask(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent, cancel := context.WithCancel(t.Context())
+		ctx, stop := waitqueue.WithTask(parent, "")
+		defer stop()
+		release := make(chan struct{})
+		thread := kthread.Run("held", func(*kthread.Current) error {
+			<-release
+			return nil
+		})
+		result := make(chan error, 1)
+		go func() { result <- thread.Wait(ctx) }()
+		synctest.Wait()
+		cancel()
+		require.ErrorIs(t, <-result, syscall.EINTR)
+		close(release)
+		synctest.Wait()
+		require.NoError(t, thread.Wait(ctx), "it is gone, which beats an ended context")
+	})
+}
+
+// The loop of a thread may wait with its own context, which carries a task then.
+func TestContextOfAThreadCarriesATask(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q waitqueue.Queue
+		task := make(chan *waitqueue.Task, 1)
+		thread := kthread.Run("loop", func(cur *kthread.Current) error {
+			ctx, stop := waitqueue.WithTask(cur.Context(), "loop")
+			defer stop()
+			task <- waitqueue.TaskOf(ctx)
+			return q.Wait(ctx, func() bool { return false })
+		})
+		synctest.Wait()
+		require.Equal(t, waitqueue.Interruptible, (<-task).State())
+		require.ErrorIs(t, thread.Stop(), kthread.ErrStopped)
 	})
 }

@@ -109,6 +109,14 @@ var mutants = []models.Mutant{
 		Name: "a cancel leaves a barrier at the front", By: "FlushAndCancelInAParkedWorker", File: "worker.go",
 		Old: "\tw.remove(k)\n\tw.settle()\n", New: "\tw.remove(k)\n",
 	}, {
+		// Thread: take the token. Stop: set the flag. Thread: fail, with the token.
+		Name: "a stop beats a condition that was true", By: "WaitExclusiveLockedAndStop", File: "current.go",
+		Old: "\tcase err == nil:\n", New: "\tcase err == nil && !cur.ShouldStop():\n",
+	}, {
+		// Thread: sleep. Stop. Thread: say that time is over.
+		Name: "a stop counts as the end of the time", By: "WaitLockedTimeoutAndStop", File: "current.go",
+		Old: "case errors.Is(err, syscall.ETIMEDOUT):", New: "case errors.Is(err, syscall.EINTR), errors.Is(err, syscall.ETIMEDOUT):",
+	}, {
 		// The work runs. Cancel: wait for its end. Work: queue itself.
 		Name: "a work that queues itself gets back in", By: "CancelOfAWorkThatQueuesItself", File: "worker.go",
 		Old: "k.pending == nil && k.cancels == 0 }", New: "k.pending == nil }",

@@ -93,7 +93,7 @@ var queueing = map[string]op{
 	"queue": func(a *actor, args []string) string {
 		q := &a.w.queue(args[0]).Queue
 		if k := a.w.completions[args[0]]; k != nil {
-			q = k.Queue()
+			q = k.WaitQueue()
 		}
 		a.w.note(a.name, strings.TrimSpace("queue "+args[0]+": "+a.w.list(q)))
 		return ""
@@ -103,7 +103,7 @@ var queueing = map[string]op{
 	"single":  func(a *actor, args []string) string { return truth(len(view.Queue(&a.w.queue(args[0]).Queue)) == 1) },
 	"wake": func(a *actor, args []string) string {
 		return a.w.wake(args[0], func(q *waitqueue.Queue) int {
-			return q.Wake(parseState(args[1]), number(args[2]), keyOf(args[3:]))
+			return q.WakeMask(parseState(args[1]), number(args[2]), keyOf(args[3:]))
 		})
 	},
 	"wakeL": func(a *actor, args []string) string {
@@ -115,12 +115,12 @@ var queueing = map[string]op{
 		return ""
 	},
 	"wakesync": func(a *actor, args []string) string {
-		a.w.wake(args[0], func(q *waitqueue.Queue) int { return q.Wake(parseState(args[1]), 1, nil) })
+		a.w.wake(args[0], func(q *waitqueue.Queue) int { return q.WakeMask(parseState(args[1]), 1, nil) })
 		return ""
 	},
 	"pollfree": func(a *actor, args []string) string {
 		const hangUpAndFree = 0x4010
-		a.w.wake(args[0], func(q *waitqueue.Queue) int { return q.Wake(waitqueue.Normal, 0, hangUpAndFree) })
+		a.w.wake(args[0], func(q *waitqueue.Queue) int { return q.WakeMask(waitqueue.Normal, 0, hangUpAndFree) })
 		return ""
 	},
 }

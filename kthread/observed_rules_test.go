@@ -117,7 +117,7 @@ var translations = []rule{
 		name: "handshakes", cites: "kthread.Thread.Info", line: "sleeps in a handshake",
 		reason: "A thread that waits in Stop, Park, Flush, CancelSync or Destroy does not show the D of the kernel.",
 	}, {
-		name: "woken waiters", cites: "waitqueue.Queue.Wake", line: "returns the number of all woken",
+		name: "woken waiters", cites: "waitqueue.Queue.WakeMask", line: "returns the number of all woken",
 		reason: "The test counts the exclusive ones of them, and holds the number of all to the entries.",
 	}, {
 		name: "first in the queue", cites: "waitqueue.Queue.PrepareExclusive", line: "whether the queue was empty",

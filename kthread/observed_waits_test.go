@@ -182,11 +182,13 @@ var waits = map[string]op{
 	},
 	"waitilock": func(a *actor, args []string) string {
 		return a.locked(args[0], func(q *queue) string {
-			return waited(a.cur.Task().WaitLocked(&q.Queue, &q.guard, a.cond(args[1])))
+			return waited(a.cur.WaitLocked(&q.Queue, &q.guard, a.cond(args[1])))
 		})
 	},
 	"waitilockt": func(a *actor, args []string) string {
-		return a.locked(args[0], func(q *queue) string { return a.lockedTimeout(q, a.duration(args[2]), a.cond(args[1])) })
+		return a.locked(args[0], func(q *queue) string {
+			return timed(a.cur.WaitLockedTimeout(&q.Queue, &q.guard, a.duration(args[2]), a.cond(args[1])))
+		})
 	},
 	"waitiL": func(a *actor, args []string) string {
 		q := a.w.queue(args[0])
@@ -222,33 +224,13 @@ func (a *actor) locked(name string, wait func(q *queue) string) string {
 	return ret
 }
 
-// lockedTimeout is a wait with a lock and a timer, in which the timer makes the
-// condition true.
-func (a *actor) lockedTimeout(q *queue, d time.Duration, cond func() bool) string {
-	deadline := time.Now().Add(d)
-	timer := time.AfterFunc(d, func() { a.cur.Thread().WakeUp() })
-	defer timer.Stop()
-	over := false
-	err := a.cur.Task().WaitLocked(&q.Queue, &q.guard, func() bool {
-		if cond() {
-			return true
-		}
-		over = !time.Now().Before(deadline)
-		return over
-	})
-	if over {
-		return "0"
-	}
-	return timed(err)
-}
-
 // completionWaits are the ops that wait for a completion.
 var completionWaits = map[string]op{
 	"wc":   func(a *actor, args []string) string { _ = a.w.completion(args[0]).Wait(background); return "" },
 	"wcio": func(a *actor, args []string) string { _ = a.w.completion(args[0]).Wait(background); return "" },
 	"wci": func(a *actor, args []string) string {
 		k := a.w.completion(args[0])
-		return waited(a.cur.WaitExclusive(k.Queue(), k.TryWait))
+		return waited(a.cur.WaitExclusive(k.WaitQueue(), k.TryWait))
 	},
 	"wck": func(a *actor, args []string) string { return a.waitCompletion(args[0], 0x102, -1) },
 	"wcs": func(a *actor, args []string) string { return a.waitCompletion(args[0], parseState(args[1]), -1) },
@@ -265,7 +247,7 @@ var completionWaits = map[string]op{
 	},
 	"wcit": func(a *actor, args []string) string {
 		k := a.w.completion(args[0])
-		return timed(a.cur.WaitTimeout(k.Queue(), max(a.duration(args[1]), a.w.ticks(0)), k.TryWait))
+		return timed(a.cur.WaitTimeout(k.WaitQueue(), max(a.duration(args[1]), a.w.ticks(0)), k.TryWait))
 	},
 	"wckt": func(a *actor, args []string) string {
 		ret := a.waitCompletion(args[0], 0x102, max(a.duration(args[1]), a.w.ticks(0)))
@@ -283,9 +265,9 @@ var completionWaits = map[string]op{
 func (a *actor) waitCompletion(name string, s waitqueue.State, d time.Duration) string {
 	k := a.w.completion(name)
 	if s == waitqueue.Interruptible {
-		return waited(a.cur.WaitExclusive(k.Queue(), k.TryWait))
+		return waited(a.cur.WaitExclusive(k.WaitQueue(), k.TryWait))
 	}
-	return a.waitEvent(k.Queue(), s, true, d, k.TryWait)
+	return a.waitEvent(k.WaitQueue(), s, true, d, k.TryWait)
 }
 
 // completing are the ops that complete and look.
@@ -295,7 +277,7 @@ var completing = map[string]op{
 	"completeall": func(a *actor, args []string) string { a.w.completion(args[0]).CompleteAll(); return "" },
 	"reinit":      func(a *actor, args []string) string { a.w.completion(args[0]).Reinit(); return "" },
 	"try":         func(a *actor, args []string) string { return truth(a.w.completion(args[0]).TryWait()) },
-	"done":        func(a *actor, args []string) string { return truth(a.w.completion(args[0]).Done()) },
+	"done":        func(a *actor, args []string) string { return truth(a.w.completion(args[0]).IsDone()) },
 	"count":       func(a *actor, args []string) string { return fmt.Sprint(view.Tokens(a.w.completion(args[0]))) },
 }
 

@@ -213,7 +213,7 @@ func (w *world) end() (stuck []string) {
 func (w *world) letGo() {
 	for _, q := range w.queues {
 		q.WakeUpAll()
-		q.Wake(^waitqueue.State(0), 0, nil)
+		q.WakeMask(^waitqueue.State(0), 0, nil)
 	}
 	for _, k := range w.completions {
 		k.CompleteAll()
@@ -256,7 +256,7 @@ func (w *world) sleepsWith(a *actor) (view.Entry, bool) {
 		queues = append(queues, &q.Queue)
 	}
 	for _, k := range w.completions {
-		queues = append(queues, k.Queue())
+		queues = append(queues, k.WaitQueue())
 	}
 	for _, q := range queues {
 		for _, e := range view.Queue(q) {

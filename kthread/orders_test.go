@@ -29,6 +29,8 @@ var orders = models.Pins{
 	"TestInterleavingsWaitForARunAndPark/Worker.Flush":   92,
 	"TestInterleavingsWaitForARunAndPark/CancelSync":     84,
 	"TestInterleavingsWaitForARunAndPark/Work.Flush":     92,
+	"TestInterleavingsWaitExclusiveLockedAndStop":        3525,
+	"TestInterleavingsWaitLockedTimeoutAndStop":          1437,
 	"TestInterleavingsFlushAndCancelInAParkedWorker":     2,
 }
 

@@ -109,7 +109,7 @@ func TestErrorOfAKernelThreadIsItsOwn(t *testing.T) {
 			}
 			return nil
 		})
-		for !p.slot.Queue().Active() && !p.table.Queue().Active() {
+		for !p.slot.WaitQueue().Active() && !p.table.WaitQueue().Active() {
 			runtime.Gosched()
 		}
 		require.NoError(t, thread.Stop(), name)
@@ -143,7 +143,7 @@ func TestWaitPanicsIfTheContextEndedWithoutAnErr(t *testing.T) {
 				close(ctx.done)
 				require.Contains(t, fmt.Sprint(<-gone), "its Err is nil")
 				require.Panics(t, func() { _ = wait(ctx) })
-				require.False(t, p.slot.Queue().Active() || p.table.Queue().Active())
+				require.False(t, p.slot.WaitQueue().Active() || p.table.WaitQueue().Active())
 			})
 		})
 	}
@@ -410,7 +410,7 @@ func TestSleeperKeepsNoSlotAlive(t *testing.T) {
 		p := func() weak.Pointer[big] {
 			b := new(big)
 			go func() {
-				until(func() bool { return b.slot.Queue().Active() || b.table.Queue().Active() })
+				until(func() bool { return b.slot.WaitQueue().Active() || b.table.WaitQueue().Active() })
 				_, _ = b.slot.Post(1), b.table.Post("k", 1)
 			}()
 			require.NoError(t, b.waitsBy()[name](&task))
@@ -444,8 +444,8 @@ func TestWakeUpComesAfterTheChange(t *testing.T) {
 			return 0
 		}}
 	}
-	p.slot.Queue().Add(look(&p.slot))
-	p.table.Queue().Add(look(&p.table))
+	p.slot.WaitQueue().Add(look(&p.slot))
+	p.table.WaitQueue().Add(look(&p.table))
 	done := make(chan bool)
 	go func() {
 		postSlot(&p)

@@ -63,7 +63,7 @@ func ExampleSlot_TakeBy() {
 }
 
 // Two slots, waited for at once: whichever has an event first.
-func ExampleSlot_Queue() {
+func ExampleSlot_WaitQueue() {
 	var trouble, advice rwevent.Slot[string]
 	go func() { _ = advice.Post("turn left") }()
 
@@ -73,7 +73,7 @@ func ExampleSlot_Queue() {
 			event, ok = advice.TryTake()
 		}
 		return ok
-	}, trouble.Queue(), advice.Queue())
+	}, trouble.WaitQueue(), advice.WaitQueue())
 	fmt.Println(event, err)
 	// Output: turn left <nil>
 }

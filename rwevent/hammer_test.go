@@ -52,7 +52,7 @@ func stores(t *testing.T) map[string]*store {
 					see(e)
 				}
 			},
-			close: s.Close, overwritten: s.Overwritten, queue: s.Queue(),
+			close: s.Close, overwritten: s.Overwritten, queue: s.WaitQueue(),
 			there: func() int {
 				if _, _, ok := s.Load(); ok {
 					return 1
@@ -76,7 +76,7 @@ func stores(t *testing.T) map[string]*store {
 					see(e)
 				}
 			},
-			close: table.Close, overwritten: table.Overwritten, queue: table.Queue(), there: table.Len,
+			close: table.Close, overwritten: table.Overwritten, queue: table.WaitQueue(), there: table.Len,
 		},
 	}
 }

@@ -441,9 +441,9 @@ func closedWord(closed bool) string {
 	return ""
 }
 
-// Queue returns the queue on which the slot's waiters sleep, for a wait by other
+// WaitQueue returns the queue on which the slot's waiters sleep, for a wait by other
 // means: on several slots at once by [waitqueue.WaitAny], or in a loop that is
 // written out. Its condition is that Load or TryTake reports true.
 //
 // Kernel: wait_queue_head_t
-func (s *Slot[T]) Queue() *waitqueue.Queue { return &s.queue }
+func (s *Slot[T]) WaitQueue() *waitqueue.Queue { return &s.queue }

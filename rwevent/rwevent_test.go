@@ -78,7 +78,7 @@ func TestTakersWaitInOrderAndTakeOneEventEach(t *testing.T) {
 			}()
 			synctest.Wait()
 		}
-		require.Zero(t, s.Queue().WakeUpN(0), "all are exclusive")
+		require.Zero(t, s.WaitQueue().WakeUpN(0), "all are exclusive")
 		for taker := range 3 {
 			_ = s.Post(100 + taker)
 			synctest.Wait()
@@ -96,8 +96,8 @@ func TestTakersByTaskAreExclusiveToo(t *testing.T) {
 		go func() { _, _, _ = table.TakeBy(new(waitqueue.Task)) }()
 		go func() { _, _, _ = table.Take(context.Background()) }()
 		synctest.Wait()
-		require.Zero(t, s.Queue().WakeUpN(0))
-		require.Zero(t, table.Queue().WakeUpN(0))
+		require.Zero(t, s.WaitQueue().WakeUpN(0))
+		require.Zero(t, table.WaitQueue().WakeUpN(0))
 		s.Close()
 		table.Close()
 	})
@@ -120,7 +120,7 @@ func TestATakerThatComesTooLateSleepsOn(t *testing.T) {
 				require.Equal(t, 1, <-got)
 				return
 			}
-			s.Queue().WakeUpAll() // and a stray one
+			s.WaitQueue().WakeUpAll() // and a stray one
 			synctest.Wait()
 			require.Empty(t, got)
 		}
@@ -156,7 +156,7 @@ func TestWaitWantsANewerEvent(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		s.Queue().WakeUpAll() // a stray wake-up serves nobody the old event again
+		s.WaitQueue().WakeUpAll() // a stray wake-up serves nobody the old event again
 		synctest.Wait()
 		require.Empty(t, got)
 		_ = s.Post(2)
@@ -227,8 +227,8 @@ func TestPostWakesAllWhoWaitAndOneWhoTakes(t *testing.T) {
 		queue *waitqueue.Queue
 		post  func() error
 	}{
-		{s.Queue(), func() error { return s.Post(1) }},
-		{table.Queue(), func() error { return table.Post(1, 1) }},
+		{s.WaitQueue(), func() error { return s.Post(1) }},
+		{table.WaitQueue(), func() error { return table.Post(1, 1) }},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var waits, takes atomic.Int32
@@ -339,7 +339,7 @@ func TestChangesHasWhatIsThereAndThenWhatIsNewer(t *testing.T) {
 		synctest.Wait()
 		_ = s.Post("newer")
 		synctest.Wait()
-		s.Queue().WakeUpAll() // a stray wake-up is no change
+		s.WaitQueue().WakeUpAll() // a stray wake-up is no change
 		synctest.Wait()
 		s.TryTake()
 		_ = s.Post("last")
@@ -454,13 +454,13 @@ func TestBreakLeavesNothingBehind(t *testing.T) {
 			}
 		})
 		synctest.Wait()
-		require.True(t, s.Queue().Active())
-		require.True(t, table.Queue().Active())
+		require.True(t, s.WaitQueue().Active())
+		require.True(t, table.WaitQueue().Active())
 		_ = s.Post(1)
 		_ = table.Post(1, 1)
 		loops.Wait()
-		require.False(t, s.Queue().Active())
-		require.False(t, table.Queue().Active())
+		require.False(t, s.WaitQueue().Active())
+		require.False(t, table.WaitQueue().Active())
 	})
 }
 
@@ -633,4 +633,53 @@ func TestAnEventBeatsAStop(t *testing.T) {
 		_, _, ok := s.Load()
 		require.False(t, ok)
 	})
+}
+
+// A loop's waits with one context that carries a task sleep with that task, on a slot and
+// on a table.
+func TestWaitsSleepWithTheTaskOfTheirContext(t *testing.T) {
+	waits := map[string]func(ctx context.Context, s *rwevent.Slot[int], table *rwevent.Table[int, int]) error{
+		"Slot.Take": func(ctx context.Context, s *rwevent.Slot[int], _ *rwevent.Table[int, int]) error {
+			_, err := s.Take(ctx)
+			return err
+		},
+		"Slot.Wait": func(ctx context.Context, s *rwevent.Slot[int], _ *rwevent.Table[int, int]) error {
+			_, gen, _ := s.Load()
+			_, _, err := s.Wait(ctx, gen)
+			return err
+		},
+		"Table.Take": func(ctx context.Context, _ *rwevent.Slot[int], table *rwevent.Table[int, int]) error {
+			_, _, err := table.Take(ctx)
+			return err
+		},
+		"Table.Wait": func(ctx context.Context, _ *rwevent.Slot[int], table *rwevent.Table[int, int]) error {
+			_, _, _, err := table.Wait(ctx, 0)
+			return err
+		},
+	}
+	for name, wait := range waits {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var s rwevent.Slot[int]
+				var table rwevent.Table[int, int]
+				parent, cancel := context.WithCancel(t.Context())
+				ctx, stop := waitqueue.WithTask(parent, "handler")
+				defer stop()
+				result := make(chan error, 1)
+				asleep := func(s *rwevent.Slot[int], table *rwevent.Table[int, int]) {
+					go func() { result <- wait(ctx, s, table) }()
+					synctest.Wait()
+					require.Equal(t, waitqueue.Interruptible, waitqueue.TaskOf(ctx).State())
+				}
+				asleep(&s, &table)
+				_, _ = s.Post(1), table.Post(1, 1)
+				require.NoError(t, <-result)
+				asleep(new(rwevent.Slot[int]), new(rwevent.Table[int, int]))
+				cancel()
+				err := <-result
+				require.ErrorIs(t, err, syscall.EINTR)
+				require.ErrorIs(t, err, context.Canceled)
+			})
+		})
+	}
 }

@@ -324,11 +324,11 @@ func (t *Table[K, T]) String() string {
 	return fmt.Sprintf("Table(%d %d events%s)", t.gen, t.turns.len(), closedWord(t.closed))
 }
 
-// Queue returns the queue on which the table's waiters sleep, for a wait by other
-// means, as [Slot.Queue] does.
+// WaitQueue returns the queue on which the table's waiters sleep, for a wait by other
+// means, as [Slot.WaitQueue] does.
 //
 // Kernel: wait_queue_head_t
-func (t *Table[K, T]) Queue() *waitqueue.Queue { return &t.queue }
+func (t *Table[K, T]) WaitQueue() *waitqueue.Queue { return &t.queue }
 
 // A line is a queue in a slice.
 type line[E any] struct {

@@ -103,7 +103,7 @@ func TestTableWaitGoesFromOneGenerationToTheNext(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		table.Queue().WakeUpAll()
+		table.WaitQueue().WakeUpAll()
 		synctest.Wait()
 		require.Empty(t, got, "a stray wake-up is no event")
 		_ = table.Post("b", 4)
@@ -125,7 +125,7 @@ func TestTableTakersTakeOneEach(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		table.Queue().WakeUpAll()
+		table.WaitQueue().WakeUpAll()
 		synctest.Wait()
 		require.Empty(t, got)
 		_ = table.Post("a", 1) // both before a taker has run, perhaps

@@ -780,8 +780,8 @@ func TestChangeIsCountedBeforeTheWakeUp(t *testing.T) {
 		polled = append(polled, f.Poll())
 		return 0
 	}}
-	f.Queue().Add(e)
-	defer f.Queue().Remove(e)
+	f.WaitQueue().Add(e)
+	defer f.WaitQueue().Remove(e)
 	require.NoError(t, tree.WriteFile(sysctl.Root, "kernel/limit", []byte("1")))
 	require.Error(t, tree.WriteFile(sysctl.Root, "kernel/limit", []byte("x")))
 	require.NoError(t, tree.Notify("kernel/limit"))
@@ -925,7 +925,7 @@ func TestThreadThatWaitsForAChangeCanBeStopped(t *testing.T) {
 		seen := 0
 		thread := kthread.Run("watcher", func(cur *kthread.Current) error {
 			for {
-				err := cur.Wait(f.Queue(), func() bool { return f.Poll()&sysctl.PollErr != 0 })
+				err := cur.Wait(f.WaitQueue(), func() bool { return f.Poll()&sysctl.PollErr != 0 })
 				if err != nil {
 					return err
 				}

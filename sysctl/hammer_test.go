@@ -121,7 +121,7 @@ func TestHammerNothingThatIsReadIsTorn(t *testing.T) {
 				return events&sysctl.PollErr != 0
 			}
 			for events&sysctl.PollHup == 0 { // that is: until it is unregistered
-				if err := f.Queue().Wait(context.Background(), woken); err != nil {
+				if err := f.WaitQueue().Wait(context.Background(), woken); err != nil {
 					t.Error(err)
 				}
 				polls.Add(1)

@@ -147,7 +147,7 @@ func TestWriteAndNotifyAreBeforeTheReportOfAChange(t *testing.T) {
 				}
 			})
 			all.Go(func() {
-				_ = slept.Queue().Wait(context.Background(), func() bool { return slept.Poll()&sysctl.PollPri != 0 })
+				_ = slept.WaitQueue().Wait(context.Background(), func() bool { return slept.Poll()&sysctl.PollPri != 0 })
 				if set != 1 {
 					t.Error("the wake-up is before the change")
 				}

@@ -145,7 +145,7 @@ func observedPoll(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
 	case "blocked poll woken by a writer", "woken after about 0.2 s":
 		begun := time.Now()
 		time.AfterFunc(200*time.Millisecond, func() { write("new\n") })
-		_ = f.Queue().Wait(context.Background(), func() bool {
+		_ = f.WaitQueue().Wait(context.Background(), func() bool {
 			events = f.Poll()
 			return events&sysctl.PollErr != 0
 		})

@@ -35,11 +35,11 @@ const (
 // that failed, because a part may have been stored. Poll does not move the position: to
 // read the new text, seek.
 //
-// To wait, sleep on the Queue:
+// To wait, sleep on the WaitQueue:
 //
-//	err := file.Queue().Wait(ctx, func() bool { return file.Poll()&sysctl.PollErr != 0 })
+//	err := file.WaitQueue().Wait(ctx, func() bool { return file.Poll()&sysctl.PollErr != 0 })
 //
-// or, in a kernel thread, cur.Wait(file.Queue(), ...).
+// or, in a kernel thread, cur.Wait(file.WaitQueue(), ...).
 //
 // Kernel: proc_sys_poll, proc_sys_poll_event
 //
@@ -56,13 +56,13 @@ func (f *File) Poll() PollEvents {
 	return PollIn | PollOut | PollRdNorm | PollWrNorm
 }
 
-// Queue returns the queue that is woken after each write of the entry, by
+// WaitQueue returns the queue that is woken after each write of the entry, by
 // [Tree.Notify], and when it is unregistered.
 //
 // Kernel: struct ctl_table_poll
 //
 // Differs: every entry has one.
-func (f *File) Queue() *waitqueue.Queue { return &f.file.poll }
+func (f *File) WaitQueue() *waitqueue.Queue { return &f.file.poll }
 
 // Notify reports a change of the entry at path to each Poll and each loop over its
 // Changes. A program calls it after a Store, which reports nothing by itself. Errors are
@@ -93,7 +93,7 @@ func (t *Tree) Notify(path string) error {
 // text. If the handler fails to read, there is no text to yield, and the loop goes on
 // with the next change. A reading in progress gives up between two calls of the handler
 // when ctx ends. A program that needs the errors calls [Tree.OpenFile], sleeps on the
-// [File.Queue] as [File.Poll] shows, and reads the file.
+// [File.WaitQueue] as [File.Poll] shows, and reads the file.
 //
 // Each range over the result begins where Changes was called. A second range, after the
 // first or at the same time, yields the present text if there was any change since. The

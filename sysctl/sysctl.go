@@ -63,7 +63,7 @@
 //     its value
 //   - Register before each call of a handler of the Register call
 //   - a call of a handler's Write, and a call of [Tree.Notify], before the Poll that
-//     reports it, before the wake-up of the [File.Queue], and before the body of the
+//     reports it, before the wake-up of the [File.WaitQueue], and before the body of the
 //     loop over Changes that it starts
 //   - every call of a handler before the return of [Header.Unregister]
 //   - every Read, Write and Seek of one File before the next of these on that File

@@ -195,4 +195,4 @@ func (h handle) Release() {}
 func (h handle) Poll() uint32 { return uint32(h.file.Poll()) }
 
 // Queue implements [vfs.Poller].
-func (h handle) Queue() *waitqueue.Queue { return h.file.Queue() }
+func (h handle) WaitQueue() *waitqueue.Queue { return h.file.WaitQueue() }

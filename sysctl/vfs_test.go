@@ -411,7 +411,7 @@ func TestVFSPollSeesAWriteOfAnotherOpenFile(t *testing.T) {
 		events := make(chan uint32)
 		wait := func() {
 			var got uint32
-			err := watched.Queue().Wait(t.Context(), func() bool { got = watched.Poll(); return got&0x008 != 0 })
+			err := watched.WaitQueue().Wait(t.Context(), func() bool { got = watched.Poll(); return got&0x008 != 0 })
 			require.NoError(t, err)
 			events <- got
 		}

@@ -1,7 +1,6 @@
 package waitqueue_test
 
 import (
-	"container/list"
 	"context"
 	"fmt"
 	"runtime"
@@ -72,6 +71,7 @@ func pingPong() paired.Contest {
 		}},
 		{Name: "background", Run: func(n int) { queueTurns(background, n) }},
 		{Name: "ctx", Run: func(n int) { queueTurns(ctx, n) }},
+		{Name: "WithTask", Run: func(n int) { queueTurns(ctx, n, withTask) }},
 		{Name: "WaitLocked", Run: func(n int) {
 			var q waitqueue.Queue
 			var mu sync.Mutex
@@ -89,6 +89,7 @@ func pingPong() paired.Contest {
 		}},
 		{Name: "Cond-background", Run: func(n int) { condTurns(background, n) }},
 		{Name: "Cond-ctx", Run: func(n int) { condTurns(ctx, n) }},
+		{Name: "Cond-WithTask", Run: func(n int) { condTurns(ctx, n, withTask) }},
 		{Name: "channel", Run: func(n int) {
 			pair := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
 			both(func(me int) {
@@ -151,11 +152,25 @@ func both(f func(me int)) {
 	group.Wait()
 }
 
-func queueTurns(ctx context.Context, n int) {
+func withTask(ctx context.Context) context.Context {
+	ctx, _ = waitqueue.WithTask(ctx, "")
+	return ctx
+}
+
+// own returns the context of one goroutine.
+func own(ctx context.Context, with []func(context.Context) context.Context) context.Context {
+	for _, f := range with {
+		ctx = f(ctx)
+	}
+	return ctx
+}
+
+func queueTurns(ctx context.Context, n int, with ...func(context.Context) context.Context) {
 	var q waitqueue.Queue
 	var turn atomic.Int64
 	both(func(me int) {
 		mine := func() bool { return turn.Load() == int64(me) }
+		ctx := own(ctx, with)
 		for range n {
 			_ = q.Wait(ctx, mine)
 			turn.Store(int64(1 - me))
@@ -164,10 +179,11 @@ func queueTurns(ctx context.Context, n int) {
 	})
 }
 
-func condTurns(ctx context.Context, n int) {
+func condTurns(ctx context.Context, n int, with ...func(context.Context) context.Context) {
 	var mu sync.Mutex
 	c, turn := waitqueue.NewCond(&mu), 0
 	both(func(me int) {
+		ctx := own(ctx, with)
 		for range n {
 			mu.Lock()
 			for turn != me {
@@ -178,61 +194,6 @@ func condTurns(ctx context.Context, n int) {
 			mu.Unlock()
 		}
 	})
-}
-
-// sliceCond is listCond at its leanest: a slice for the list.
-type sliceCond struct {
-	L       sync.Mutex
-	waiters []chan struct{}
-}
-
-func (c *sliceCond) wait(ctx context.Context) error {
-	ready := make(chan struct{})
-	c.waiters = append(c.waiters, ready)
-	c.L.Unlock()
-	defer c.L.Lock()
-	select {
-	case <-ready:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err() // stays in the list, and takes a signal with it
-	}
-}
-
-func (c *sliceCond) signal() {
-	if len(c.waiters) > 0 {
-		close(c.waiters[0])
-		c.waiters = c.waiters[1:]
-	}
-}
-
-// listCond is the condition variable that projects write for themselves: a
-// list of channels, one a waiter, and a select.
-type listCond struct {
-	L       sync.Mutex
-	waiters list.List
-}
-
-func (c *listCond) wait(ctx context.Context) error {
-	ready := make(chan struct{})
-	me := c.waiters.PushBack(ready)
-	c.L.Unlock()
-	defer c.L.Lock()
-	select {
-	case <-ready:
-		return nil
-	case <-ctx.Done():
-		c.L.Lock()
-		c.waiters.Remove(me) // may lose a signal, as most of them do
-		c.L.Unlock()
-		return ctx.Err()
-	}
-}
-
-func (c *listCond) signal() {
-	if first := c.waiters.Front(); first != nil {
-		close(c.waiters.Remove(first).(chan struct{}))
-	}
 }
 
 // wakeAll is one who wakes n sleepers and waits until all of them have run and

@@ -39,8 +39,8 @@ func TestBoundedBroadcastAndCancel(t *testing.T) {
 			a.end()
 		})
 		m.Check(func() error {
-			if a.err != nil && !endedFirst || b.err != nil || c.err != nil || !d.c.Idle() {
-				return fmt.Errorf("A: %v, B: %v, C: %v, somebody is left: %t", a.err, b.err, c.err, !d.c.Idle())
+			if a.err != nil && !endedFirst || b.err != nil || c.err != nil || d.c.Active() {
+				return fmt.Errorf("A: %v, B: %v, C: %v, somebody is left: %t", a.err, b.err, c.err, d.c.Active())
 			}
 			return nil
 		})

@@ -44,7 +44,7 @@ func contextWaits(t *testing.T) map[string]func(ctx context.Context, q *waitqueu
 	}
 	condOf := func(g gate) *waitqueue.Cond {
 		c := waitqueue.NewCond(g)
-		t.Cleanup(func() { require.True(t, c.Idle()) })
+		t.Cleanup(func() { require.False(t, c.Active()) })
 		return c
 	}
 	return map[string]func(context.Context, *waitqueue.Queue, func() bool) error{
@@ -66,7 +66,7 @@ func contextWaits(t *testing.T) map[string]func(ctx context.Context, q *waitqueu
 			if cond() {
 				c.Complete()
 			}
-			defer func() { require.False(t, c.Queue().Active()) }()
+			defer func() { require.False(t, c.WaitQueue().Active()) }()
 			return c.Wait(ctx)
 		},
 		"Cond.Wait": func(ctx context.Context, q *waitqueue.Queue, cond func() bool) error {

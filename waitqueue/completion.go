@@ -69,11 +69,11 @@ func (c *Completion) TryWait() bool {
 	}
 }
 
-// Done reports whether a token is there. False does not mean that somebody
+// IsDone reports whether a token is there. False does not mean that somebody
 // waits.
 //
 // Kernel: completion_done
-func (c *Completion) Done() bool { return c.done.Load() != 0 }
+func (c *Completion) IsDone() bool { return c.done.Load() != 0 }
 
 // Reinit takes back all tokens. No Wait, Complete or CompleteAll may be going
 // on.
@@ -81,6 +81,6 @@ func (c *Completion) Done() bool { return c.done.Load() != 0 }
 // Kernel: reinit_completion
 func (c *Completion) Reinit() { c.done.Store(0) }
 
-// Queue returns the queue on which waiters sleep, for tasks that wait without
-// a context: task.WaitExclusive(c.Queue(), c.TryWait).
-func (c *Completion) Queue() *Queue { return &c.queue }
+// WaitQueue returns the queue on which waiters sleep, for tasks that wait without
+// a context: task.WaitExclusive(c.WaitQueue(), c.TryWait).
+func (c *Completion) WaitQueue() *Queue { return &c.queue }

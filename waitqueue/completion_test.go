@@ -15,17 +15,17 @@ import (
 
 func TestCompletionCounts(t *testing.T) {
 	var c waitqueue.Completion
-	require.False(t, c.Done())
+	require.False(t, c.IsDone())
 	require.False(t, c.TryWait())
 	for range 3 {
 		c.Complete()
 	}
 	for range 3 {
-		require.True(t, c.Done())
-		require.True(t, c.Done(), "Done takes nothing")
+		require.True(t, c.IsDone())
+		require.True(t, c.IsDone(), "IsDone takes nothing")
 		require.NoError(t, c.Wait(context.Background()))
 	}
-	require.False(t, c.Done())
+	require.False(t, c.IsDone())
 }
 
 // At the maximum the number is no number any more, and stays.
@@ -62,7 +62,7 @@ func TestCompleteAllUntilReinit(t *testing.T) {
 		require.False(t, ended(result))
 		c.Complete()
 		require.NoError(t, <-result)
-		require.False(t, c.Done())
+		require.False(t, c.IsDone())
 	})
 }
 
@@ -79,7 +79,7 @@ func TestCompleteWakesInOrderOfArrival(t *testing.T) {
 				require.Equal(t, j <= i, ended(result))
 			}
 		}
-		require.False(t, c.Queue().Active())
+		require.False(t, c.WaitQueue().Active())
 	})
 }
 
@@ -106,7 +106,7 @@ func TestCompletionTokenBeatsEndedContext(t *testing.T) {
 		g := newGate()
 		for _, tokenFirst := range []bool{true, false} {
 			ctx, cancel := context.WithCancel(t.Context())
-			result := locked(t, g, func() error { return c.Queue().WaitExclusiveLocked(ctx, g, c.TryWait) })
+			result := locked(t, g, func() error { return c.WaitQueue().WaitExclusiveLocked(ctx, g, c.TryWait) })
 			g.Lock()
 			if tokenFirst {
 				c.Complete()
@@ -118,7 +118,7 @@ func TestCompletionTokenBeatsEndedContext(t *testing.T) {
 			}
 			g.Unlock()
 			require.NoError(t, <-result)
-			require.False(t, c.Done())
+			require.False(t, c.IsDone())
 		}
 	})
 }
@@ -136,7 +136,7 @@ func TestCompletionCancelledWaiterSwallowsNothing(t *testing.T) {
 			synctest.Wait()
 			err := <-a
 			require.Equal(t, err != nil, ended(b))
-			require.False(t, c.Done())
+			require.False(t, c.IsDone())
 			c.Complete()
 			require.NoError(t, <-b)
 		})
@@ -152,7 +152,7 @@ func TestCompletionBarging(t *testing.T) {
 			c.Complete()
 			barged := c.TryWait()
 			require.Equal(t, !barged, ended(result))
-			require.Equal(t, barged, c.Queue().Active(), "it sleeps again")
+			require.Equal(t, barged, c.WaitQueue().Active(), "it sleeps again")
 			c.Complete()
 			require.NoError(t, <-result)
 		})
@@ -163,7 +163,7 @@ func TestTaskWaitsForCompletion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c waitqueue.Completion
 		var task waitqueue.Task
-		wait := func() error { return task.WaitExclusive(c.Queue(), c.TryWait) }
+		wait := func() error { return task.WaitExclusive(c.WaitQueue(), c.TryWait) }
 		result := asleep(wait)
 		c.Complete()
 		require.NoError(t, <-result)

@@ -1,7 +1,6 @@
 package waitqueue
 
 import (
-	"cmp"
 	"context"
 	"sync"
 
@@ -55,8 +54,14 @@ func (c *Cond) Wait(ctx context.Context) error {
 	} else {
 		attempt(func() { c.L.Unlock() }, func() { c.queue.finish(e) })
 	}
-	if t := e.Task; t != nil {
+	t := e.Task
+	if t != nil {
 		t.parked.Wait() // as in Schedule
+		// A signal that finds the task asleep is a stray one, of an earlier wait with
+		// the same task. A return now would be one without a Signal.
+		for sleeps(t.word.Load()) {
+			t.parked.Wait()
+		}
 		point.At("awake", t)
 		e.off = t.word.Load()&taken != 0
 	} else {
@@ -65,6 +70,13 @@ func (c *Cond) Wait(ctx context.Context) error {
 	// Off the queue before it waits for L: a Signal that comes meanwhile is for
 	// the next waiter.
 	picked := c.queue.leave(e)
+	var err error
+	if !picked {
+		err = e.ended(ctx)
+		if err == nil && t == nil {
+			err = errNoErr
+		}
+	}
 	c.queue.finish(e)
 	if mu != nil {
 		mu.Lock()
@@ -75,10 +87,7 @@ func (c *Cond) Wait(ctx context.Context) error {
 			}
 		})
 	}
-	if picked {
-		return nil
-	}
-	return failed(cmp.Or(ContextErr(ctx), errNoErr))
+	return failed(err)
 }
 
 // attempt calls try. If that does not return, because it panics or calls
@@ -105,8 +114,7 @@ func (c *Cond) WaitFor(ctx context.Context, pred func() bool) error {
 			c.Signal()
 		}
 	}()
-	for {
-		err := ContextErr(ctx)
+	for err := ContextErr(ctx); ; {
 		if pred() {
 			picked = false
 			return nil
@@ -114,7 +122,8 @@ func (c *Cond) WaitFor(ctx context.Context, pred func() bool) error {
 		if err != nil {
 			return err
 		}
-		picked = c.Wait(ctx) == nil || picked
+		err = c.Wait(ctx)
+		picked = picked || err == nil
 	}
 }
 
@@ -169,7 +178,9 @@ func (q *Queue) takeFirst() sleeper {
 	s := sleeper{e.Task, e.kick}
 	q.unlink(e)
 	if s.task != nil {
-		s.task.claim(Normal, taken) // cannot fail: it was announced before it was queued
+		// It fails if the end of a context that carries the task was quicker. The
+		// waiter finds that it was picked, when it wants to leave the queue.
+		s.task.claim(Normal, taken)
 	}
 	return s
 }

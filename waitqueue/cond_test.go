@@ -54,6 +54,20 @@ func inBubble(t *testing.T, test func(t *testing.T, ctx context.Context)) {
 			test(t, ctx)
 		})
 	})
+	t.Run("WithTask, background", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, stop := waitqueue.WithTask(context.Background(), "")
+			defer stop()
+			test(t, ctx)
+		})
+	})
+	t.Run("WithTask, context", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, stop := waitqueue.WithTask(t.Context(), "")
+			defer stop()
+			test(t, ctx)
+		})
+	})
 }
 
 func TestCondSignalsInOrderOfArrival(t *testing.T) {
@@ -126,7 +140,7 @@ func TestCondWaitEndsWithItsContext(t *testing.T) {
 		err = <-condWaitFor(t, expiring(t, time.Hour), c, never)
 		require.ErrorIs(t, err, syscall.ETIMEDOUT)
 		require.Equal(t, time.Hour, time.Since(start))
-		require.True(t, c.Idle())
+		require.False(t, c.Active())
 	})
 }
 

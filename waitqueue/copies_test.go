@@ -36,8 +36,9 @@ func TestCopyOfAQueueWithAWaiterPanics(t *testing.T) {
 			"WakeUpN":              func() { c.WakeUpN(0) },
 			"WakeUpAll":            func() { c.WakeUpAll() },
 			"WakeUpInterruptible":  func() { c.WakeUpInterruptible() },
-			"Wake":                 func() { c.Wake(waitqueue.Normal, 0, nil) },
+			"WakeMask":             func() { c.WakeMask(waitqueue.Normal, 0, nil) },
 			"Active":               func() { c.Active() },
+			"Len":                  func() { c.Len() },
 			"Wait":                 func() { _ = c.Wait(ctx, never) },
 			"WaitExclusive":        func() { _ = c.WaitExclusive(ctx, never) },
 			"Task.Wait":            func() { _ = task.Wait(c, never) },
@@ -93,6 +94,8 @@ func TestCopyOfACondWithAWaiterPanics(t *testing.T) {
 		d := copyOf(c)
 		require.PanicsWithValue(t, copied, d.Signal)
 		require.PanicsWithValue(t, copied, d.Broadcast)
+		require.PanicsWithValue(t, copied, func() { d.Active() })
+		require.PanicsWithValue(t, copied, func() { d.Len() })
 		d.L.Lock()
 		require.PanicsWithValue(t, copied, func() { _ = d.Wait(ctx) })
 		require.PanicsWithValue(t, copied, func() { _ = d.WaitFor(ctx, never) })

@@ -21,7 +21,7 @@ type Entry struct {
 	// it has woken a waiter, which uses up the budget of an exclusive entry; 0
 	// that it has not; below 0 that the walk must end here. It runs with the
 	// queue locked: it must not block, panic, use the queue, or take a lock
-	// that is held where the queue is used. key comes from [Queue.Wake]; it is
+	// that is held where the queue is used. key comes from [Queue.WakeMask]; it is
 	// nil for the other wake-ups, some of which waiters make themselves. The
 	// function may use another queue, with entries that are not on this one.
 	//

@@ -278,17 +278,17 @@ func TestWakeFunctionChoosesByKey(t *testing.T) {
 		entries[name] = e
 		q.PrepareExclusive(e, waitqueue.Interruptible)
 	}
-	require.Zero(t, q.Wake(waitqueue.Interruptible, 1, "err"))
-	require.Zero(t, q.Wake(waitqueue.Interruptible, 1, nil))
-	require.Equal(t, 1, q.Wake(waitqueue.Interruptible, 1, "out"))
+	require.Zero(t, q.WakeMask(waitqueue.Interruptible, 1, "err"))
+	require.Zero(t, q.WakeMask(waitqueue.Interruptible, 1, nil))
+	require.Equal(t, 1, q.WakeMask(waitqueue.Interruptible, 1, "out"))
 	require.Equal(t, waitqueue.Running, tasks["out"].State())
 	require.Equal(t, waitqueue.Interruptible, tasks["in"].State())
 	require.Equal(t, []*waitqueue.Task{tasks["in"]}, q.Entries())
-	require.Equal(t, 1, q.Wake(waitqueue.Interruptible, 1, "in"))
+	require.Equal(t, 1, q.WakeMask(waitqueue.Interruptible, 1, "in"))
 	require.False(t, q.Active())
 }
 
-// Who goes by the mask alone is chosen by Wake, whatever the key.
+// Who goes by the mask alone is chosen by WakeMask, whatever the key.
 func TestWakeGoesByMaskAndBudget(t *testing.T) {
 	var q waitqueue.Queue
 	states := []waitqueue.State{waitqueue.Interruptible, waitqueue.Uninterruptible, waitqueue.Interruptible, waitqueue.Interruptible}
@@ -325,7 +325,7 @@ func TestWakeGoesByMaskAndBudget(t *testing.T) {
 		{waitqueue.Normal, waitqueue.All, 4, "RRRR"},
 	} {
 		announce()
-		require.Equal(t, test.woken, q.Wake(test.mask, test.n, "key"))
+		require.Equal(t, test.woken, q.WakeMask(test.mask, test.n, "key"))
 		require.Equal(t, test.want, letters())
 	}
 }

@@ -85,6 +85,45 @@ func ExampleQueue_WaitExclusive() {
 	// polish
 }
 
+// A worker's loop waits again and again with one context. The context carries a task, so
+// no wait allocates, and others see how the worker sleeps.
+func ExampleWithTask() {
+	jobs := waitqueue.Queue{Name: "jobs"}
+	var todo atomic.Int32
+	done := make(chan string)
+	tryTake := func() bool {
+		n := todo.Load()
+		return n > 0 && todo.CompareAndSwap(n, n-1)
+	}
+
+	worker := func(ctx context.Context) {
+		for jobs.WaitExclusive(ctx, tryTake) == nil {
+			done <- "swept"
+		}
+		close(done)
+	}
+	parent, cancel := context.WithCancel(context.Background())
+	ctx, stop := waitqueue.WithTask(parent, "sweeper")
+	defer stop()
+	go worker(ctx)
+
+	for range 2 {
+		todo.Add(1)
+		jobs.WakeUp()
+		fmt.Println(<-done)
+	}
+	for waitqueue.TaskOf(ctx).State() == waitqueue.Running {
+		runtime.Gosched() // until it has nothing to do
+	}
+	fmt.Println(waitqueue.TaskOf(ctx))
+	cancel()
+	<-done
+	// Output:
+	// swept
+	// swept
+	// Task(sweeper S jobs)
+}
+
 // A lock that a context can end, as mutex_lock_interruptible. A wake-up follows each
 // Unlock. Lock of mu is not mixed in, because TryLock may fail while a Lock waits. For
 // a count of more than one, golang.org/x/sync/semaphore has an Acquire with a context.
@@ -214,7 +253,7 @@ func ExampleCompletion() {
 	for _, name := range []string{"first", "second", "third"} {
 		task := &waitqueue.Task{Name: name}
 		go func() {
-			_ = task.WaitExclusive(turn.Queue(), turn.TryWait)
+			_ = task.WaitExclusive(turn.WaitQueue(), turn.TryWait)
 			served <- task.Name
 		}()
 		for task.State() == waitqueue.Running { // until it is in the queue

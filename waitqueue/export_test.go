@@ -16,6 +16,3 @@ func (c *Completion) Tokens() uint32 { return c.done.Load() }
 
 // SetTokens sets it.
 func (c *Completion) SetTokens(n uint32) { c.done.Store(n) }
-
-// Idle reports whether nobody is on the queue.
-func (c *Cond) Idle() bool { return !c.queue.Active() }

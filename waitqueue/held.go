@@ -14,7 +14,7 @@ func (q *Queue) Lock() { q.mu.Lock() }
 // Unlock undoes Lock.
 func (q *Queue) Unlock() { q.mu.Unlock() }
 
-// WakeHeld is [Queue.Wake] by a caller that holds the lock of q, and holds it on
+// WakeHeld is [Queue.WakeMask] by a caller that holds the lock of q, and holds it on
 // return. It panics if the lock is free.
 //
 // Kernel: __wake_up_locked, wake_up_locked, wake_up_all_locked

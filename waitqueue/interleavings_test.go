@@ -40,6 +40,8 @@ func newWaiter(m *explore.Model, form string) *waiter {
 		w.ctx, w.end = context.WithCancel(m.Context())
 	case "deadline":
 		w.ctx, w.end = context.WithTimeout(m.Context(), time.Hour)
+	case "WithTask":
+		w.ctx, w.end, _ = carrier(m)
 	case "task":
 		w.task = new(waitqueue.Task)
 		w.end = w.task.Interrupt
@@ -61,6 +63,15 @@ func (w *waiter) waitExclusive(q *waitqueue.Queue, cond func() bool) {
 		w.err = w.task.WaitExclusive(q, cond)
 	} else {
 		w.err = q.WaitExclusive(w.ctx, cond)
+	}
+	w.returned = true
+}
+
+func (w *waiter) waitLocked(q *waitqueue.Queue, l sync.Locker, cond func() bool) {
+	if w.task != nil {
+		w.err = w.task.WaitLocked(q, l, cond)
+	} else {
+		w.err = q.WaitLocked(w.ctx, l, cond)
 	}
 	w.returned = true
 }
@@ -108,6 +119,7 @@ func TestInterleavingsOneWaiterOneWaker(t *testing.T) {
 	inEachForm(t, pointsOf{
 		"background": "tested, commit, awake, unpark",
 		"task":       "tested, commit, awake, unpark",
+		"WithTask":   "tested, commit, awake, unpark",
 		"ctx":        "tested, awake, unpark",
 	}, func(m *explore.Model, form string) {
 		var q waitqueue.Queue
@@ -131,15 +143,19 @@ func TestInterleavingsOneWaiterOneWaker(t *testing.T) {
 
 // The same with a lock, and with a stop at every place where it is held.
 func TestInterleavingsWaitLocked(t *testing.T) {
-	inEachForm(t, pointsOf{"background": "tested, commit, awake, unpark", "ctx": "tested, awake, unpark"}, func(m *explore.Model, form string) {
+	inEachForm(t, pointsOf{
+		"background": "tested, commit, awake, unpark",
+		"ctx":        "tested, awake, unpark",
+		"task":       "tested, commit, awake, unpark",
+		"WithTask":   "tested, commit, awake, unpark",
+	}, func(m *explore.Model, form string) {
 		var q waitqueue.Queue
 		l := m.NewLock()
 		ready := false
 		w := newWaiter(m, form)
 		m.Go("waiter", func(th *explore.Thread) {
 			l.Lock()
-			w.err = q.WaitLocked(w.ctx, l, th.Test(func() bool { return ready }))
-			w.returned = true
+			w.waitLocked(&q, l, th.Test(func() bool { return ready }))
 			l.Unlock()
 		})
 		m.Go("waker", func(th *explore.Thread) {
@@ -162,8 +178,9 @@ func TestInterleavingsWaitLocked(t *testing.T) {
 // was after the test and before the look at the context.
 func TestInterleavingsTrueBeforeTheEnd(t *testing.T) {
 	inEachForm(t, pointsOf{
-		"ctx":  "sampled, tested, awake",
-		"task": "sampled, tested, commit, awake, interrupted",
+		"ctx":      "sampled, tested, awake",
+		"task":     "sampled, tested, commit, awake, interrupted",
+		"WithTask": "sampled, tested, commit, awake",
 	}, func(m *explore.Model, form string) {
 		var q waitqueue.Queue
 		var ready atomic.Bool
@@ -312,7 +329,7 @@ func TestInterleavingsTwoTokens(t *testing.T) {
 // was picked for, and B sleeps again: the second token's wake-up must not pick A,
 // which has its token and has not left yet.
 func TestInterleavingsTwoTokensAndCancel(t *testing.T) {
-	inEachForm(t, pointsOf{"ctx": "", "task": "interrupted"}, twoTokensAndCancel)
+	inEachForm(t, pointsOf{"ctx": "", "task": "interrupted", "WithTask": ""}, twoTokensAndCancel)
 }
 
 func twoTokensAndCancel(m *explore.Model, form string) {
@@ -335,7 +352,11 @@ func twoTokensAndCancel(m *explore.Model, form string) {
 
 // A came first. If it has not been ended by then, the only token is for it.
 func TestInterleavingsFirstComeFirstServed(t *testing.T) {
-	inEachForm(t, pointsOf{"ctx": "tested, awake, unpark", "task": "tested, commit, awake, unpark, interrupted"}, func(m *explore.Model, form string) {
+	inEachForm(t, pointsOf{
+		"ctx":      "tested, awake, unpark",
+		"task":     "tested, commit, awake, unpark, interrupted",
+		"WithTask": "tested, commit, awake, unpark",
+	}, func(m *explore.Model, form string) {
 		var r rivals
 		m.Before(func() { r.start(m, form, form) })
 		r.waker(m, 1)
@@ -433,13 +454,22 @@ func TestInterleavingsScheduleTimeout(t *testing.T) {
 // A Signal that has picked A reaches B if A gives up, whether A is about to
 // sleep, asleep, or waiting for the lock.
 func TestInterleavingsCondSignalAndCancel(t *testing.T) {
-	inEachForm(t, pointsOf{"Wait": few("", "commit"), "WaitFor": ""}, condSignalAndCancel) // WaitFor sleeps in Wait
+	inEachForm(t, pointsOf{"Wait": few("", "commit"), "WaitFor": "", "WithTask": ""}, condSignalAndCancel) // WaitFor sleeps in Wait
 }
 
 func condSignalAndCancel(m *explore.Model, form string) {
-	s := shelf{c: waitqueue.NewCond(m.NewLock()), a: newWaiter(m, "ctx"), b: newWaiter(m, "background")}
+	formA := "ctx"
+	if form == "WithTask" {
+		formA, form = form, "WaitFor"
+	}
+	s := shelf{c: waitqueue.NewCond(m.NewLock()), a: newWaiter(m, formA), b: newWaiter(m, "background")}
 	m.Go("A", func(th *explore.Thread) { s.take(th, s.a, form) })
 	m.Go("B", func(th *explore.Thread) { s.take(th, s.b, form) })
+	s.signalAndCancel(m)
+}
+
+// signalAndCancel adds an item, and a goroutine that ends A.
+func (s *shelf) signalAndCancel(m *explore.Model) {
 	m.Go("signaller", func(th *explore.Thread) {
 		th.Step("add an item")
 		s.add(1)
@@ -525,8 +555,8 @@ func TestInterleavingsCompletionBarging(t *testing.T) {
 			}
 		})
 		m.Check(func() error {
-			if passed.Load() != 2 || c.Done() {
-				return fmt.Errorf("%d of 2 passed, token left: %t", passed.Load(), c.Done())
+			if passed.Load() != 2 || c.IsDone() {
+				return fmt.Errorf("%d of 2 passed, token left: %t", passed.Load(), c.IsDone())
 			}
 			return nil
 		})
@@ -565,7 +595,11 @@ func TestInterleavingsWaitAny(t *testing.T) {
 // is on the queue and has not released the lock. The second comes with the lock.
 // If the waiter has come by then, one of them reaches it.
 func TestInterleavingsCondSignalWithoutTheLock(t *testing.T) {
-	for form, points := range (pointsOf{"background": "queued, commit, awake, unpark", "ctx": "queued, awake, unpark"}) {
+	for form, points := range (pointsOf{
+		"background": "queued, commit, awake, unpark",
+		"WithTask":   "queued, commit, awake, unpark",
+		"ctx":        "queued, awake, unpark",
+	}) {
 		t.Run(form, func(t *testing.T) {
 			orders.Explore(t, points, func(m *explore.Model) {
 				c := waitqueue.NewCond(m.NewLock())

@@ -313,7 +313,7 @@ func TestKernel10TimeoutAndSignal(t *testing.T) {
 		g := newGate() // holds the waiter back until both have come
 		for _, wait := range []func(context.Context) error{
 			func(ctx context.Context) error { return q.WaitLocked(ctx, g, never) },
-			func(ctx context.Context) error { return c.Queue().WaitExclusiveLocked(ctx, g, c.TryWait) },
+			func(ctx context.Context) error { return c.WaitQueue().WaitExclusiveLocked(ctx, g, c.TryWait) },
 		} {
 			for _, signalAt := range []time.Duration{40, 60} {
 				parent, cancel := context.WithCancel(t.Context())
@@ -484,15 +484,15 @@ func TestKernel14Completion(t *testing.T) {
 		}
 		// (c)
 		c.Complete()
-		require.True(t, c.Done())
+		require.True(t, c.IsDone())
 		require.NoError(t, wait())
 		c.Reinit()
-		require.False(t, c.Done())
+		require.False(t, c.IsDone())
 		last := asleep(wait)
 		require.False(t, ended(last))
 		c.Complete()
 		require.NoError(t, <-last)
-		require.False(t, c.Done(), "an ordinary token again")
+		require.False(t, c.IsDone(), "an ordinary token again")
 	})
 }
 
@@ -517,7 +517,7 @@ func TestKernel15CompletionAndSignal(t *testing.T) {
 		c.Complete()
 		require.NoError(t, c.Wait(expiring(t, 50)))
 		require.Equal(t, start, time.Now())
-		require.False(t, c.Done())
+		require.False(t, c.IsDone())
 	})
 }
 
@@ -529,22 +529,22 @@ func TestKernel16NewcomersBarge(t *testing.T) {
 		g := newGate()
 		w1 := asleep(func() error {
 			g.Lock()
-			return c.Queue().WaitExclusiveLocked(context.Background(), g, c.TryWait)
+			return c.WaitQueue().WaitExclusiveLocked(context.Background(), g, c.TryWait)
 		})
 		w2 := asleep(func() error { return c.Wait(context.Background()) })
-		first := c.Queue().Entries()
+		first := c.WaitQueue().Entries()
 
 		g.Lock()
 		c.Complete()
 		require.True(t, c.TryWait(), "T3 gets the token")
 		g.Unlock()
 		require.False(t, ended(w1))
-		require.Equal(t, []*waitqueue.Task{first[1], first[0]}, c.Queue().Entries(), "W1 is behind W2")
+		require.Equal(t, []*waitqueue.Task{first[1], first[0]}, c.WaitQueue().Entries(), "W1 is behind W2")
 		c.Complete()
 		require.NoError(t, <-w2)
 		require.False(t, ended(w1))
 		c.Complete()
 		require.NoError(t, <-w1)
-		require.False(t, c.Done())
+		require.False(t, c.IsDone())
 	})
 }

@@ -40,16 +40,16 @@ func asleepBytes(sleep func(context.Context)) float64 {
 			gone <- struct{}{}
 		}()
 	}
-	asleep := heap()
+	asleep := heapInUse()
 	cancel()
 	for range sleepers {
 		<-gone
 	}
-	return float64(asleep-heap()) / sleepers
+	return float64(asleep-heapInUse()) / sleepers
 }
 
 // heap returns the live bytes when everybody who can run has run.
-func heap() uint64 {
+func heapInUse() uint64 {
 	for range 10 {
 		runtime.Gosched()
 		runtime.GC()

@@ -107,7 +107,7 @@ var mutants = []models.Mutant{
 		// context, return the error.
 		Name: "the end is sampled after the test", By: "TrueBeforeTheEnd", File: "waitqueue.go",
 		Old: "\tif cond() {\n\t\treturn nil\n\t}\n\tif err != nil {\n\t\treturn err\n\t}\n\te, end",
-		New: "\tif cond() {\n\t\treturn nil\n\t}\n\tif err = ended(t, ctx); err != nil {\n\t\treturn err\n\t}\n\te, end",
+		New: "\tif cond() {\n\t\treturn nil\n\t}\n\tif t == nil {\n\t\terr = ContextErr(ctx)\n\t} else if t.Interrupted() {\n\t\terr = errInterrupted\n\t}\n\tif err != nil {\n\t\treturn err\n\t}\n\te, end",
 	}, {
 		// Waiter: test, no token. Completion: wake nobody. Waiter: sleep. Token.
 		// Waker: the task is awake, so wake nobody. Waiter: announce, find nothing
@@ -122,9 +122,69 @@ var mutants = []models.Mutant{
 		Old: "\te.Task.SetState(s)\n\tif !e.woken.Load() && (unless == nil || !unless()) {\n",
 		New: "\tif !e.woken.Load() && (unless == nil || !unless()) {\n\t\te.Task.SetState(s)\n",
 	}, {
+		// A: test, release the lock. Waker: put a token, wake nobody. A: queue, sleep.
+		Name: "a waiter with a lock is queued after it has released it", By: "TaskWaitExclusiveLocked", File: "waitqueue.go",
+		Old: "\t\tif l != nil {\n\t\t\tl.Unlock()\n\t\t}\n",
+		New: "\t\tif l != nil {\n\t\t\tq.leave(e)\n\t\t\tl.Unlock()\n\t\t\tq.prepare(e)\n\t\t}\n",
+	}, {
+		// Waiter: sleep. Waker: set. Deadline. Waiter: look at the time only.
+		Name: "the time is looked at before the condition", By: "WaitLockedTimeout", File: "timeout.go",
+		Old: "\t\tif cond() {\n\t\t\treturn true\n\t\t}\n\t\tleft := time.Until(deadline)\n",
+		New: "\t\tleft := time.Until(deadline)\n\t\tif left > 0 && cond() {\n\t\t\treturn true\n\t\t}\n",
+	}, {
+		// Waiter: sleep. Deadline. Waiter: go on, as if the condition were true.
+		Name: "time that is over counts as success", By: "WaitLockedTimeout", File: "timeout.go",
+		Old: "\tif over {\n\t\treturn errTimedOut\n\t}\n", New: "",
+	}, {
 		Name: "a completion wakes before it adds the token", By: "CompletionBarging", File: "completion.go",
 		Old: "\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n\tpoint.At(\"added\", nil)\n\tc.queue.WakeUp()\n",
 		New: "\tc.queue.WakeUp()\n\tpoint.At(\"added\", nil)\n\tfor n := c.done.Load(); n != forever && !c.done.CompareAndSwap(n, n+1); {\n\t\tn = c.done.Load()\n\t}\n",
+	}, {
+		// A: panic on the queue, give the task back. B: wait with the task. A: take the
+		// entry off the queue. B sleeps on.
+		Name: "a wait gives its task back before it has left the queue", By: "TheTaskOfAWaitThatPanics", File: "sleeper.go",
+		Old: "func (q *Queue) finish(e *Entry) {\n",
+		New: "func (q *Queue) finish(e *Entry) {\n\tif t := e.Task; t != nil && t.carrier != nil {\n\t\tt.waiting = false\n\t\tt.carrier.giveBack()\n\t\tpoint.At(\"tested\", e)\n\t}\n",
+	}, {
+		// A: sleep. Stop. The end: nobody tells A.
+		Name: "stop during a wait forgets the end", By: "OneTaskForTwo", File: "taskcontext.go",
+		Old: "if c.use.Or(stopped) == 0 && c.forget != nil {", New: "if c.use.Or(stopped); c.forget != nil {",
+	}, {
+		// A has the task. B takes it too.
+		Name: "two waits have the task", By: "OneTaskForTwo", File: "taskcontext.go",
+		Old: "\tif !c.use.CompareAndSwap(0, lent) {\n\t\treturn false\n\t}\n", New: "\tc.use.Or(lent)\n",
+	}, {
+		// Waker: claim. Waiter: the condition is true, wait on a Cond. Waker: signal.
+		Name: "a stray signal ends a wait on a Cond", By: "LateSignalAndACond", File: "cond.go",
+		Old: "\t\tfor sleeps(t.word.Load()) {\n\t\t\tt.parked.Wait()\n\t\t}\n", New: "",
+	}, {
+		// A sleeps. The end: claim A. Signal: take A off, claim nobody. A: give up. B
+		// sleeps on.
+		Name: "a wait on a Cond is picked only if the Signal has claimed its task", By: "EndInTwoStepsAndASignal", File: "cond.go",
+		Old: "picked := c.queue.leave(e)\n", New: "picked := c.queue.leave(e) && (t == nil || e.off && t.word.Load()&taken != 0)\n",
+	}, {
+		Name: "the end of a context does not interrupt its task", By: "OneTaskForTwo", File: "taskcontext.go",
+		Old: "\t\t\tc.task.Interrupt()\n", New: "\t\t\t_ = c\n",
+	}, {
+		Name: "the parent has a strong pointer to a copy", By: "DroppedCopiesAreCollected", File: "taskcontext.go", Plain: true,
+		Old: "if c := carrier.Value(); c != nil {", New: "if carrier.Value() == c {",
+	}, {
+		Name: "the parent knows a dropped copy for ever", By: "DroppedCopiesAreCollected", File: "taskcontext.go", Plain: true,
+		Old: "func(forget func() bool) { forget() }", New: "func(forget func() bool) {}",
+	}, {
+		// Cond: the end, and then ClearInterrupt. Waiter: sleep.
+		Name: "ClearInterrupt wipes out the end of a context", By: "ClearInterruptKeepsTheEnd", File: "task.go", Plain: true,
+		Old: "if c := t.carrier; c != nil && c.Err() != nil {", New: "if c := t.carrier; c != nil && false {",
+	}, {
+		Name: "a task is lent while it is in a Wait of its own", By: "WaitOfTheTaskItself", File: "taskcontext.go", Plain: true,
+		Old: "if c.task.waiting {", New: "if false {",
+	}, {
+		Name: "a foreign context has a goroutine for each copy", By: "WithTaskOfAForeignContext", File: "taskcontext.go", Plain: true,
+		Old: "context.AfterFunc(parent, func() {", New: "context.AfterFunc(c.Context, func() {",
+	}, {
+		// Waiter: look at Err, which is nil. The context ends. Waiter: look at Done.
+		Name: "Done is looked at after Err", By: "EndWhileTheInterruptIsLookedInto", File: "taskcontext.go", Plain: true,
+		Old: "\tselect {\n\tcase <-c.Done():\n\t\tover = true\n\tdefault:\n\t}\n\terr := ContextErr(c)\n", New: "\terr := ContextErr(c)\n\tselect {\n\tcase <-c.Done():\n\t\tover = true\n\tdefault:\n\t}\n",
 	},
 }
 

@@ -56,8 +56,12 @@ func orderings(ctx context.Context) map[string]func() ordering {
 		}, wakeUp)
 	}
 	background := context.Background()
+	carrier, _ := waitqueue.WithTask(ctx, "")
 	return map[string]func() ordering{
-		"Wait": queue(func(q *waitqueue.Queue, cond func() bool) error { return q.Wait(background, cond) }, wakeUp),
+		"Wait, WithTask":           queue(func(q *waitqueue.Queue, cond func() bool) error { return q.Wait(carrier, cond) }, wakeUp),
+		"Cond.Signal, WithTask":    cond(carrier, (*waitqueue.Cond).Signal),
+		"Cond.Broadcast, WithTask": cond(carrier, (*waitqueue.Cond).Broadcast),
+		"Wait":                     queue(func(q *waitqueue.Queue, cond func() bool) error { return q.Wait(background, cond) }, wakeUp),
 		"Wait, ctx": queue(func(q *waitqueue.Queue, cond func() bool) error {
 			return q.Wait(ctx, cond)
 		}, func(q *waitqueue.Queue) { q.WakeUpAll() }),
@@ -69,7 +73,7 @@ func orderings(ctx context.Context) map[string]func() ordering {
 		}, func(q *waitqueue.Queue) { q.WakeUpInterruptible() }),
 		"WaitLocked": queue(func(q *waitqueue.Queue, cond func() bool) error {
 			return q.WaitLocked(background, noLock{}, cond)
-		}, func(q *waitqueue.Queue) { q.Wake(waitqueue.Normal, 0, nil) }),
+		}, func(q *waitqueue.Queue) { q.WakeMask(waitqueue.Normal, 0, nil) }),
 		"WaitAny": queue(func(q *waitqueue.Queue, cond func() bool) error {
 			return waitqueue.WaitAny(ctx, cond, new(waitqueue.Queue), q)
 		}, wakeUp),
@@ -132,10 +136,12 @@ func TestWakeUpBeforeTheSleepIsSynchronizedToo(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var task waitqueue.Task
+		carrier, _ := waitqueue.WithTask(ctx, "")
 		for name, wait := range map[string]func(q *waitqueue.Queue, cond func() bool) error{
 			"background": func(q *waitqueue.Queue, cond func() bool) error { return q.Wait(context.Background(), cond) },
 			"ctx":        func(q *waitqueue.Queue, cond func() bool) error { return q.WaitExclusive(ctx, cond) },
 			"task":       func(q *waitqueue.Queue, cond func() bool) error { return task.Wait(q, cond) },
+			"WithTask":   func(q *waitqueue.Queue, cond func() bool) error { return q.Wait(carrier, cond) },
 		} {
 			var q waitqueue.Queue
 			tests, plain := 0, 0
@@ -172,13 +178,13 @@ func TestCompleteIsSynchronizedBeforeTheTakingOfItsToken(t *testing.T) {
 					runtime.Gosched()
 				}
 			},
-			"Done": func(c *waitqueue.Completion) {
-				for !c.Done() {
+			"IsDone": func(c *waitqueue.Completion) {
+				for !c.IsDone() {
 					runtime.Gosched()
 				}
 			},
 			"Task": func(c *waitqueue.Completion) {
-				_ = new(waitqueue.Task).WaitExclusive(c.Queue(), c.TryWait)
+				_ = new(waitqueue.Task).WaitExclusive(c.WaitQueue(), c.TryWait)
 			},
 		} {
 			for range 100 {

@@ -11,7 +11,7 @@ import (
 //
 //	go test ./waitqueue -run Paired -paired -v -cpu 1,2
 func TestPairedContests(t *testing.T) {
-	contests := []paired.Contest{pingPong(), wakeNobody()}
+	contests := []paired.Contest{pingPong(), condWithContext(), boundedQueue(), semaphoreOfTwo(), wakeNobody()}
 	for _, size := range herds {
 		contests = append(contests, wakeAll(size))
 	}

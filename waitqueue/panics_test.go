@@ -74,9 +74,9 @@ func TestCondWithoutAnLLeavesNobodyBehind(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		var c waitqueue.Cond
 		require.Panics(t, func() { _ = c.Wait(ctx) })
-		require.True(t, c.Idle())
+		require.False(t, c.Active())
 		require.Panics(t, func() { _ = c.WaitFor(ctx, never) })
-		require.True(t, c.Idle())
+		require.False(t, c.Active())
 		c.L = newGate()
 		result := condWait(t, ctx, &c)
 		c.Signal()
@@ -96,12 +96,15 @@ func TestUnlockThatPanicsLeavesNobodyBehind(t *testing.T) {
 			func() error { return c.WaitFor(ctx, never) },
 			func() error { return q.WaitLocked(ctx, l, never) },
 			func() error { return q.WaitExclusiveLocked(ctx, l, never) },
+			func() error { return new(waitqueue.Task).WaitLocked(&q, l, never) },
+			func() error { return new(waitqueue.Task).WaitExclusiveLocked(&q, l, never) },
+			func() error { return new(waitqueue.Task).WaitLockedTimeout(&q, l, 1, never) },
 		} {
 			l.Lock()
 			l.inUnlock = leave
 			<-leaves(t, func() { _ = wait() })
 			l.Unlock()
-			require.True(t, c.Idle())
+			require.False(t, c.Active())
 			require.False(t, q.Active())
 			c.L = g
 			result := condWait(t, ctx, c)
@@ -140,7 +143,7 @@ func TestCondWaitThatPanicsPassesTheSignalOn(t *testing.T) {
 			}
 			<-gone
 			require.True(t, ended(b), where)
-			require.True(t, c.Idle())
+			require.False(t, c.Active())
 		}
 	})
 }
@@ -165,7 +168,7 @@ func TestPredThatPanicsPassesTheSignalOn(t *testing.T) {
 		c.Signal()
 		<-a
 		require.True(t, ended(b))
-		require.True(t, c.Idle())
+		require.False(t, c.Active())
 	})
 }
 
@@ -186,6 +189,15 @@ func TestExclusiveWaitThatPanicsPassesTheWakeUpOn(t *testing.T) {
 				return q.WaitExclusiveLocked(ctx, l, never)
 			},
 			"Task": func(q *waitqueue.Queue, _ *leaver, cond func() bool) error { return task.WaitExclusive(q, cond) },
+			"Task locked": func(q *waitqueue.Queue, l *leaver, cond func() bool) error {
+				l.Lock()
+				return task.WaitExclusiveLocked(q, l, cond)
+			},
+			"Task lock": func(q *waitqueue.Queue, l *leaver, cond func() bool) error {
+				l.Lock()
+				l.inLock = leave
+				return task.WaitExclusiveLocked(q, l, never)
+			},
 		} {
 			var q waitqueue.Queue
 			var tok tokens

@@ -9,7 +9,7 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// A Wake with no budget wakes all waiters of each kind, as __wake_up does. WakeUpN
+// A WakeMask with no budget wakes all waiters of each kind, as __wake_up does. WakeUpN
 // with a budget of nothing wakes no exclusive waiter.
 func TestWakeWithoutABudgetWakesAll(t *testing.T) {
 	for _, key := range []any{nil, "key"} {
@@ -25,7 +25,7 @@ func TestWakeWithoutABudgetWakesAll(t *testing.T) {
 			q.AddExclusive(&waitqueue.Entry{Task: &tasks[3]})
 			require.Equal(t, 1, q.WakeUpN(min(0, n)), "the ordinary one")
 			tasks[1].SetState(waitqueue.Interruptible)
-			require.Equal(t, 4, q.Wake(waitqueue.Normal, n, key))
+			require.Equal(t, 4, q.WakeMask(waitqueue.Normal, n, key))
 		}
 	}
 }
@@ -40,7 +40,7 @@ func TestWakeWithoutABudgetWakesASoleExclusiveWaiter(t *testing.T) {
 			tok.Store(1)
 			require.Zero(t, q.WakeUpN(n))
 			require.False(t, ended(result))
-			require.Equal(t, 1, q.Wake(waitqueue.Normal, n, nil))
+			require.Equal(t, 1, q.WakeMask(waitqueue.Normal, n, nil))
 			require.NoError(t, <-result)
 		}
 	})

@@ -8,9 +8,9 @@ import (
 )
 
 // A wait sleeps in one of two ways. A task sleeps at its own place, and its word
-// says that it does. It is the caller's, or a pooled one for a plain wait that
-// nothing ends. If a context can end a plain wait, its goroutine sleeps in a
-// select. Its entry has no Task and needs no state: queued means asleep or about
+// says that it does. It is the caller's, or one that the context carries, or a
+// pooled one for a plain wait that nothing ends. If a context can end a plain wait,
+// its goroutine sleeps in a select. Its entry has no Task and needs no state: queued means asleep or about
 // to sleep.
 
 // kick is the place to sleep of one wait that a context can end, or of a
@@ -52,16 +52,19 @@ var (
 // entry returns the entry for one wait, and the channel that may end its sleep
 // besides a wake-up. If ctx is nil, the wait is one of t.
 func entry(t *Task, ctx context.Context, exclusive bool) (*Entry, <-chan struct{}) {
-	if t != nil {
-		return t.entry(Interruptible, exclusive), nil
+	s := Interruptible
+	if t == nil {
+		if c, ok := ctx.(*taskContext); ok && c.borrow() {
+			t, s = &c.task, c.state
+		} else if done := ctx.Done(); done != nil {
+			e := entries.Get().(*Entry)
+			e.kick, e.state, e.exclusive, e.off = make(kick, 1), s, exclusive, true
+			return e, done
+		} else {
+			t, s = tasks.Get().(*Task), Uninterruptible
+		}
 	}
-	done := ctx.Done()
-	if done == nil {
-		return tasks.Get().(*Task).entry(Uninterruptible, exclusive), nil
-	}
-	e := entries.Get().(*Entry)
-	e.kick, e.state, e.exclusive, e.off = make(kick, 1), Interruptible, exclusive, true
-	return e, done
+	return t.entry(s, exclusive), nil
 }
 
 // entry returns the entry for a wait of t.
@@ -79,15 +82,19 @@ func (t *Task) entry(s State, exclusive bool) *Entry {
 }
 
 // ended returns the error of a wait that has to end now, or nil. If ctx is nil,
-// the wait is one of t.
-func ended(t *Task, ctx context.Context) error {
-	if ctx != nil {
-		return ContextErr(ctx)
-	}
-	if t.Interrupted() {
+// the wait is one of the task of e.
+func (e *Entry) ended(ctx context.Context) error {
+	t := e.Task
+	interrupted := t != nil && e.state == Interruptible && t.Interrupted()
+	switch {
+	case interrupted && ctx == nil:
 		return errInterrupted
+	case interrupted:
+		return t.carrier.interruption()
+	case ctx == nil:
+		return nil
 	}
-	return nil
+	return ContextErr(ctx)
 }
 
 // prepare puts e on the queue if a wake-up took it off, and announces the sleep.
@@ -179,6 +186,10 @@ func (q *Queue) finish(e *Entry) {
 		return
 	}
 	t.waiting = false
+	if c := t.carrier; c != nil {
+		c.giveBack() // Last: another wait may have the task from here on.
+		return
+	}
 	// Another goroutine must not get a task whose signal may still be on its
 	// way: it could be in another bubble, which this one must not wake.
 	if t.pooled && !t.stray {

@@ -2,11 +2,13 @@ package waitqueue_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -92,6 +94,8 @@ type till struct {
 	give func()
 	left func() int
 	idle func() bool // nobody is on the queue
+
+	carry bool // the contexts carry tasks
 }
 
 func tills() map[string]till {
@@ -99,10 +103,23 @@ func tills() map[string]till {
 		"WaitExclusive":       queueTill((*waitqueue.Queue).WaitExclusive),
 		"WaitExclusiveLocked": queueTill(waitWithLock),
 		"Task":                queueTill(waitAsTask),
+		"Task locked":         lockedTill((*waitqueue.Task).WaitExclusiveLocked),
+		"Task timeout":        lockedTill(waitForMicroseconds),
 		"Completion":          completionTill(),
 		"Cond.WaitFor":        condTill((*waitqueue.Cond).WaitFor),
 		"Cond.Wait":           condTill(waitInLoop),
+
+		"WithTask":               queueTill((*waitqueue.Queue).WaitExclusive).withOneTask(),
+		"WithTask, Completion":   completionTill().withOneTask(),
+		"WithTask, Cond.WaitFor": condTill((*waitqueue.Cond).WaitFor).withOneTask(),
+		"WithTask, Cond.Wait":    condTill(waitInLoop).withOneTask(),
 	}
+}
+
+// withOneTask has all waits of a round that can end share a task, and all others too.
+func (c till) withOneTask() till {
+	c.carry = true
+	return c
 }
 
 func queueTill(wait func(*waitqueue.Queue, context.Context, func() bool) error) till {
@@ -131,13 +148,48 @@ func waitAsTask(q *waitqueue.Queue, ctx context.Context, cond func() bool) error
 	return task.WaitExclusive(q, cond)
 }
 
+// lockedTill has tokens that a lock guards, and tasks that the end of ctx interrupts.
+func lockedTill(wait taskWait) till {
+	var q waitqueue.Queue
+	var mu sync.Mutex
+	n := 0 // guarded by mu
+	take := func() bool {
+		if n == 0 {
+			return false
+		}
+		n--
+		return true
+	}
+	return till{
+		take: func(ctx context.Context) error {
+			var task waitqueue.Task
+			defer context.AfterFunc(ctx, task.Interrupt)()
+			mu.Lock()
+			defer mu.Unlock()
+			return wait(&task, &q, &mu, take)
+		},
+		give: func() { mu.Lock(); n++; mu.Unlock(); q.WakeUp() },
+		left: func() int { return n },
+		idle: func() bool { return !q.Active() },
+	}
+}
+
+// waitForMicroseconds gives up again and again, until it succeeds or is interrupted.
+func waitForMicroseconds(t *waitqueue.Task, q *waitqueue.Queue, l sync.Locker, cond func() bool) error {
+	for {
+		if err := t.WaitLockedTimeout(q, l, 20*time.Microsecond, cond); !errors.Is(err, syscall.ETIMEDOUT) {
+			return err
+		}
+	}
+}
+
 func completionTill() till {
 	var c waitqueue.Completion
 	return till{
 		take: c.Wait,
 		give: c.Complete,
 		left: func() int { return int(c.Tokens()) },
-		idle: func() bool { return !c.Queue().Active() },
+		idle: func() bool { return !c.WaitQueue().Active() },
 	}
 }
 
@@ -161,7 +213,7 @@ func condTill(wait func(*waitqueue.Cond, context.Context, func() bool) error) ti
 			c.Signal()
 		},
 		left: func() int { return n },
-		idle: c.Idle,
+		idle: func() bool { return !c.Active() },
 	}
 }
 
@@ -183,7 +235,7 @@ func TestHammerEveryTokenIsTaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(2, 3))
 			waits, wakes, cancelled := 0, 0, 0
-			for range rounds(5000, 3_400_000) {
+			for range rounds(5000, 2_550_000) {
 				waited, gaveUp := till.round(t.Context(), rng)
 				waits += waited
 				wakes += waited - gaveUp
@@ -201,11 +253,16 @@ func TestHammerEveryTokenIsTaken(t *testing.T) {
 func (c till) round(parent context.Context, rng *rand.Rand) (waited, gaveUp int) {
 	patient, hasty := 1+rng.IntN(3), rng.IntN(3)
 	ctx, cancel := context.WithCancel(parent)
+	background := context.Background()
+	if c.carry {
+		ctx, _ = waitqueue.WithTask(ctx, "")
+		background, _ = waitqueue.WithTask(background, "")
+	}
 	var staying, leaving, giving sync.WaitGroup
 	var failed atomic.Int32
 	for _, i := range rng.Perm(patient + hasty) {
 		if i < patient {
-			staying.Go(func() { _ = c.take(context.Background()) })
+			staying.Go(func() { _ = c.take(background) })
 			continue
 		}
 		leaving.Go(func() {
@@ -254,4 +311,94 @@ func TestTaskWaitAllocatesNothing(t *testing.T) {
 		other.Wait()
 	})
 	require.Less(t, allocs/rounds, 0.1, "allocations a round trip")
+}
+
+// Copies of one parent are ended, stopped or dropped at random, in the hands of two
+// goroutines each. Each of them takes tokens by the queue or by
+// the Cond, and gives them back. In the end every token is there.
+func TestHammerCopiesOfOneParent(t *testing.T) {
+	const goroutines = 8
+	rounds := rounds(3000, 1_000_000)
+	parent, cancel := context.WithCancel(t.Context())
+	var q waitqueue.Queue
+	var tok, shelf tokens // shelf is guarded by c.L
+	tok.Store(2)
+	shelf.Store(2)
+	c := waitqueue.NewCond(new(sync.Mutex))
+	take := func(ctx context.Context, rng *rand.Rand) error {
+		if rng.IntN(2) == 0 {
+			err := q.WaitExclusive(ctx, tok.tryTake)
+			if err == nil {
+				runtime.Gosched()
+				tok.Add(1)
+				q.WakeUp()
+			}
+			return err
+		}
+		c.L.Lock()
+		err := c.WaitFor(ctx, shelf.tryTake)
+		c.L.Unlock()
+		if err == nil {
+			runtime.Gosched()
+			c.L.Lock()
+			shelf.Add(1)
+			c.Signal()
+			c.L.Unlock()
+		}
+		return err
+	}
+	var all sync.WaitGroup
+	var cancelled atomic.Int64
+	var copies [goroutines / 2]atomic.Pointer[carrying]
+	for i := range copies {
+		copies[i].Store(newCopy(parent, i))
+	}
+	for id := range goroutines {
+		all.Go(func() {
+			rng := rand.New(rand.NewPCG(5, uint64(id)))
+			place := &copies[id/2]
+			for range rounds {
+				c := place.Load()
+				err := take(c.ctx, rng)
+				if err != nil {
+					cancelled.Add(1)
+				}
+				switch n := rng.IntN(20); {
+				case n == 0:
+					c.end()
+				case n == 1:
+					c.stop()
+				case n == 2:
+					waitqueue.TaskOf(c.ctx).WakeUp(waitqueue.Normal)
+				case n > 5 && err == nil:
+					continue
+				}
+				if place.CompareAndSwap(c, newCopy(parent, rng.IntN(2))) {
+					c.end()
+				}
+			}
+		})
+	}
+	all.Wait() // hangs if a wake-up was lost
+	cancel()
+	require.EqualValues(t, 2, tok.Load())
+	require.EqualValues(t, 2, shelf.Load())
+	require.False(t, q.Active())
+	require.False(t, c.Active())
+	t.Logf("%d waits, %d cancelled", goroutines*rounds, cancelled.Load())
+}
+
+// A carrying is a context that carries a task, with its end, if it has one of its own.
+type carrying struct {
+	ctx       context.Context
+	end, stop func()
+}
+
+func newCopy(parent context.Context, kind int) *carrying {
+	ctx, end := parent, func() {}
+	if kind == 0 {
+		ctx, end = context.WithCancel(parent)
+	}
+	ctx, stop := waitqueue.WithTask(ctx, "")
+	return &carrying{ctx, end, stop}
 }

@@ -124,7 +124,7 @@ func TestPrintingALiveValueIsNoDataRace(t *testing.T) {
 	var all sync.WaitGroup
 	all.Go(func() {
 		for range rounds {
-			_ = task.WaitExclusive(c.Queue(), c.TryWait)
+			_ = task.WaitExclusive(c.WaitQueue(), c.TryWait)
 		}
 	})
 	all.Go(func() {
@@ -137,7 +137,7 @@ func TestPrintingALiveValueIsNoDataRace(t *testing.T) {
 		}
 	})
 	for range rounds {
-		for _, x := range []any{&q, &c, cond, &task, &entry, c.Queue()} {
+		for _, x := range []any{&q, &c, cond, &task, &entry, c.WaitQueue()} {
 			for _, text := range []string{
 				fmt.Sprintf("%v", x), fmt.Sprintf("%+v", x), fmt.Sprintf("%s", x),
 				logged(slog.NewTextHandler, x), logged(slog.NewJSONHandler, x),

@@ -31,8 +31,8 @@ const (
 )
 
 // A Task represents a goroutine that sleeps and is woken. Its own
-// goroutine calls SetState, Schedule, ScheduleTimeout, Wait and WaitExclusive;
-// any goroutine may call the other methods. A Task sleeps at one place, which
+// goroutine calls SetState, Schedule, ScheduleTimeout and the waits; any
+// goroutine may call the other methods. A Task sleeps at one place, which
 // both wake-ups and interrupts reach, so that its own Wait allocates nothing. After
 // a wait it holds no reference to the queue.
 //
@@ -51,6 +51,7 @@ type Task struct {
 	own       Entry // of its own Wait
 	waiting   bool  // own is in use
 	announced bool  // a sleep was announced that it has not gone to yet
+	pooled    bool  // of a plain wait; written before another goroutine can see the task
 
 	// A claimer's Signal may still be in flight, so a pooled Task must not be
 	// reused. Of the task's own goroutine only.
@@ -61,7 +62,7 @@ type Task struct {
 	// would keep the queue alive, and the struct around it.
 	wchan, waitsOn atomic.Pointer[Queue]
 
-	pooled bool // of a plain wait; written before another goroutine can see the task
+	carrier *taskContext // that carries the task, or nil; set by WithTask
 }
 
 // The parts of a task's word.
@@ -262,10 +263,16 @@ func (t *Task) Interrupt() {
 // ClearInterrupt lets the task sleep again. A caller with several reasons to
 // interrupt a task must hold a lock over the test that none is left and this
 // call. Without the lock, it wipes out a reason that has just come. The kernel's
-// recalc_sigpending looks for pending signals; ClearInterrupt only clears.
+// recalc_sigpending looks for pending signals; ClearInterrupt only clears. It
+// cannot wipe out the end of a context that carries the task, see [WithTask].
 //
 // Kernel: clear_thread_flag(TIF_SIGPENDING)
-func (t *Task) ClearInterrupt() { t.word.And(^uint64(interrupted)) }
+func (t *Task) ClearInterrupt() {
+	t.word.And(^uint64(interrupted))
+	if c := t.carrier; c != nil && c.Err() != nil {
+		t.Interrupt()
+	}
+}
 
 // Interrupted reports whether an interrupt is set.
 //
@@ -297,4 +304,10 @@ func (t *Task) WaitExclusive(q *Queue, cond func() bool) error {
 func (t *Task) WaitLocked(q *Queue, l sync.Locker, cond func() bool) error {
 	mustLock(l)
 	return q.wait(t, nil, l, false, cond)
+}
+
+// WaitExclusiveLocked is [Queue.WaitExclusiveLocked] in the same way.
+func (t *Task) WaitExclusiveLocked(q *Queue, l sync.Locker, cond func() bool) error {
+	mustLock(l)
+	return q.wait(t, nil, l, true, cond)
 }

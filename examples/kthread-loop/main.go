@@ -79,7 +79,7 @@ func newModule(ctx context.Context, w io.Writer, h *sysctl.String) *module {
 		ctx:     ctx,
 		timeout: patience,
 	}
-	m.myevent.Queue().Name = "myevent_waitqueue" // as ps shows it
+	m.myevent.WaitQueue().Name = "myevent_waitqueue" // as ps shows it
 	return m
 }
 

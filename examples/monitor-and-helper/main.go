@@ -82,7 +82,7 @@ func (m *module) load() {
 func (m *module) mykthread(cur *kthread.Current) error {
 	m.cpu.Lock()
 	defer m.cpu.Unlock()
-	task, queue := cur.Task(), m.myevent.Queue()
+	task, queue := cur.Task(), m.myevent.WaitQueue()
 	wait := waitqueue.Entry{Task: task} // DECLARE_WAITQUEUE(wait, current)
 	// allow_signal(SIGKILL)
 	if err := cur.Allow(syscall.SIGKILL); err != nil {

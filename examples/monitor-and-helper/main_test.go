@@ -323,7 +323,7 @@ func TestThreadRunsAndIsOffItsQueueWhenTheHelperIsStarted(t *testing.T) {
 	m = newModule(t.Context(), watcher(func(line string) {
 		if strings.Contains(line, "is starting") {
 			state = m.threads[0].Info().State
-			queued = m.myevent.Queue().Active()
+			queued = m.myevent.WaitQueue().Active()
 		}
 	}), new(sysctl.String))
 	m.load()
@@ -343,10 +343,10 @@ func TestMonitorRunsOnWhenItHasWoken(t *testing.T) {
 			}
 			return 0
 		}}
-		m.myevent.Queue().Add(late)
+		m.myevent.WaitQueue().Add(late)
 		m.load()
 		require.ErrorContains(t, m.settle(), "no handler")
-		m.myevent.Queue().Remove(late)
+		m.myevent.WaitQueue().Remove(late)
 		require.Equal(t, []string{"kernel: monitor out\n", "kernel: run_umode_handler is starting...\n"}, lines[3:5])
 	}
 }
@@ -361,8 +361,8 @@ func TestTheOriginalLoopSleepsForEver(t *testing.T) {
 			if err := cur.Allow(syscall.SIGKILL); err != nil {
 				return err
 			}
-			myevent.Queue().Add(&wait)
-			defer myevent.Queue().Remove(&wait)
+			myevent.WaitQueue().Add(&wait)
+			defer myevent.WaitQueue().Remove(&wait)
 			for {
 				cur.Task().SetState(waitqueue.Interruptible)
 				cur.Task().Schedule()

@@ -36,7 +36,7 @@ func session(out io.Writer) error {
 type place interface {
 	Post(id int) error
 	take(onecpu.Sleeper) (id int, err error)
-	Queue() *waitqueue.Queue
+	WaitQueue() *waitqueue.Queue
 	Overwritten() uint64
 }
 
@@ -65,7 +65,7 @@ func run(out io.Writer, name string, p place) (err error) {
 		handled := len(slices.Compact(slices.Clone(ids)))
 		fmt.Fprintf(out, "%-14s%-8s%6d%8d%5d%8d%6d\n", row, fmt.Sprint(ids),
 			posted, handled, posted-handled, p.Overwritten(), len(ids)-handled)
-		p.Queue().WakeUp()
+		p.WaitQueue().WakeUp()
 	}
 	cpu.Sleep(func() { err = cmp.Or(err, thread.Stop()) })
 	return err
@@ -92,8 +92,8 @@ func (v *variable) take(s onecpu.Sleeper) (int, error) {
 	return v.id, s.Context().Err() // event_id = myevent_id, or it is the end
 }
 
-func (v *variable) Queue() *waitqueue.Queue { return &v.queue }
-func (v *variable) Overwritten() uint64     { return 0 } // it cannot tell
+func (v *variable) WaitQueue() *waitqueue.Queue { return &v.queue }
+func (v *variable) Overwritten() uint64         { return 0 } // it cannot tell
 
 // A slot holds the latest event, until it is taken.
 type slot struct{ rwevent.Slot[int] }

@@ -54,7 +54,7 @@ func serving(t *testing.T, p place) *server {
 	t.Cleanup(func() {
 		s.cpu.Unlock()
 		require.NoError(t, s.thread.Stop())
-		require.False(t, p.Queue().Active())
+		require.False(t, p.WaitQueue().Active())
 	})
 	return s
 }
@@ -149,7 +149,7 @@ func TestStrayWakeUps(t *testing.T) {
 			require.NoError(t, s.Post(1))
 			s.settle(t)
 			for range 2 {
-				require.Equal(t, 1, s.Queue().WakeUp())
+				require.Equal(t, 1, s.WaitQueue().WakeUp())
 				s.settle(t)
 			}
 			require.Equal(t, want, s.served)

@@ -36,11 +36,11 @@ type waiter func(token *waitqueue.Completion, th *orders.Thread) error
 // leave is __wait_event_interruptible_exclusive as it was until 2009.
 func leave(token *waitqueue.Completion, th *orders.Thread) error {
 	wait := waitqueue.Entry{Task: &th.Task} // DEFINE_WAIT(__wait)
-	defer token.Queue().Finish(&wait)       // finish_wait(&wq, &__wait)
+	defer token.WaitQueue().Finish(&wait)   // finish_wait(&wq, &__wait)
 	for {
 		th.Step("queue myself")
 		// prepare_to_wait_exclusive(&wq, &__wait, TASK_INTERRUPTIBLE)
-		token.Queue().PrepareExclusive(&wait, waitqueue.Interruptible)
+		token.WaitQueue().PrepareExclusive(&wait, waitqueue.Interruptible)
 		if th.Test(token.TryWait) { // if (condition)
 			return nil
 		}
@@ -66,7 +66,7 @@ func retest(token *waitqueue.Completion, th *orders.Thread) error {
 
 // waitExclusive is wait_event_interruptible_exclusive.
 func waitExclusive(token *waitqueue.Completion, th *orders.Thread) error {
-	return th.Task.WaitExclusive(token.Queue(), func() bool {
+	return th.Task.WaitExclusive(token.WaitQueue(), func() bool {
 		defer th.Step("act on it")
 		return token.TryWait() // if (condition)
 	})
@@ -75,20 +75,20 @@ func waitExclusive(token *waitqueue.Completion, th *orders.Thread) error {
 // inTheWindow has A make n steps: it has seen that there is no token. Then B
 // queues behind it, and a wake-up and a signal come for A.
 func inTheWindow(wait waiter, n int) string {
-	var token waitqueue.Completion
+	var tok waitqueue.Completion
 	var b *orders.Thread
 	var err error
 	window := func(a *orders.Thread) {
-		b = orders.Go(func(th *orders.Thread) { _ = leave(&token, th) }, 0, nil)
+		b = orders.Go(func(th *orders.Thread) { _ = leave(&tok, th) }, 0, nil)
 		orders.Settle(b)
-		token.Complete()   // complete(&token)
+		tok.Complete()     // complete(&tok)
 		a.Task.Interrupt() // kill -INT A
 	}
-	a := orders.Go(func(t *orders.Thread) { err = wait(&token, t) }, n, window)
+	a := orders.Go(func(t *orders.Thread) { err = wait(&tok, t) }, n, window)
 	orders.Settle(a)
-	defer func() { token.Complete(); orders.Settle(b) }() // B may go
+	defer func() { tok.Complete(); orders.Settle(b) }() // B may go
 	return fmt.Sprintf("A: %v\n%d asleep, token free: %t; woken: A %d, B %d\n",
-		err, orders.Settle(b), token.Done(), a.Task.WakeUps(), b.Task.WakeUps())
+		err, orders.Settle(b), tok.IsDone(), a.Task.WakeUps(), b.Task.WakeUps())
 }
 
 // inEveryOrder has no window: it tries all orders of their steps. A and B may
@@ -102,6 +102,6 @@ func inEveryOrder(wait waiter) explore.Result {
 		m.Event("waker: complete", token.Complete)
 		m.Event("signal: to A", a.Task.Interrupt)
 		m.MaySleep("A", "B")
-		m.Check(orders.Fault("the token is free", token.Done))
+		m.Check(orders.Fault("the token is free", token.IsDone))
 	})
 }

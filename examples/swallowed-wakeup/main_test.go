@@ -73,7 +73,7 @@ func passOn(token *waitqueue.Completion, th *orders.Thread) error {
 	err := leave(token, th)
 	if err != nil {
 		th.Step("pass it on")
-		token.Queue().WakeUp()
+		token.WaitQueue().WakeUp()
 	}
 	return err
 }
@@ -81,10 +81,10 @@ func passOn(token *waitqueue.Completion, th *orders.Thread) error {
 // The second.
 func testTooSoon(token *waitqueue.Completion, th *orders.Thread) error {
 	wait := waitqueue.Entry{Task: &th.Task}
-	defer token.Queue().Finish(&wait)
+	defer token.WaitQueue().Finish(&wait)
 	for {
 		th.Step("queue myself")
-		token.Queue().PrepareExclusive(&wait, waitqueue.Interruptible)
+		token.WaitQueue().PrepareExclusive(&wait, waitqueue.Interruptible)
 		if th.Test(token.TryWait) {
 			return nil
 		}
@@ -132,7 +132,7 @@ func TestSignalAlone(t *testing.T) {
 		require.ErrorIs(t, err, syscall.EINTR, name)
 		token.Complete()
 		require.Zero(t, orders.Settle(a, b))
-		require.False(t, token.Done())
-		require.False(t, token.Queue().Active())
+		require.False(t, token.IsDone())
+		require.False(t, token.WaitQueue().Active())
 	}
 }

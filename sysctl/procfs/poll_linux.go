@@ -52,7 +52,7 @@ func (p *polls) poll(h *opened, id uint64) uint32 {
 	if !ok {
 		return alwaysReady
 	}
-	p.watch(h, id, poller.Queue())
+	p.watch(h, id, poller.WaitQueue())
 	return poller.Poll() // after watch, because a change in between would be lost
 }
 

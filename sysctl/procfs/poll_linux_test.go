@@ -61,7 +61,7 @@ func pollTree(t testing.TB) *polledTree {
 func (p *polledTree) queue(t testing.TB) *waitqueue.Queue {
 	f, err := p.OpenFile(sysctl.Root, "kernel/limit", os.O_RDONLY)
 	require.NoError(t, err)
-	return f.Queue()
+	return f.WaitQueue()
 }
 
 // poll polls without waiting.
@@ -281,7 +281,7 @@ type changingHandle struct {
 	file *changingFile
 }
 
-func (h *changingHandle) Queue() *waitqueue.Queue { return &h.file.queue }
+func (h *changingHandle) WaitQueue() *waitqueue.Queue { return &h.file.queue }
 
 func (h *changingHandle) Poll() uint32 {
 	if h.file.polled.Swap(true) {
@@ -323,8 +323,8 @@ type badHandle struct {
 	*badPoller
 }
 
-func (h *badHandle) Queue() *waitqueue.Queue { return new(waitqueue.Queue) }
-func (h *badHandle) Poll() uint32            { h.end(); return 0 }
+func (h *badHandle) WaitQueue() *waitqueue.Queue { return new(waitqueue.Queue) }
+func (h *badHandle) Poll() uint32                { h.end(); return 0 }
 
 // Writers and pollers race. After each burst of writes every follower learns the last
 // value. A lost wake-up would leave a follower asleep. Each follower has more open files than it
@@ -368,7 +368,7 @@ func awaitValue(t testing.TB, tree *sysctl.Tree, path string, holds func() bool)
 	defer cancel()
 	f, err := tree.OpenFile(sysctl.Root, path, os.O_RDONLY)
 	require.NoError(t, err)
-	require.NoError(t, f.Queue().Wait(ctx, holds), "%s has not learnt the last value", path)
+	require.NoError(t, f.WaitQueue().Wait(ctx, holds), "%s has not learnt the last value", path)
 }
 
 func init() { roles["follow"] = follow }

@@ -145,8 +145,8 @@ type Handle interface {
 // A Poller is a [Handle] that reports changes. For poll(2), every other Handle is always
 // ready to read and write.
 //
-// To miss no change, put a waiter on the Queue first and then call Poll. The function
-// of a custom waitqueue.Entry runs under the lock of the Queue. So it must not call Poll
+// To miss no change, put a waiter on the WaitQueue first and then call Poll. The function
+// of a custom waitqueue.Entry runs under the lock of that queue. So it must not call Poll
 // itself: it wakes a goroutine that does.
 //
 // Kernel: poll of struct file_operations
@@ -155,6 +155,6 @@ type Poller interface {
 	// 0x002 for POLLPRI. A change is reported once. Poll does not block.
 	Poll() uint32
 
-	// Queue returns the queue that is woken after each change of the events.
-	Queue() *waitqueue.Queue
+	// WaitQueue returns the queue that is woken after each change of the events.
+	WaitQueue() *waitqueue.Queue
 }

@@ -72,10 +72,10 @@ func take(lastTest bool) loop {
 		wait := waitqueue.Entry{Task: task}
 		for {
 			th.Step("queue myself")
-			e.token.Queue().PrepareExclusive(&wait, waitqueue.Interruptible)
+			e.token.WaitQueue().PrepareExclusive(&wait, waitqueue.Interruptible)
 			th.Step("test condition")
 			if e.token.TryWait() {
-				e.token.Queue().Finish(&wait)
+				e.token.WaitQueue().Finish(&wait)
 				return
 			}
 			th.Step("look for a signal, or sleep")
@@ -84,7 +84,7 @@ func take(lastTest bool) loop {
 			}
 			task.Schedule()
 		}
-		e.token.Queue().Finish(&wait)
+		e.token.WaitQueue().Finish(&wait)
 		if lastTest {
 			th.Step("test condition")
 			e.token.TryWait()
@@ -120,7 +120,7 @@ func oneToken(l loop) func(m *explore.Model) {
 		m.Event("complete", e.token.Complete)
 		m.Event("signal to A", signalled.Interrupt)
 		m.MaySleep("A", "B")
-		m.Check(func() error { return isWrong(len(m.Asleep()) > 0 && e.token.Done()) })
+		m.Check(func() error { return isWrong(len(m.Asleep()) > 0 && e.token.IsDone()) })
 		m.Release(e.token.CompleteAll)
 	}
 }

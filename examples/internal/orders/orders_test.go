@@ -139,10 +139,10 @@ func article(e *event, th *orders.Thread) {
 func take(lastTest bool) loop {
 	return func(e *event, th *orders.Thread) {
 		wait := waitqueue.Entry{Task: &th.Task}
-		defer e.token.Queue().Finish(&wait)
+		defer e.token.WaitQueue().Finish(&wait)
 		for {
 			th.Step("queue myself")
-			e.token.Queue().PrepareExclusive(&wait, waitqueue.Interruptible)
+			e.token.WaitQueue().PrepareExclusive(&wait, waitqueue.Interruptible)
 			if th.Test(e.token.TryWait) {
 				return
 			}
@@ -152,7 +152,7 @@ func take(lastTest bool) loop {
 			}
 			th.Schedule()
 		}
-		e.token.Queue().Finish(&wait)
+		e.token.WaitQueue().Finish(&wait)
 		if lastTest {
 			th.Test(e.token.TryWait)
 		}
@@ -199,7 +199,7 @@ func (mo model) explored(search func(func(*explore.Model)) explore.Result, add a
 		mo(m, e, add)
 		m.Check(orders.Fault("the token is free", func() bool {
 			asleep = append(asleep, strings.Join(m.Asleep(), ", "))
-			return e.token.Done()
+			return e.token.IsDone()
 		}))
 		m.Release(func() {
 			e.happened.Store(true)
