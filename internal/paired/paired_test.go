@@ -46,7 +46,21 @@ func TestLimitEndsTheRounds(t *testing.T) {
 		way.Open, way.Close = func() { opened++ }, func() { closed++ }
 		c := Contest{Ways: []Way{way}}
 		require.Equal(t, []float64{1}, c.ratios(60, time.Millisecond, time.Second))
-		require.Equal(t, 2*time.Second+10*time.Second, time.Since(start), "two to calibrate, ten rounds")
+		require.Equal(t, 4*time.Second+10*time.Second, time.Since(start), "four to calibrate, ten rounds")
 		require.Equal(t, []int{1, 1}, []int{opened, closed})
+	})
+}
+
+// A slice is long enough, even if the first run was disturbed.
+func TestCalibrationIsNotMisled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs := 0
+		way := Way{Run: func(n int) {
+			if runs++; runs%3 == 2 {
+				<-time.After(time.Second)
+			}
+			<-time.After(time.Duration(n) * time.Microsecond)
+		}}
+		require.Equal(t, 10_000, way.calibrate(10*time.Millisecond))
 	})
 }
