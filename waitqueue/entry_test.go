@@ -288,7 +288,7 @@ func TestWakeFunctionChoosesByKey(t *testing.T) {
 	require.False(t, q.Active())
 }
 
-// Who goes by the mask alone is chosen by WakeMask, whatever the key.
+// An entry that goes by the mask alone is chosen by WakeMask, with any key.
 func TestWakeGoesByMaskAndBudget(t *testing.T) {
 	var q waitqueue.Queue
 	states := []waitqueue.State{waitqueue.Interruptible, waitqueue.Uninterruptible, waitqueue.Interruptible, waitqueue.Interruptible}

@@ -155,7 +155,7 @@ func eachTimeout(t *testing.T, test func(t *testing.T, wait func(task *waitqueue
 	})
 }
 
-// A wait lasts as long as it was told, whatever wakes it in vain, and the error says
+// A wait lasts as long as it was told, however often it is woken in vain, and the error says
 // that time is over.
 func TestTaskWaitTimesOut(t *testing.T) {
 	eachTimeout(t, func(t *testing.T, wait func(*waitqueue.Task, *waitqueue.Queue, time.Duration, func() bool) error) {

@@ -55,7 +55,7 @@ func (e *explorer) stuck() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "explore: after %v a goroutine of the model has not come to its next point, and does not sleep."+
 		" Does it wait for a sync.Mutex that a stopped goroutine holds? That must be a Lock."+
-		" Or for a channel from outside of the model, as that of t.Context is? Use Model.Context. The goroutines:\n", patience)
+		" Or for a channel from outside of the model, as t.Context has? Use Model.Context. The goroutines:\n", patience)
 	for _, th := range m.all() {
 		s := th.at.Load()
 		switch {

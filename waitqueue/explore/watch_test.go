@@ -57,7 +57,7 @@ var hangs = map[string]struct {
 
 const stuck = `explore: after 300ms a goroutine of the model has not come to its next point, and does not sleep. ` +
 	`Does it wait for a sync.Mutex that a stopped goroutine holds\? That must be a Lock. ` +
-	`Or for a channel from outside of the model, as that of t.Context is\? Use Model.Context. The goroutines:`
+	`Or for a channel from outside of the model, as t.Context has\? Use Model.Context. The goroutines:`
 
 func TestHangIsTold(t *testing.T) {
 	for name, hang := range hangs {
