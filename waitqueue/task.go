@@ -65,7 +65,39 @@ type Task struct {
 	carrier *taskContext // that carries the task, or nil; set by WithTask
 }
 
-// The parts of a task's word.
+// A task's word says all that a waiter and its wakers have to agree on. Each change of it is
+// one atomic operation.
+//
+//	bits         needed by                         why
+//	state        waiter and wakers                 a waker claims only a task that sleeps
+//	interrupted  the waiter                        a level: it also ends the sleeps to come
+//	taken        Optimization                      the waiter leaves without the queue's lock
+//	ownWait      a goroutine that looks (Wchan)    which of two queues has the name
+//	wakeUp       a goroutine that looks (WakeUps)  a count
+//
+//	event           by             state         interrupted  taken, ownWait
+//	SetState        the task       as given      stays        cleared, if the state changes
+//	announce        the task       as given      stays        cleared, set
+//	claim           any waker      Running       stays        as the claimer says, cleared
+//	Interrupt       any goroutine  as claim does set          as claim does
+//	ClearInterrupt  any goroutine  stays         cleared      stay
+//	settle          the task       Running       stays        cleared, unless it was claimed
+//
+// The life of a wait. The waiter may be claimed at any time after announce.
+//
+//	waiter                        waker
+//	goes on the queue
+//	announce
+//	tests: the condition is false
+//	                              makes the condition true
+//	                              takes the waiter off the queue
+//	                              claim
+//	commit: sleeps if not claimed
+//	                              unpark: ends the sleep
+//	tests: the condition is true
+//
+// Invariant: a claimer unparks the task once, after the claim. If the waiter finds the claim at
+// commit, or settles after it, that signal is stray: it may come during a later sleep.
 const (
 	states      = ownWait - 1
 	ownWait     = 1 << 29 // it sleeps in its own Wait
