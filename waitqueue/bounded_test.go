@@ -84,14 +84,7 @@ func TestBoundedWaitExclusiveLocked(t *testing.T) {
 		m.Go("A", wait(r.a))
 		m.Go("B", wait(r.b))
 		r.judge(m)
-		m.Go("waker", func(th *explore.Thread) {
-			th.Step("put a token")
-			l.Lock()
-			r.put++
-			r.tok.Add(1)
-			l.Unlock()
-			r.q.WakeUp()
-		})
+		r.lockedWaker(m, l)
 		m.MaySleep("B") // if A got the token
 		r.canceller(m)
 	})

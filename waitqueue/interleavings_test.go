@@ -278,6 +278,18 @@ func (r *rivals) waker(m *explore.Model, n int) {
 	})
 }
 
+// lockedWaker adds a waker that puts its token with the lock held, and wakes without it.
+func (r *rivals) lockedWaker(m *explore.Model, l *explore.Lock) {
+	m.Go("waker", func(th *explore.Thread) {
+		th.Step("put a token")
+		l.Lock()
+		r.put++
+		r.tok.Add(1)
+		l.Unlock()
+		r.q.WakeUp()
+	})
+}
+
 func (r *rivals) canceller(m *explore.Model) {
 	m.Go("canceller", func(th *explore.Thread) {
 		th.Step("end A")
