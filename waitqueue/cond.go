@@ -37,7 +37,7 @@ func (c *Cond) Wait(ctx context.Context) error {
 	if err := ContextErr(ctx); err != nil {
 		return err
 	}
-	e, end := entry(nil, ctx, true)
+	e, end := beginWait(nil, ctx, true)
 	if e.Task != nil {
 		// Announced before it is queued: a Signal takes the entry off the queue and
 		// claims the task, which it can only claim if the task is asleep or about
@@ -45,14 +45,14 @@ func (c *Cond) Wait(ctx context.Context) error {
 		e.Task.announce(e.state)
 	}
 	// On the queue before L is free: a Signal that comes after that finds it.
-	c.queue.add(e)
+	c.queue.queueUp(e)
 	point.At("queued", e)
 	e.off = false
 	mu, _ := c.L.(*sync.Mutex)
 	if mu != nil { // Optimization: it cannot panic, so it needs no defer.
 		mu.Unlock()
 	} else {
-		attempt(func() { c.L.Unlock() }, func() { c.queue.finish(e) })
+		attempt(func() { c.L.Unlock() }, func() { c.queue.endWait(e) })
 	}
 	t := e.Task
 	if t != nil {
@@ -65,11 +65,17 @@ func (c *Cond) Wait(ctx context.Context) error {
 		point.At("awake", t)
 		e.off = t.word.Load()&taken != 0
 	} else {
-		e.off = e.sleep(end)
+		select {
+		case <-e.kick:
+			e.off = true
+		case <-end:
+			e.off = e.kick.came()
+		}
+		point.At("awake", e.kick)
 	}
 	// Off the queue before it waits for L: a Signal that comes meanwhile is for
 	// the next waiter.
-	picked := c.queue.leave(e)
+	picked := e.off || c.queue.leave(e)
 	var err error
 	if !picked {
 		err = e.ended(ctx)
@@ -77,7 +83,7 @@ func (c *Cond) Wait(ctx context.Context) error {
 			err = errNoErr
 		}
 	}
-	c.queue.finish(e)
+	c.queue.endWait(e)
 	if mu != nil {
 		mu.Lock()
 	} else {
@@ -104,7 +110,7 @@ func attempt(try, undo func()) {
 }
 
 // WaitFor blocks until pred returns true or ctx ends. pred runs with L held,
-// several times. Waiters are signalled in order of arrival; one that finds pred
+// several times. Waiters are signalled in order of arrival. A waiter that finds pred
 // false goes to the end. A true pred beats a ctx that has ended. A waiter that
 // gives up, or whose pred panics, passes on the Signal that it may have got.
 func (c *Cond) WaitFor(ctx context.Context, pred func() bool) error {
@@ -153,7 +159,7 @@ func (q *Queue) wakeFirst() {
 	}
 	s := q.takeFirst()
 	q.mu.Unlock()
-	s.unpark()
+	s.unparkOnce()
 }
 
 // wakeEach is WakeUpAll in the same way.
@@ -168,7 +174,7 @@ func (q *Queue) wakeEach() {
 	q.occupied.Store(false)
 	q.mu.Unlock()
 	for _, s := range sleepers {
-		s.unpark()
+		s.unparkOnce()
 	}
 }
 
@@ -178,9 +184,22 @@ func (q *Queue) takeFirst() sleeper {
 	s := sleeper{e.Task, e.kick}
 	q.unlink(e)
 	if s.task != nil {
-		// It fails if the end of a context that carries the task was quicker. The
-		// waiter finds that it was picked, when it wants to leave the queue.
+		// It fails if the end of a context that carries the task has claimed the task
+		// before. The waiter finds out that it was picked when it leaves the queue.
 		s.task.claim(Normal, taken)
 	}
 	return s
+}
+
+// unparkOnce is unpark for a waiter of a Cond.
+//
+// Optimization: the waiter is picked at most once, and waits at no other queue. So its channel can
+// be closed, which takes less time than to send.
+func (s sleeper) unparkOnce() {
+	if s.task != nil {
+		s.task.unpark()
+		return
+	}
+	point.At("unpark", s.kick)
+	close(s.kick)
 }

@@ -69,9 +69,9 @@ const (
 )
 
 // Add puts e in front of the other ordinary entries: the last ordinary waiter
-// to come is the first to be woken. It stays there, also when it was woken, until
-// [Queue.Remove]. Adding an entry puts nobody to sleep, and a wake-up skips it
-// until its task announces a sleep by [Task.SetState].
+// to come is the first to be woken. The entry stays there until [Queue.Remove], also
+// after a wake-up. Add puts no task to sleep. A wake-up skips the entry until its task
+// announces a sleep by [Task.SetState].
 //
 // Add, and the other methods that put an entry on a queue, panic if e has neither
 // Task nor Func, or is on a queue already.
@@ -83,7 +83,7 @@ func (q *Queue) Add(e *Entry) {
 	q.mustAdd(e, false, false)
 }
 
-// AddExclusive puts e at the tail of the queue, as one that uses up a wake-up.
+// AddExclusive puts e at the tail of the queue, as an entry that uses up a wake-up.
 //
 // Kernel: add_wait_queue_exclusive
 func (q *Queue) AddExclusive(e *Entry) {
@@ -98,9 +98,9 @@ func (q *Queue) AddPriority(e *Entry) {
 	q.mustAdd(e, false, true)
 }
 
-// AddPriorityExclusive puts e at the head of the queue, as one that uses up a
-// wake-up: no entry behind it gets a wake-up that it has used. If a priority
-// entry is there already, e is not added, and the error matches [syscall.EBUSY].
+// AddPriorityExclusive puts e at the head of the queue, as an entry that uses up a
+// wake-up: that wake-up reaches no entry behind it. If a priority entry is there
+// already, e is not added, and the error matches [syscall.EBUSY].
 // The kernel has it since Linux 6.17.
 //
 // Kernel: add_wait_queue_priority_exclusive
@@ -191,9 +191,9 @@ func (e *Entry) leaveHome(t *Task) {
 	e.home.Store(nil)
 }
 
-// remove takes the entry of a Wait off the queue, and reports whether it was
+// takeOff takes the entry of a Wait off the queue, and reports whether it was
 // there.
-func (q *Queue) remove(e *Entry) bool {
+func (q *Queue) takeOff(e *Entry) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if e.queue != q {
@@ -203,9 +203,9 @@ func (q *Queue) remove(e *Entry) bool {
 	return true
 }
 
-// lockFor locks q to put e on it, and panics if e is on another queue. That is
-// looked up with the lock of the other queue, before q is locked: a wake-up there
-// may be taking e off at this moment.
+// lockFor locks q to put e on it, and panics if e is on another queue. It looks there
+// with the lock of that queue held, because a wake-up may be taking e off at this
+// moment. It does so before it locks q.
 func (q *Queue) lockFor(e *Entry) {
 	if home := e.home.Load(); home != nil && home != q {
 		home.mu.Lock()
@@ -248,8 +248,8 @@ func (q *Queue) put(e *Entry) {
 	}
 }
 
-// add puts the entry of a Wait on the queue if it is not there.
-func (q *Queue) add(e *Entry) {
+// queueUp puts the entry of a Wait on the queue if it is not there.
+func (q *Queue) queueUp(e *Entry) {
 	q.mu.Lock()
 	if e.queue == nil {
 		q.link(e)

@@ -14,8 +14,8 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// A budget of nothing reaches the ordinary entries, also those that stand
-// behind an exclusive one with priority.
+// A budget of 0 reaches all ordinary entries, also an entry behind an exclusive one with
+// priority.
 func TestBudgetOfNothingPassesOverPriorityExclusive(t *testing.T) {
 	var q waitqueue.Queue
 	var c calls
@@ -30,8 +30,8 @@ func TestBudgetOfNothingPassesOverPriorityExclusive(t *testing.T) {
 	require.Equal(t, []string{"P", "N", "X"}, c.take())
 }
 
-// A is still queued when its test has been true, and so may be picked for
-// what came after that. It has no use for it, so B must get it.
+// A's test is true, and A is still on the queue. A wake-up that picks A now is for the next
+// token. A does not need that token, so B must get the wake-up.
 func TestWakeUpBetweenSuccessAndLeavingReachesTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
@@ -65,8 +65,8 @@ func TestWakeUpBetweenSuccessAndLeavingReachesTheNext(t *testing.T) {
 	})
 }
 
-// A finds its condition true when it has just queued itself, and nobody picked
-// it. So nobody else is woken.
+// A is on the queue and finds its condition true. No wake-up has picked A, so A passes none
+// on, and no other waiter is woken.
 func TestSuccessWakesNobody(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		var q waitqueue.Queue
@@ -118,9 +118,8 @@ func TestPrepareWhileAWakeFunctionRuns(t *testing.T) {
 	require.False(t, q.Active())
 }
 
-// A wake-up takes the entry of Prepare off; the next Prepare puts it back.
 // A wake-up has taken an entry off its queue. A wake function that runs on that
-// queue may put the entry on another one: the lock that it needs is not held.
+// queue may put the entry on another one, because the lock that it needs is free.
 func TestWakeFunctionMovesAnEntryThatWasWokenHere(t *testing.T) {
 	for name, woken := range map[string]func(task *waitqueue.Task) *waitqueue.Entry{
 		"its task": func(task *waitqueue.Task) *waitqueue.Entry {
@@ -164,6 +163,7 @@ func TestWakeFunctionMovesAnEntryThatWasWokenHere(t *testing.T) {
 	}
 }
 
+// A wake-up takes the entry of a Prepare off. The next Prepare puts it back.
 func TestPrepareAndFinish(t *testing.T) {
 	var q waitqueue.Queue
 	var task, other waitqueue.Task
@@ -211,8 +211,8 @@ func TestRemoveLeavesTheState(t *testing.T) {
 	require.Equal(t, waitqueue.Uninterruptible, task.State())
 }
 
-// The result of a wake function says what becomes of the walk, of the budget,
-// and of an entry of Prepare.
+// The result of a wake function decides whether the walk goes on, whether the budget is
+// used, and whether the entry of a Prepare leaves the queue.
 func TestResultOfAWakeFunction(t *testing.T) {
 	for _, test := range []struct {
 		result, woken int
@@ -241,8 +241,8 @@ func TestResultOfAWakeFunction(t *testing.T) {
 	}
 }
 
-// An entry of Add stays, whatever its function says, and is called whatever
-// state its task is in.
+// An entry of Add stays, with every result of its function. The function is called in every
+// state of the task.
 func TestAddedEntryStays(t *testing.T) {
 	var q waitqueue.Queue
 	var c calls
@@ -259,8 +259,8 @@ func TestAddedEntryStays(t *testing.T) {
 	}
 }
 
-// A wake function gets its entry, the mask and the key, and may choose by the
-// key: who waits for something else is passed over and costs no budget.
+// A wake function gets its entry, the mask and the key. It may pass over a waiter by the
+// key: a waiter that waits for something else costs no budget.
 func TestWakeFunctionChoosesByKey(t *testing.T) {
 	var q waitqueue.Queue
 	tasks := map[string]*waitqueue.Task{"in": {}, "out": {}}
@@ -288,7 +288,7 @@ func TestWakeFunctionChoosesByKey(t *testing.T) {
 	require.False(t, q.Active())
 }
 
-// An entry that goes by the mask alone is chosen by WakeMask, with any key.
+// WakeMask chooses an entry without a wake function by the mask alone, with any key.
 func TestWakeGoesByMaskAndBudget(t *testing.T) {
 	var q waitqueue.Queue
 	states := []waitqueue.State{waitqueue.Interruptible, waitqueue.Uninterruptible, waitqueue.Interruptible, waitqueue.Interruptible}
@@ -345,7 +345,7 @@ func TestPriorityExclusiveIsBusy(t *testing.T) {
 	require.Equal(t, []*waitqueue.Task{p.Task}, q.Entries())
 }
 
-// wake is the wake function that an entry without one has.
+// wake does the same as an entry without a wake function.
 func wake(e *waitqueue.Entry, mask waitqueue.State, _ any) int {
 	if e.Task.WakeUp(mask) {
 		return 1
@@ -353,7 +353,7 @@ func wake(e *waitqueue.Entry, mask waitqueue.State, _ any) int {
 	return 0
 }
 
-// The name goes with the wait, not with the last named queue.
+// Wchan has the queue of the wait that goes on, not the last queue with a name.
 func TestWchanNamesTheQueueOfThisWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		named, other, unnamed := waitqueue.Queue{Name: "named"}, waitqueue.Queue{Name: "other"}, waitqueue.Queue{}
@@ -381,6 +381,32 @@ func TestWchanNamesTheQueueOfThisWait(t *testing.T) {
 		task.WakeUp(waitqueue.Normal)
 		<-own
 		require.Equal(t, "sleeper", task.Name)
+	})
+}
+
+// A task that waits is on the queue of an Entry, too.
+func TestWchanOfATaskOnTwoQueues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bell := waitqueue.Queue{Name: "bell"}
+		for wait, wchan := range map[*waitqueue.Queue]string{
+			{Name: "door"}: "door", // its own Wait goes first
+			{}:             "bell", // a queue without a name does not count
+		} {
+			var task waitqueue.Task
+			e := waitqueue.Entry{Task: &task}
+			bell.Add(&e)
+			var tok tokens
+			result := asleep(func() error { return task.Wait(wait, tok.tryTake) })
+			require.Equal(t, wchan, task.Wchan())
+			tok.Store(1)
+			wait.WakeUp()
+			require.NoError(t, <-result)
+			require.Empty(t, task.Wchan(), "it is awake")
+			task.SetState(waitqueue.Interruptible)
+			require.Equal(t, "bell", task.Wchan())
+			task.SetState(waitqueue.Running)
+			bell.Remove(&e)
+		}
 	})
 }
 

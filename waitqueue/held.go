@@ -4,9 +4,9 @@ import "github.com/kprim/kprim/internal/point"
 
 // Lock locks the queue itself, for waits and wake-ups whose condition its lock
 // guards: [Task.WaitHeld], [Task.WaitExclusiveHeld] and [Queue.WakeHeld]. While the
-// lock is held, its holder may call no other method of the queue, except Unlock:
-// Wait, for example, waits for the lock for ever. All others that use the queue wait
-// until Unlock, so hold the lock for a few steps only.
+// lock is held, its holder may call no other method of the queue except Unlock. For
+// example, Wait would wait for the lock for ever. All other goroutines that use the queue
+// wait until Unlock, so hold the lock for a few steps only.
 //
 // Kernel: wait_queue_head_t.lock
 func (q *Queue) Lock() { q.mu.Lock() }
@@ -37,8 +37,8 @@ func (q *Queue) wakeHeld(mask State, n int) int {
 	return woken
 }
 
-// mustBeHeld panics if the lock of the queue is free. A lock that
-// another goroutine holds looks the same as one of the caller.
+// mustBeHeld panics if the lock of the queue is free. It cannot tell which goroutine holds
+// the lock.
 func (q *Queue) mustBeHeld(method string) {
 	if q.mu.TryLock() {
 		q.mu.Unlock()
@@ -52,8 +52,8 @@ func (q *Queue) mustBeHeld(method string) {
 //
 // If the task is interrupted and cond is false, the error matches [syscall.EINTR].
 //
-// The waiter is put at the end of the queue, behind exclusive waiters: a wake-up
-// that one of these uses up does not reach it.
+// The waiter is put at the end of the queue, behind exclusive waiters. If an exclusive
+// waiter uses up a wake-up, that wake-up does not reach it.
 //
 // Kernel: wait_event_interruptible_locked
 func (t *Task) WaitHeld(q *Queue, cond func() bool) error {
@@ -73,7 +73,7 @@ func (q *Queue) waitHeld(t *Task, exclusive bool, cond func() bool) error {
 	if cond() {
 		return nil
 	}
-	e := t.entry(Interruptible, exclusive)
+	e := t.ownEntry(Interruptible, exclusive)
 	returned := false
 	defer func() { q.finishHeld(e, returned) }()
 	for !t.Interrupted() {
@@ -81,8 +81,8 @@ func (q *Queue) waitHeld(t *Task, exclusive bool, cond func() bool) error {
 			q.linkLast(e)
 		}
 		q.showWaitsOn(t)
-		// Announce before the lock is free. A waker that came between would find the
-		// task awake, and pass it over.
+		// Announce before the lock is free. With the other order a waker could come
+		// between the two. It would find the task awake and pass it over.
 		t.announce(Interruptible)
 		// Nothing can change before the lock is free, so there is no test here.
 		q.mu.Unlock()

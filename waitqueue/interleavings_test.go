@@ -19,8 +19,8 @@ import (
 	"github.com/kprim/kprim/waitqueue/explore"
 )
 
-// There are three ways to sleep: until a wake-up, in a select with a context, and
-// at the place of a task. The last two can be ended.
+// A wait that can end sleeps in a select with a context, or at the place of a task. A plain
+// wait without an end is the form "background".
 var endForms = []string{"ctx", "task"}
 
 // A waiter waits in one of the forms.
@@ -88,8 +88,8 @@ func few(points, more string) string {
 	return points + "," + more
 }
 
-// pointsOf is the points of a model in each form. A wait with a context comes
-// neither to "commit" nor to "interrupted".
+// pointsOf has the points of a model in each form. A wait with a context reaches neither
+// "commit" nor "interrupted".
 type pointsOf map[string]string
 
 func same(points string, forms ...string) pointsOf {
@@ -113,8 +113,8 @@ func TestInterleavingsOfTheRightLoop(t *testing.T) {
 	orders.Explore(t, "", helperAndMonitor(rightLoop))
 }
 
-// A waiter that tests, is overtaken by the waker, and then sleeps: that is the
-// lost wake-up.
+// The lost wake-up: the waiter tests, the waker sets the condition and wakes nobody, the
+// waiter sleeps.
 func TestInterleavingsOneWaiterOneWaker(t *testing.T) {
 	inEachForm(t, pointsOf{
 		"background": "tested, commit, awake, unpark",
@@ -141,7 +141,7 @@ func TestInterleavingsOneWaiterOneWaker(t *testing.T) {
 	})
 }
 
-// The same with a lock, and with a stop at every place where it is held.
+// The same with a lock. The goroutines stop at every place where they hold it.
 func TestInterleavingsWaitLocked(t *testing.T) {
 	inEachForm(t, pointsOf{
 		"background": "tested, commit, awake, unpark",
@@ -174,8 +174,8 @@ func TestInterleavingsWaitLocked(t *testing.T) {
 	})
 }
 
-// A condition that came true before the end of the wait beats it, also if that
-// was after the test and before the look at the context.
+// The condition comes true before the end of the wait. Then the wait succeeds, also if both
+// come after its test and before its look at the context.
 func TestInterleavingsTrueBeforeTheEnd(t *testing.T) {
 	inEachForm(t, pointsOf{
 		"ctx":      "sampled, tested, awake",
@@ -219,11 +219,12 @@ type rivals struct {
 	put  int32
 	a, b *waiter
 
-	ended, woken bool // A; and the wake-up came when it was not ended
+	ended bool // A
+	woken bool // the wake-up came before the end of A
 }
 
-// check: nobody sleeps while a token is free, a token is taken if and only if a wait
-// succeeds, and B, which is not ended, has no error.
+// check returns an error if a waiter sleeps while a token is free, or if the number of taken
+// tokens is not the number of waits that succeeded. B is not ended, so it must have no error.
 func (r *rivals) check(m *explore.Model) error {
 	free, taken := r.tok.Load(), int32(0)
 	for _, w := range []*waiter{r.a, r.b} {
@@ -264,7 +265,7 @@ func (r *rivals) judge(m *explore.Model) {
 // waker adds a goroutine that puts n tokens, each with a wake-up.
 func (r *rivals) waker(m *explore.Model, n int) {
 	if n == 1 {
-		m.MaySleep("B") // if A got it; A itself is ended
+		m.MaySleep("B") // if A got the token; the wait of A ends
 	}
 	m.Go("waker", func(th *explore.Thread) {
 		for range n {
@@ -298,7 +299,7 @@ func (r *rivals) canceller(m *explore.Model) {
 	})
 }
 
-// A is picked, and gives up: the wake-up is for B then.
+// A wake-up picks A, and A gives up. Then the wake-up is for B.
 func TestInterleavingsCancelAndWake(t *testing.T) {
 	for _, formB := range []string{"background", "task"} {
 		t.Run("B="+formB, func(t *testing.T) {
@@ -315,7 +316,7 @@ func TestInterleavingsCancelAndWake(t *testing.T) {
 	}
 }
 
-// The same, but A and B may still be on their way.
+// The same, but A and B may still be on their way to sleep.
 func TestInterleavingsCancelOnTheWay(t *testing.T) {
 	inEachForm(t, same(few("", "tested"), endForms...), cancelOnTheWay)
 }
@@ -327,8 +328,8 @@ func cancelOnTheWay(m *explore.Model, form string) {
 	r.canceller(m)
 }
 
-// Two tokens for two waiters. One that took a token on the way to sleep, before any
-// wake-up, is still queued when the wake-up for the second token comes.
+// Two tokens for two waiters. A waiter may take a token on its way to sleep, before any
+// wake-up. It is still on the queue when the wake-up for the second token comes.
 func TestInterleavingsTwoTokens(t *testing.T) {
 	inEachForm(t, same("tested", endForms...), func(m *explore.Model, form string) {
 		var r rivals
@@ -337,9 +338,12 @@ func TestInterleavingsTwoTokens(t *testing.T) {
 	})
 }
 
-// The same, and A, which comes behind B, is ended. It may take the token that B
-// was picked for, and B sleeps again: the second token's wake-up must not pick A,
-// which has its token and has not left yet.
+// The same with an end of A, which is behind B on the queue:
+//
+//	waker: puts a token, and its wake-up picks B
+//	A: its wait is ended, it takes that token
+//	B: finds no token, sleeps again
+//	waker: puts the second token, and its wake-up must not pick A, which is about to leave
 func TestInterleavingsTwoTokensAndCancel(t *testing.T) {
 	inEachForm(t, pointsOf{"ctx": "", "task": "interrupted", "WithTask": ""}, twoTokensAndCancel)
 }
@@ -362,7 +366,7 @@ func twoTokensAndCancel(m *explore.Model, form string) {
 	r.canceller(m)
 }
 
-// A came first. If it has not been ended by then, the only token is for it.
+// A came first. If its wait has not ended before the wake-up, A gets the only token.
 func TestInterleavingsFirstComeFirstServed(t *testing.T) {
 	inEachForm(t, pointsOf{
 		"ctx":      "tested, awake, unpark",
@@ -385,8 +389,8 @@ func TestInterleavingsFirstComeFirstServed(t *testing.T) {
 	})
 }
 
-// One wake-up is for all watchers and for one taker: none is at the expense of
-// another.
+// One wake-up is for all watchers and for one taker. A watcher does not use up the wake-up of
+// the taker.
 func TestInterleavingsWatcherAndTaker(t *testing.T) {
 	inEachForm(t, pointsOf{"background": "commit", "ctx": "", "task": "commit"}, func(m *explore.Model, form string) {
 		var q waitqueue.Queue
@@ -411,7 +415,7 @@ func TestInterleavingsWatcherAndTaker(t *testing.T) {
 	})
 }
 
-// A deadline may come at any moment, as a canceller does.
+// A deadline may come at any moment, like the canceller.
 func TestInterleavingsDeadline(t *testing.T) {
 	orders.Explore(t, few("", "tested"), deadline)
 }
@@ -423,7 +427,7 @@ func deadline(m *explore.Model) {
 	m.Event("deadline", func() { time.Sleep(2 * time.Hour) })
 }
 
-// A loop written out, with a timeout for the sleep in place of a context.
+// A loop written out that has a timeout and no context.
 func TestInterleavingsScheduleTimeout(t *testing.T) {
 	orders.Explore(t, "commit, awake, unpark", func(m *explore.Model) {
 		var q waitqueue.Queue
@@ -603,9 +607,9 @@ func TestInterleavingsWaitAny(t *testing.T) {
 	})
 }
 
-// The first Signal comes without the lock, so at any moment: also when the waiter
-// is on the queue and has not released the lock. The second comes with the lock.
-// If the waiter has come by then, one of them reaches it.
+// The first Signal comes without the lock, so it may come at any moment: for example, when the
+// waiter is on the queue and has not released the lock. The second Signal comes with the lock.
+// If the waiter is there by then, one of the two reaches it.
 func TestInterleavingsCondSignalWithoutTheLock(t *testing.T) {
 	for form, points := range (pointsOf{
 		"background": "queued, commit, awake, unpark",
@@ -646,10 +650,9 @@ func TestInterleavingsCondSignalWithoutTheLock(t *testing.T) {
 	}
 }
 
-// A wait ends when a waker has claimed its task and not signalled it yet. The
-// goroutine waits again at once, on another queue, where nobody wakes it. The late
-// signal must not reach it there: it tests once before that sleep, and once on the
-// queue.
+// A waker has claimed the task of a wait and has not signalled it yet. The wait ends. The
+// goroutine waits again at once, on another queue, where nobody wakes it. The late signal must
+// not reach it there. So its condition runs twice: before it is on the queue, and on the queue.
 func TestInterleavingsLateSignal(t *testing.T) {
 	orders.Explore(t, "tested, commit, unpark", func(m *explore.Model) {
 		var q, other waitqueue.Queue
@@ -682,10 +685,10 @@ func TestInterleavingsLateSignal(t *testing.T) {
 	})
 }
 
-// A goroutine that sees a task about to sleep finds its entry, also on a queue on
-// which nobody has been. There is no point between the entry and the state, and no
-// need of one: at no point is the state there and the entry not.
-func TestInterleavingsWhoSeesTheStateFindsTheEntry(t *testing.T) {
+// A goroutine that sees a task about to sleep finds its entry on the queue. The models have no
+// point between the entry and the state, so this test looks at every point: if the task sleeps,
+// the entry is there.
+func TestInterleavingsTheStateIsSeenAfterTheEntry(t *testing.T) {
 	for name, wait := range map[string]func(task *waitqueue.Task, q *waitqueue.Queue, cond func() bool){
 		"Wait":          func(task *waitqueue.Task, q *waitqueue.Queue, cond func() bool) { _ = task.Wait(q, cond) },
 		"WaitExclusive": func(task *waitqueue.Task, q *waitqueue.Queue, cond func() bool) { _ = task.WaitExclusive(q, cond) },
@@ -718,8 +721,8 @@ func TestInterleavingsWhoSeesTheStateFindsTheEntry(t *testing.T) {
 	}
 }
 
-// At the point "claim" the queue is locked, so no goroutine of a model may stop there.
-// The tests below do by hand the one step of another goroutine that counts.
+// At the point "claim" the queue is locked, so no goroutine of a model may stop there. In the
+// tests below the hook of that point makes the step of the other goroutine.
 
 // Another waker claims the task that a walk is about to claim. The walk goes on as
 // if it had not met the entry, which keeps its place.
@@ -734,7 +737,7 @@ func TestInterleavingsLostClaimKeepsItsPlace(t *testing.T) {
 			if i < lost {
 				tasks[i].SetState(waitqueue.Running)
 			}
-			if i != lost+1 { // which the wake-up is for
+			if i != lost+1 { // the waiter that the wake-up picks
 				want = append(want, &tasks[i])
 			}
 		}
@@ -773,9 +776,9 @@ func TestInterleavingsLostClaimOfASoleWaiter(t *testing.T) {
 	})
 }
 
-// A waker is held at its claim of a task whose condition has just been true. A
-// task that was claimed already leaves without the lock of the queue, and its entry
-// is on another queue then, from which the waker must not take it.
+// A waker is held right before its claim of a task, and the condition of the task is true. If
+// the task was claimed already, it could leave without the lock of the queue and put its entry
+// on another queue. The waker must not take the entry off that one.
 func TestInterleavingsClaimedTaskUsesItsEntryAgain(t *testing.T) {
 	for name, beside := range map[string]bool{"sole": false, "many": true} {
 		t.Run(name, func(t *testing.T) {
@@ -792,8 +795,8 @@ func TestInterleavingsClaimedTaskUsesItsEntryAgain(t *testing.T) {
 					return
 				}
 				close(claiming)
-				// It gets to the other queue if it needs no lock. If it does, it
-				// waits for this goroutine, and nothing is to be seen.
+				// A task that needs no lock gets to the other queue. A task that needs
+				// the lock waits for this goroutine, and this loop ends without it.
 				for range 10_000 {
 					if task.State() == waitqueue.Interruptible && other.Active() {
 						return

@@ -12,7 +12,7 @@ var mutants = []models.Mutant{
 		// Waiter: test. Waker: set, wake nobody. Waiter: queue, sleep.
 		Name: "test before queueing", By: "OneWaiterOneWaker", File: "waitqueue.go",
 		Old: "\t\tdone := cond()\n\t\tpoint.At(\"tested\", e)\n",
-		New: "\t\tq.leave(e)\n\t\tdone := cond()\n\t\tpoint.At(\"tested\", e)\n\t\tif !done {\n\t\t\tq.prepare(e)\n\t\t}\n",
+		New: "\t\tq.leave(e)\n\t\tdone := cond()\n\t\tpoint.At(\"tested\", e)\n\t\tif !done {\n\t\t\tq.enter(e)\n\t\t}\n",
 	}, {
 		// A and B sleep. Waker: wake. B takes the token.
 		Name: "the last exclusive waiter first", By: "FirstComeFirstServed", File: "entry.go",
@@ -25,7 +25,7 @@ var mutants = []models.Mutant{
 		// A is ended, and tests while it is still to be found. Waker: put a
 		// token, wake A. A returns its error, B sleeps on.
 		Name: "a cancel swallows a wake-up", By: "TrueBeforeTheEnd", File: "waitqueue.go",
-		Old: "\te.off = !picked // during the test, see finish\n\tdone := cond()\n", New: "\tq.prepare(e)\n\t_ = picked\n\tdone := cond()\n",
+		Old: "\te.off = !picked // during the test, see endWait\n\tdone := cond()\n", New: "\tq.enter(e)\n\t_ = picked\n\tdone := cond()\n",
 	}, {
 		// Waiter: test. The condition comes true, then the end. The waiter
 		// returns the error.
@@ -53,26 +53,26 @@ var mutants = []models.Mutant{
 	}, {
 		// Signal, which picks A. A is ended. A gives up, B sleeps on.
 		Name: "a cancel swallows a Signal", By: "CondSignalAndCancel", File: "cond.go",
-		Old: "picked := c.queue.leave(e)\n", New: "picked := c.queue.leave(e) && ctx.Err() == nil\n",
+		Old: "picked := e.off || c.queue.leave(e)\n", New: "picked := (e.off || c.queue.leave(e)) && ctx.Err() == nil\n",
 	}, {
 		// Waiter: queue. First Signal: takes it off, and finds nobody asleep.
 		// Waiter: announce, sleep. Second Signal: nobody is there.
 		Name: "a waiter of a Cond is queued before it announces its sleep", By: "CondSignalWithoutTheLock", File: "cond.go",
-		Old: "\t\te.Task.announce(e.state)\n\t}\n\t// On the queue before L is free: a Signal that comes after that finds it.\n\tc.queue.add(e)\n\tpoint.At(\"queued\", e)\n",
-		New: "\t}\n\tc.queue.add(e)\n\tpoint.At(\"queued\", e)\n\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n",
+		Old: "\t\te.Task.announce(e.state)\n\t}\n\t// On the queue before L is free: a Signal that comes after that finds it.\n\tc.queue.queueUp(e)\n\tpoint.At(\"queued\", e)\n",
+		New: "\t}\n\tc.queue.queueUp(e)\n\tpoint.At(\"queued\", e)\n\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n",
 	}, {
 		// Waiter: unlock. Signal: nobody is there. Waiter: queue, sleep.
 		Name: "a waiter of a Cond is queued after it has released L", By: "CondSignalAndCancel", File: "cond.go",
-		Old: "\tc.queue.add(e)\n\tpoint.At(\"queued\", e)\n\te.off = false\n\tmu, _ := c.L.(*sync.Mutex)\n\tif mu != nil { // Optimization: it cannot panic, so it needs no defer.\n\t\tmu.Unlock()\n\t} else {\n\t\tattempt(func() { c.L.Unlock() }, func() { c.queue.finish(e) })\n\t}\n",
-		New: "\tmu, _ := c.L.(*sync.Mutex)\n\tc.L.Unlock()\n\tc.queue.add(e)\n\tpoint.At(\"queued\", e)\n\te.off = false\n",
+		Old: "\tc.queue.queueUp(e)\n\tpoint.At(\"queued\", e)\n\te.off = false\n\tmu, _ := c.L.(*sync.Mutex)\n\tif mu != nil { // Optimization: it cannot panic, so it needs no defer.\n\t\tmu.Unlock()\n\t} else {\n\t\tattempt(func() { c.L.Unlock() }, func() { c.queue.endWait(e) })\n\t}\n",
+		New: "\tmu, _ := c.L.(*sync.Mutex)\n\tc.L.Unlock()\n\tc.queue.queueUp(e)\n\tpoint.At(\"queued\", e)\n\te.off = false\n",
 	}, {
 		// Waker: claim. Waiter: the condition is true, wait again, sleep. Waker:
 		// signal, which wakes the other wait.
 		Name: "a claim during the last test is forgotten", By: "LateSignal", File: "task.go",
-		Old: "\t\tt.stray = t.stray || State(w&states) == Running\n", New: "",
+		Old: "\tt.stray = t.stray || claimed && t.announced\n", New: "\t_ = claimed\n",
 	}, {
 		Name: "a wait leaves without a look at its announcement", By: "LateSignal", File: "sleeper.go",
-		Old: "\t\tt.settle()\n", New: "",
+		Old: "\t\tt.run()\n", New: "\t\tt.SetState(Running)\n",
 	}, {
 		// The same, when the claim comes between the test and the sleep.
 		Name: "a claim before the sleep is forgotten", By: "LateSignal", File: "task.go",
@@ -82,11 +82,11 @@ var mutants = []models.Mutant{
 		Old: "if t.pooled && !t.stray {", New: "if t.pooled {",
 	}, {
 		// Waiter: announce. Observer: it sleeps; wake nobody. Waiter: queue.
-		Name: "the state is seen before the entry", By: "WhoSeesTheStateFindsTheEntry", File: "sleeper.go", Plain: true,
+		Name: "the state is seen before the entry", By: "TheStateIsSeenAfterTheEntry", File: "sleeper.go", Plain: true,
 		Old: "\tq.mu.Lock()\n\tif e.queue == nil {\n",
 		New: "\tif e.Task != nil {\n\t\te.Task.announce(e.state)\n\t}\n\tpoint.At(\"announced\", e)\n\tq.mu.Lock()\n\tif e.queue == nil {\n",
 	}, {
-		Name: "the state of a prepared task is seen before its entry", By: "WhoSeesTheStateFindsTheEntry", File: "entry.go", Plain: true,
+		Name: "the state of a prepared task is seen before its entry", By: "TheStateIsSeenAfterTheEntry", File: "entry.go", Plain: true,
 		Old: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\tif e.queue == nil {\n",
 		New: "\tq.lockFor(e)\n\tdefer q.mu.Unlock()\n\te.Task.SetState(s)\n\tmake(kick, 1).unpark() // has a point\n\tif e.queue == nil {\n",
 	}, {
@@ -100,7 +100,7 @@ var mutants = []models.Mutant{
 		New: "\tclaimed := t.claim(mask, flag)\n\tpoint.At(\"claim\", e)\n\tif kind != added {\n\t\tq.unlink(e)\n\t}\n\tif claimed {\n",
 	}, {
 		Name: "a sole waiter is claimed before it is unlinked", By: "LostClaimOfASoleWaiter", File: "waitqueue.go", Plain: true,
-		Old: "\tq.head, q.tail, e.queue = nil, nil, nil // Unlink before claiming, see claim.\n\tpoint.At(\"claim\", e)\n\twoken := t.claim(mask, taken)\n",
+		Old: "\tq.head, q.tail, e.queue = nil, nil, nil // Unlink before claiming, see pick.\n\tpoint.At(\"claim\", e)\n\twoken := t.claim(mask, taken)\n",
 		New: "\twoken := t.claim(mask, taken)\n\tpoint.At(\"claim\", e)\n\tq.head, q.tail, e.queue = nil, nil, nil\n",
 	}, {
 		// Waiter: test. The condition comes true, then the end. Waiter: look at the
@@ -125,7 +125,7 @@ var mutants = []models.Mutant{
 		// A: test, release the lock. Waker: put a token, wake nobody. A: queue, sleep.
 		Name: "a waiter with a lock is queued after it has released it", By: "TaskWaitExclusiveLocked", File: "waitqueue.go",
 		Old: "\t\tif l != nil {\n\t\t\tl.Unlock()\n\t\t}\n",
-		New: "\t\tif l != nil {\n\t\t\tq.leave(e)\n\t\t\tl.Unlock()\n\t\t\tq.prepare(e)\n\t\t}\n",
+		New: "\t\tif l != nil {\n\t\t\tq.leave(e)\n\t\t\tl.Unlock()\n\t\t\tq.enter(e)\n\t\t}\n",
 	}, {
 		// Waiter: sleep. Waker: set. Deadline. Waiter: look at the time only.
 		Name: "the time is looked at before the condition", By: "WaitLockedTimeout", File: "timeout.go",
@@ -143,8 +143,8 @@ var mutants = []models.Mutant{
 		// A: panic on the queue, give the task back. B: wait with the task. A: take the
 		// entry off the queue. B sleeps on.
 		Name: "a wait gives its task back before it has left the queue", By: "TheTaskOfAWaitThatPanics", File: "sleeper.go",
-		Old: "func (q *Queue) finish(e *Entry) {\n",
-		New: "func (q *Queue) finish(e *Entry) {\n\tif t := e.Task; t != nil && t.carrier != nil {\n\t\tt.waiting = false\n\t\tt.carrier.giveBack()\n\t\tpoint.At(\"tested\", e)\n\t}\n",
+		Old: "func (q *Queue) endWait(e *Entry) {\n",
+		New: "func (q *Queue) endWait(e *Entry) {\n\tif t := e.Task; t != nil && t.carrier != nil {\n\t\tt.waiting = false\n\t\tt.carrier.giveBack()\n\t\tpoint.At(\"tested\", e)\n\t}\n",
 	}, {
 		// A: sleep. Stop. The end: nobody tells A.
 		Name: "stop during a wait forgets the end", By: "OneTaskForTwo", File: "taskcontext.go",
@@ -161,7 +161,7 @@ var mutants = []models.Mutant{
 		// A sleeps. The end: claim A. Signal: take A off, claim nobody. A: give up. B
 		// sleeps on.
 		Name: "a wait on a Cond is picked only if the Signal has claimed its task", By: "EndInTwoStepsAndASignal", File: "cond.go",
-		Old: "picked := c.queue.leave(e)\n", New: "picked := c.queue.leave(e) && (t == nil || e.off && t.word.Load()&taken != 0)\n",
+		Old: "picked := e.off || c.queue.leave(e)\n", New: "picked := (e.off || c.queue.leave(e)) && (t == nil || e.off && t.word.Load()&taken != 0)\n",
 	}, {
 		Name: "the end of a context does not interrupt its task", By: "OneTaskForTwo", File: "taskcontext.go",
 		Old: "\t\t\tc.task.Interrupt()\n", New: "\t\t\t_ = c\n",

@@ -7,18 +7,19 @@ import (
 	"github.com/kprim/kprim/internal/point"
 )
 
-// A wait sleeps in one of two ways. A task sleeps at its own place, and its word
-// says that it does. It is the caller's, or one that the context carries, or a
-// pooled one for a plain wait that nothing ends. If a context can end a plain wait,
-// its goroutine sleeps in a select. Its entry has no Task and needs no state: queued means asleep or about
-// to sleep.
+// A wait sleeps in one of two ways:
+//
+//   - At the place of a task. The task is the caller's, or the context carries it, or it
+//     is a pooled one for a plain wait that nothing ends. Its word says that it sleeps.
+//   - In a select, if a context can end a plain wait. Then the entry has no Task and needs
+//     no state: if it is on the queue, the goroutine sleeps or is about to sleep.
 
 // kick is the place to sleep of one wait that a context can end, or of a
-// [WaitAny]. It is buffered, 1: a wake-up not yet acted on. It is made for each
-// wait, on the waiter's goroutine, so that it belongs to the waiter's bubble.
+// [WaitAny]. It is buffered, 1: a wake-up not yet acted on. A Cond closes it. It is made for
+// each wait, on the waiter's goroutine, so that it belongs to the waiter's bubble.
 type kick chan struct{}
 
-// A sleeper has been claimed by a wake-up and has yet to be unparked.
+// A sleeper was claimed by a wake-up and must still be unparked.
 type sleeper struct {
 	task *Task
 	kick kick // if task is nil
@@ -42,16 +43,16 @@ func (k kick) unpark() {
 	}
 }
 
-// Both are empty of channels, timers and queues while they are in the pool. So
-// they may go from bubble to bubble, and keep nothing alive.
+// A task or an entry in the pool refers to no channel, timer or queue. So it may go from
+// bubble to bubble, and keeps nothing alive.
 var (
 	tasks   = sync.Pool{New: func() any { return &Task{pooled: true} }}
 	entries = sync.Pool{New: func() any { return new(Entry) }}
 )
 
-// entry returns the entry for one wait, and the channel that may end its sleep
+// beginWait returns the entry for one wait, and the channel that may end its sleep
 // besides a wake-up. If ctx is nil, the wait is one of t.
-func entry(t *Task, ctx context.Context, exclusive bool) (*Entry, <-chan struct{}) {
+func beginWait(t *Task, ctx context.Context, exclusive bool) (*Entry, <-chan struct{}) {
 	s := Interruptible
 	if t == nil {
 		if c, ok := ctx.(*taskContext); ok && c.borrow() {
@@ -64,11 +65,11 @@ func entry(t *Task, ctx context.Context, exclusive bool) (*Entry, <-chan struct{
 			t, s = tasks.Get().(*Task), Uninterruptible
 		}
 	}
-	return t.entry(s, exclusive), nil
+	return t.ownEntry(s, exclusive), nil
 }
 
-// entry returns the entry for a wait of t.
-func (t *Task) entry(s State, exclusive bool) *Entry {
+// ownEntry returns the entry for a wait of t.
+func (t *Task) ownEntry(s State, exclusive bool) *Entry {
 	e := &t.own
 	if t.waiting { // a condition that waits itself, though it should not
 		e = &Entry{kind: prepared}
@@ -97,11 +98,11 @@ func (e *Entry) ended(ctx context.Context) error {
 	return ContextErr(ctx)
 }
 
-// prepare puts e on the queue if a wake-up took it off, and announces the sleep.
+// enter puts e on the queue if a wake-up took it off, and announces the sleep.
 //
 // The state is set last, so a goroutine that sees it finds the entry: with the
 // other order it could see the task asleep, call WakeUp, and wake nobody.
-func (q *Queue) prepare(e *Entry) {
+func (q *Queue) enter(e *Entry) {
 	q.mu.Lock()
 	if e.queue == nil {
 		q.link(e)
@@ -128,27 +129,19 @@ func (q *Queue) hideWaitsOn(t *Task) {
 	}
 }
 
-// sleep is the sleep of an entry without a task. It reports whether a wake-up
-// ended it, which took the entry off its queue.
-func (e *Entry) sleep(end <-chan struct{}) (woken bool) {
+// came reports whether a wake-up has come, besides the end of the context. If both have
+// come, select picks one at random. The wake-up wins always, so that each order of the models
+// has one course. A waiter would lose nothing without it, because leave finds the wake-up too.
+func (k kick) came() bool {
 	select {
-	case <-e.kick:
-		woken = true
-	case <-end:
-		// If both have come, select picks at random. The wake-up wins always, so
-		// that each schedule of the models has one course. A waiter would lose
-		// nothing without it, because leave finds the wake-up too.
-		select {
-		case <-e.kick:
-			woken = true
-		default:
-		}
+	case <-k:
+		return true
+	default:
+		return false
 	}
-	point.At("awake", e.kick)
-	return woken
 }
 
-// leave takes e off the queue, after a prepare, and reports whether a wake-up
+// leave takes e off the queue, after an enter, and reports whether a wake-up
 // has done that before. The task runs after that.
 func (q *Queue) leave(e *Entry) (picked bool) {
 	if e.off {
@@ -156,22 +149,21 @@ func (q *Queue) leave(e *Entry) (picked bool) {
 	}
 	e.off = true
 	if t := e.Task; t != nil {
-		t.settle()
-		t.SetState(Running)
+		t.run()
 		// Optimization: the waker has told that e is off, which spares q.mu.
 		if e.kind == waiting && t.word.Load()&taken != 0 {
 			return true
 		}
 	}
-	return !q.remove(e)
+	return !q.takeOff(e)
 }
 
-// finish ends a wait, however it went, and gives up its entry.
+// endWait ends a wait, however it went, and gives up its entry.
 //
 // A wait that returns has set e.off. Without that it ends by a panic or by
 // [runtime.Goexit], and the wake-up that may have picked it is for the next
 // waiter.
-func (q *Queue) finish(e *Entry) {
+func (q *Queue) endWait(e *Entry) {
 	if !e.off && q.leave(e) && e.exclusive {
 		q.WakeUp()
 	}

@@ -58,30 +58,30 @@ type Task struct {
 	stray bool
 
 	// The queues with a name that Wchan shows: of an Add or Prepare, and of a Wait
-	// of its own. Each is nil again when the task has left that queue, or the task
-	// would keep the queue alive, and the struct around it.
+	// of its own, which goes first. Each is nil again when the task has left that queue, or
+	// the task would keep the queue alive, and the struct around it.
 	wchan, waitsOn atomic.Pointer[Queue]
 
-	carrier *taskContext // that carries the task, or nil; set by WithTask
+	carrier *taskContext // the context that carries the task, or nil; set by WithTask
 }
 
 // A task's word says all that a waiter and its wakers have to agree on. Each change of it is
 // one atomic operation.
 //
-//	bits         needed by                         why
-//	state        waiter and wakers                 a waker claims only a task that sleeps
-//	interrupted  the waiter                        a level: it also ends the sleeps to come
-//	taken        Optimization                      the waiter leaves without the queue's lock
-//	ownWait      a goroutine that looks (Wchan)    which of two queues has the name
-//	wakeUp       a goroutine that looks (WakeUps)  a count
+//	bits         needed by                   why
+//	state        waiter and wakers           a waker claims only a task that sleeps
+//	interrupted  the waiter                  a level: it also ends the sleeps to come
+//	taken        Optimization                the waiter leaves without the queue's lock
+//	wakeUp       a goroutine that looks      a count, for WakeUps
 //
-//	event           by             state         interrupted  taken, ownWait
-//	SetState        the task       as given      stays        cleared, if the state changes
-//	announce        the task       as given      stays        cleared, set
-//	claim           any waker      Running       stays        as the claimer says, cleared
-//	Interrupt       any goroutine  as claim does set          as claim does
-//	ClearInterrupt  any goroutine  stays         cleared      stay
-//	settle          the task       Running       stays        cleared, unless it was claimed
+//	event             by             state         interrupted  taken
+//	SetState          the task       as given      stays        cleared, if the state changes
+//	announce          the task       as given      stays        cleared
+//	commit            the task       only read     only read    stays
+//	claim             any waker      Running       stays        as the claimer says
+//	Interrupt         any goroutine  as claim does set          as claim does
+//	ClearInterrupt    any goroutine  stays         cleared      stays
+//	run               the task       Running       stays        cleared, unless it was claimed
 //
 // The life of a wait. The waiter may be claimed at any time after announce.
 //
@@ -94,13 +94,13 @@ type Task struct {
 //	                              claim
 //	commit: sleeps if not claimed
 //	                              unpark: ends the sleep
+//	run
 //	tests: the condition is true
 //
 // Invariant: a claimer unparks the task once, after the claim. If the waiter finds the claim at
-// commit, or settles after it, that signal is stray: it may come during a later sleep.
+// commit, or at run without a sleep, that signal is stray: it may come during a later sleep.
 const (
-	states      = ownWait - 1
-	ownWait     = 1 << 29 // it sleeps in its own Wait
+	states      = taken - 1
 	taken       = 1 << 30 // its claimer has taken the entry of its wait off the queue
 	interrupted = 1 << 31
 	wakeUp      = 1 << 32 // the rest is a count of these
@@ -119,23 +119,29 @@ func sleeps(word uint64) bool {
 // the condition after this call and before Schedule.
 //
 // Kernel: set_current_state, __set_current_state
-func (t *Task) SetState(s State) {
+func (t *Task) SetState(s State) { t.setState(s) }
+
+// setState is SetState, and reports whether the state was another one before.
+func (t *Task) setState(s State) bool {
 	for {
 		w := t.word.Load()
-		if State(w&states) == s || t.word.CompareAndSwap(w, w&kept|uint64(s)&states) {
-			return
+		if State(w&states) == s {
+			return false
+		}
+		if t.word.CompareAndSwap(w, w&kept|uint64(s)&states) {
+			return true
 		}
 	}
 }
 
-// State returns the state that the task is in now. It is stale when it
-// returns, unless something keeps the task asleep.
+// State returns the state of the task. If nothing keeps the task asleep, the state
+// may change at once.
 //
 // Kernel: task_struct.__state, task_state_to_char
 func (t *Task) State() State { return State(t.word.Load() & states) }
 
-// WakeUps returns how often the task was woken, modulo 1<<32. It is counted in
-// the word that a waker has to change anyway.
+// WakeUps returns how often the task was woken, modulo 1<<32. The count takes no
+// time of its own, because a waker changes the same word anyway.
 //
 // Kernel: task_struct.nvcsw, voluntary_ctxt_switches
 //
@@ -143,7 +149,7 @@ func (t *Task) State() State { return State(t.word.Load() & states) }
 func (t *Task) WakeUps() uint32 { return uint32(t.word.Load() / wakeUp) }
 
 // Schedule sleeps until the task is Running, and returns with it Running. It
-// returns at once if the task is not about to sleep, and if the announced
+// returns at once if the task is not about to sleep. It also does if the announced
 // sleep is Interruptible and an interrupt is set. It may return with nothing
 // changed: always test the condition again.
 //
@@ -152,20 +158,19 @@ func (t *Task) Schedule() {
 	t.parked.L = (*bed)(t)
 	t.parked.Wait()
 	point.At("awake", t)
-	t.settle()
 	t.SetState(Running)
 }
 
-// A bed is the lock of a task's parked, which calls Unlock when the sleeper
-// has its place there and has not gone to sleep yet. From then on a Signal finds
-// the sleeper. So this is the moment for the last look: a waker that claims the
-// task later will signal it, and a waker that was earlier is seen here. The signal
-// of the earlier one may come at any time from here on.
+// A bed is the lock L of a task's parked. Wait of parked calls Unlock when the sleeper
+// has its place there and does not sleep yet. From then on a Signal finds the sleeper.
+// So Unlock takes the last look. If a waker claims the task later, its Signal ends the
+// sleep. If a waker has claimed it before, Unlock sees that, and the Signal of that
+// waker may come at any time from here on.
 type bed Task
 
 func (b *bed) Unlock() {
 	point.At("commit", (*Task)(b))
-	b.announced = false // or settle would take the wake-up of this sleep for a stray one
+	b.announced = false // or leave would take the wake-up of this sleep for a stray one
 	if !sleeps(b.word.Load()) {
 		b.stray = true
 		b.parked.Signal() // gives the place back
@@ -174,26 +179,19 @@ func (b *bed) Unlock() {
 
 func (b *bed) Lock() {}
 
-// announce is SetState in a wait that ends by Schedule or settle.
+// announce is SetState in a wait of the task's own, which ends by leave.
 func (t *Task) announce(s State) {
 	t.announced = true
-	for {
-		w := t.word.Load()
-		if t.word.CompareAndSwap(w, w&kept|uint64(s)|ownWait) {
-			return
-		}
-	}
+	t.SetState(s)
 }
 
-// settle makes the task Running after a wait, which may have announced a last
-// sleep and not gone to it. If a waker has claimed the task since, its signal is
-// stray: it comes when this wait is over, and must not find another one.
-func (t *Task) settle() {
-	for t.announced {
-		w := t.word.Load()
-		t.stray = t.stray || State(w&states) == Running
-		t.announced = State(w&states) != Running && !t.word.CompareAndSwap(w, w&kept)
-	}
+// run makes the task Running at the end of a wait. The last sleep may have been announced, and
+// not have begun. If a waker has claimed the task since then, its signal is stray: it comes when
+// this wait is over, and must not find another one.
+func (t *Task) run() {
+	claimed := !t.setState(Running)
+	t.stray = t.stray || claimed && t.announced
+	t.announced = false
 }
 
 // ScheduleTimeout is Schedule for at most d. It returns how much of d is left:
@@ -209,8 +207,8 @@ func (t *Task) ScheduleTimeout(d time.Duration) time.Duration {
 		return 0
 	}
 	start := time.Now()
-	// A timer that fires as it is stopped wakes a later sleep for nothing,
-	// which every sleeper has to expect anyway.
+	// A timer that fires while Stop is called wakes a later sleep for nothing. Every
+	// sleeper has to expect that anyway.
 	timer := time.AfterFunc(d, func() { t.WakeUp(Normal) })
 	t.Schedule()
 	timer.Stop()
@@ -250,20 +248,19 @@ func (t *Task) unpark() {
 }
 
 // Wchan returns the name of the queue that the task sleeps on, or "" if it is
-// awake or the queue has no name. Of several queues it is the one that the task
-// went on last, as long as it is on that. Like State, it is stale when it
-// returns.
+// awake. Queues without a name do not count. If the task is on several queues, the
+// queue of its own Wait goes first, and then the last one that it went on. Like
+// State, it is stale when it returns.
 //
 // Kernel: wchan of ps(1), get_wchan
 //
 // Differs: names the queue, not the function that sleeps.
 func (t *Task) Wchan() string {
-	w := t.word.Load()
-	q := t.wchan.Load()
-	if w&ownWait != 0 {
-		q = t.waitsOn.Load()
+	q := t.waitsOn.Load()
+	if q == nil {
+		q = t.wchan.Load()
 	}
-	if q == nil || State(w&states) == Running {
+	if q == nil || t.State() == Running {
 		return ""
 	}
 	return q.Name
@@ -293,10 +290,10 @@ func (t *Task) Interrupt() {
 }
 
 // ClearInterrupt lets the task sleep again. A caller with several reasons to
-// interrupt a task must hold a lock over the test that none is left and this
-// call. Without the lock, it wipes out a reason that has just come. The kernel's
-// recalc_sigpending looks for pending signals; ClearInterrupt only clears. It
-// cannot wipe out the end of a context that carries the task, see [WithTask].
+// interrupt a task must hold a lock from the test that no reason is left until the
+// end of this call. Without the lock, it wipes out a reason that has just come. The
+// kernel's recalc_sigpending looks for pending signals; ClearInterrupt only clears.
+// It cannot wipe out the end of a context that carries the task, see [WithTask].
 //
 // Kernel: clear_thread_flag(TIF_SIGPENDING)
 func (t *Task) ClearInterrupt() {

@@ -9,8 +9,8 @@ import (
 // WaitAny is [Queue.Wait] on several queues at once: a wake-up of any of them
 // makes it test cond again. It allocates an [Entry] for each queue, and a channel.
 //
-// It is the loop of poll(2). The kernel's poll_wait is one step of that loop: it puts
-// the caller on one queue, and never waits.
+// It is the loop of poll(2). The kernel's poll_wait is one step of that loop: it puts the
+// caller on one queue and does not wait.
 //
 // Kernel: poll(2)
 //
@@ -63,12 +63,12 @@ func WaitAny(ctx context.Context, cond func() bool, queues ...*Queue) error {
 // addAll puts on their queues those entries that a wake-up took off.
 func addAll(queues []*Queue, entries []Entry) {
 	for i := range entries {
-		queues[i].add(&entries[i])
+		queues[i].queueUp(&entries[i])
 	}
 }
 
 func removeAll(queues []*Queue, entries []Entry) {
 	for i := range entries {
-		queues[i].remove(&entries[i])
+		queues[i].takeOff(&entries[i])
 	}
 }

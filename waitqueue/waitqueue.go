@@ -60,10 +60,10 @@
 // A context must have an Err once its Done channel is closed. If Err is nil
 // then, a wait that would have to sleep on panics, as package context does.
 //
-// Wake-ups are not remembered: one that finds no waiter does nothing. That
-// loses nothing, because Wait tests the condition after it has queued itself.
+// Wake-ups are not remembered: a wake-up that finds no waiter does nothing. That
+// loses nothing, because Wait tests the condition after it is on the queue.
 //
-// No wait changes the profiler labels of its goroutine, also on a queue with a
+// No wait changes the profiler labels of its goroutine, even on a queue with a
 // name.
 //
 // # A loop's waits with one context
@@ -78,8 +78,8 @@
 //		...
 //	}
 //
-// A wait with the copy allocates nothing and takes less than two thirds of the time.
-// Its errors are the same. [TaskOf] shows how the worker sleeps, and on which queue.
+// A wait with the copy allocates nothing and takes less time: the README has figures. Its
+// errors are the same. [TaskOf] shows how the worker sleeps, and on which queue.
 //
 // # Memory model
 //
@@ -119,16 +119,16 @@
 //	q.Remove(&entry)
 //
 // The order matters: a wake-up that comes between the test and Schedule finds
-// the state announced and undoes it, so Schedule does not sleep. Testing
-// before SetState is the lost wake-up. A [WokenEntry] is for a loop that cannot
+// the state announced and undoes it, so Schedule does not sleep. A loop that
+// tests before SetState loses wake-ups. A [WokenEntry] is for a loop that cannot
 // test in this place: it remembers a wake-up.
 //
 // [Queue.Lock] is for state that the queue's own lock guards: see [Task.WaitHeld].
 //
 // # Bubbles of testing/synctest
 //
-// A waiting goroutine is durably blocked, if its context has none or a Done
-// channel of the same bubble. A Queue, a Cond and a Completion hold no channel
+// A waiting goroutine is durably blocked if its context has no Done channel, or
+// one of the same bubble. A Queue, a Cond and a Completion hold no channel
 // and no timer, so package-level ones serve any number of bubbles, one after
 // another. As with a channel, a waiter in a bubble must be woken from inside
 // that bubble; waking it from outside ends the program.
@@ -142,18 +142,17 @@
 //     0. A deadline is a point in time, and its owner can compute the time left.
 //     A timed wait can always be interrupted; a loop with [Task.ScheduleTimeout]
 //     need not be.
-//   - There is no killable sleep: Go has no fatal signal that a goroutine could
-//     be told of.
-//   - Which of a timeout and an interruption wins cannot be chosen: a context
-//     keeps the one that came first.
+//   - There is no killable sleep, because Go has no fatal signal for a goroutine.
+//   - A caller cannot choose whether a timeout or an interruption wins. A context
+//     keeps the first of the two.
 //   - There is no semaphore, and no sleep_on, which loses wake-ups.
 //
 // # Not promised, as in the kernel
 //
 //   - Which of several woken waiters runs first. Waiters that were woken in vain
 //     queue again in the order in which they run.
-//   - How often a condition runs. There is one exception here: it runs once if the
-//     context has ended on entry.
+//   - How often a condition runs. There is one exception here: if the context has
+//     ended on entry, the condition runs once.
 //
 // Kernel: include/linux/wait.h, include/linux/completion.h, kernel/sched/wait.c, kernel/sched/completion.c
 package waitqueue
@@ -185,8 +184,8 @@ type Queue struct {
 	// Written with mu held.
 	occupied atomic.Bool
 
-	// No lock of this package is taken with mu held. Wake functions are called
-	// with it, so a lock that they take must not be held over calls of the queue.
+	// No lock of this package is taken with mu held. Wake functions run with mu held.
+	// So a lock that they take must not be held during a call of the queue.
 }
 
 // Wait blocks until cond returns true or ctx ends. It returns nil if and only
@@ -194,8 +193,7 @@ type Queue struct {
 // test cond again.
 //
 // If ctx has ended and cond is false, Wait returns the error of [ContextErr].
-// It does so only after a last test of cond, made when no waker could find the
-// waiter any more.
+// Before that it takes the waiter off the queue and tests cond a last time.
 //
 // Kernel: wait_event, wait_event_timeout, wait_event_interruptible, wait_event_interruptible_timeout
 //
@@ -214,11 +212,11 @@ func (q *Queue) Wait(ctx context.Context, cond func() bool) error {
 // An exclusive waiter whose ctx ends swallows no wake-up. Either it was still
 // queued, and a later WakeUp finds the next waiter. Or it had been picked, and
 // then its last test of cond sees the change that the waker made. A waiter that
-// finds cond true on its way to sleep swallows none either: if a wake-up picked
-// it meanwhile, it passes that on by a WakeUp of its own.
+// finds cond true on its way to sleep swallows none either: if a wake-up has picked
+// it meanwhile, it calls WakeUp for the next waiter.
 //
 // There is no hand-over: a newcomer may take the thing before the woken waiter
-// runs, which then goes back to the end of the queue.
+// runs. Then the waiter goes back to the end of the queue.
 //
 // Kernel: wait_event_interruptible_exclusive
 //
@@ -365,7 +363,7 @@ func (q *Queue) copied() {
 // usual case, which needs no list. The caller holds q.mu, which is released.
 func (q *Queue) wakeSole(e *Entry, mask State) int {
 	t := e.Task
-	q.head, q.tail, e.queue = nil, nil, nil // Unlink before claiming, see claim.
+	q.head, q.tail, e.queue = nil, nil, nil // Unlink before claiming, see pick.
 	point.At("claim", e)
 	woken := t.claim(mask, taken)
 	if !woken {
@@ -385,8 +383,8 @@ func (q *Queue) wakeMany(mask State, n int, key any) int {
 	var few [4]sleeper
 	woken, sleepers := q.walk(mask, n, key, few[:0])
 	q.mu.Unlock()
-	// Optimization: the goroutines are made ready without the lock. A thousand of
-	// them that run at once, and need it, would be in each other's way.
+	// Optimization: unpark without the lock. A thousand woken goroutines may need the
+	// lock at once.
 	for _, s := range sleepers {
 		s.unpark()
 	}
@@ -409,8 +407,8 @@ func (q *Queue) Active() bool {
 	return q.head != nil
 }
 
-// walk wakes entries from the head on. It returns how many, and adds to
-// sleepers those that have yet to be unparked. The caller holds q.mu.
+// walk wakes entries from the head on, and returns how many. It appends to sleepers
+// each sleeper that must still be unparked. The caller holds q.mu.
 func (q *Queue) walk(mask State, n int, key any, sleepers []sleeper) (int, []sleeper) {
 	if q.head == nil {
 		q.occupied.Store(false) // the next wake-up will not have to look
@@ -425,8 +423,8 @@ func (q *Queue) walk(mask State, n int, key any, sleepers []sleeper) (int, []sle
 		exclusive := e.exclusive
 		if exclusive && n < 1 {
 			// No budget from the start. Go on, because an ordinary entry may be
-			// behind an exclusive one that has priority or was queued before a
-			// Prepare.
+			// behind an exclusive one: that has priority, or a Prepare has made the
+			// entry behind it ordinary.
 			continue
 		}
 		claimed, result := q.wakeEntry(e, mask, key)
@@ -449,11 +447,11 @@ func (q *Queue) walk(mask State, n int, key any, sleepers []sleeper) (int, []sle
 	return woken, sleepers
 }
 
-// wakeEntry wakes the sleeper of e, or calls e.Func. It returns the sleeper if
-// that has yet to be unparked.
+// wakeEntry wakes the sleeper of e, or calls e.Func. It returns the sleeper if it
+// must still be unparked.
 func (q *Queue) wakeEntry(e *Entry, mask State, key any) (s sleeper, result int) {
 	if e.Func == nil {
-		if s = q.claim(e, mask); s != (sleeper{}) {
+		if s = q.pick(e, mask); s != (sleeper{}) {
 			result = 1
 		}
 		return s, result
@@ -466,8 +464,8 @@ func (q *Queue) wakeEntry(e *Entry, mask State, key any) (s sleeper, result int)
 	return s, result
 }
 
-// claim wakes the sleeper of e if its state is in mask, except for the unpark.
-func (q *Queue) claim(e *Entry, mask State) (s sleeper) {
+// pick wakes the sleeper of e if its state is in mask, except for the unpark.
+func (q *Queue) pick(e *Entry, mask State) (s sleeper) {
 	t := e.Task
 	if t == nil {
 		if e.state&mask != 0 {
@@ -509,11 +507,11 @@ func (q *Queue) claim(e *Entry, mask State) (s sleeper) {
 // it sleeps with that. Otherwise it sleeps with one made for this wait, which
 // ctx may end.
 //
-// Optimization: it is one long function, because each frame that a goroutine
-// returns through costs a good deal after a switch.
+// Optimization: it is one long function, because after a switch each return from a
+// function takes long.
 func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool, cond func() bool) error {
-	// The end of the wait is sampled before the test, here and below. So a wait
-	// that was ended has seen its condition false after that.
+	// The look at the end comes before the test, here and below. So a wait that returns
+	// an error has seen its condition false after the end.
 	var err error
 	if t == nil { // Optimization: ended, inlined by hand.
 		err = ContextErr(ctx)
@@ -526,18 +524,18 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 	if err != nil {
 		return err
 	}
-	e, end := entry(t, ctx, exclusive)
-	defer q.finish(e) // also when cond panics
+	e, end := beginWait(t, ctx, exclusive)
+	defer q.endWait(e) // also when cond panics
 	for err == nil {
 		// Announce the sleep, test, sleep. The announcement comes before the
 		// test, so a waker that changes the state after the test finds the
 		// entry and undoes the sleep.
-		q.prepare(e)
+		q.enter(e)
 		done := cond()
 		point.At("tested", e)
 		if done {
-			// The condition may have been true before a wake-up that has picked
-			// this task since the announcement. The next waiter gets that one.
+			// A wake-up may have picked this task since the announcement, after the
+			// condition came true. The next waiter gets that wake-up.
 			if q.leave(e) && exclusive {
 				q.WakeUp()
 			}
@@ -555,7 +553,12 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 			// now would be lost to the next waiter.
 			t.SetState(Running)
 		} else {
-			woken = e.sleep(end)
+			select {
+			case <-e.kick:
+			case <-end:
+				woken = e.kick.came()
+			}
+			point.At("awake", e.kick)
 			off = woken
 		}
 		if l != nil {
@@ -577,7 +580,7 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 	// did so before, and its change is seen; a later one cannot see this task
 	// and picks another.
 	picked := q.leave(e)
-	e.off = !picked // during the test, see finish
+	e.off = !picked // during the test, see endWait
 	done := cond()
 	e.off = true
 	point.At("tested", e)
