@@ -14,14 +14,14 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// A device has a queue, and much besides.
+// A device has a queue and much memory of its own.
 type device struct {
 	queue waitqueue.Queue
 	ready atomic.Bool
 	_     [1 << 16]byte
 }
 
-// requireCollected requires that the collector takes what p points to.
+// requireCollected requires that the garbage collector frees the value of p.
 func requireCollected[T any](t *testing.T, p weak.Pointer[T], what string) {
 	t.Helper()
 	for range 20 {
@@ -33,7 +33,7 @@ func requireCollected[T any](t *testing.T, p weak.Pointer[T], what string) {
 	t.Errorf("%s is kept alive", what)
 }
 
-// wakeWhenActive sets the condition of d and wakes its waiter, once it is there.
+// wakeWhenActive waits until d has a waiter. Then it sets the condition and wakes the waiter.
 func wakeWhenActive(d *device) {
 	for !d.queue.Active() {
 		runtime.Gosched()
@@ -44,8 +44,8 @@ func wakeWhenActive(d *device) {
 	}
 }
 
-// A task and an entry live on, and do not keep the queue of their last wait, nor
-// the struct around it. That holds for each way to wait and to end a wait.
+// A task and an entry outlive their last wait. They keep neither its queue nor the struct
+// around it alive. That holds for each way to wait and to end a wait.
 func TestTaskAndEntryKeepNoQueueAlive(t *testing.T) {
 	var task waitqueue.Task
 	entry := waitqueue.Entry{Task: &task}
@@ -157,7 +157,7 @@ func TestTaskAndEntryKeepNoQueueAlive(t *testing.T) {
 	}
 }
 
-// The same for the pools of plain waits, which are never empty for long.
+// The same for the tasks and entries in the pools of plain waits.
 func TestPlainWaitKeepsNoQueueAlive(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -36,7 +36,7 @@ func BenchmarkCancelOne(b *testing.B) {
 	}
 }
 
-// pingPong is two goroutines that wait for each other: two waits and two wakes.
+// In pingPong two goroutines wait for each other: two waits and two wake-ups a round.
 func pingPong() paired.Contest {
 	ctx := unending()
 	background := context.Background()
@@ -137,10 +137,10 @@ func pingPong() paired.Contest {
 	}}
 }
 
-// unending is a context that could end, for all that a wait can tell.
+// unending returns a context that has a Done channel and never ends.
 func unending() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
-	context.AfterFunc(ctx, cancel) // to say that cancel is not forgotten
+	context.AfterFunc(ctx, cancel) // or vet reports that cancel is lost
 	return ctx
 }
 
@@ -196,7 +196,7 @@ func condTurns(ctx context.Context, n int, with ...func(context.Context) context
 	})
 }
 
-// wakeAll is one who wakes n sleepers and waits until all of them have run and
+// In wakeAll one goroutine wakes all sleepers. Then it waits until all of them have run and
 // sleep again.
 func wakeAll(size int) paired.Contest {
 	background := context.Background()
@@ -240,8 +240,8 @@ func wakeAll(size int) paired.Contest {
 	}}
 }
 
-// herd has size goroutines wait for each round to begin. mu, if not nil, is
-// held over the wait and the wake-up.
+// herd has size goroutines wait for each round to begin. If mu is not nil, it is held during
+// the wait and the wake-up.
 func herd(rounds, size int, mu *sync.Mutex, wait func(cond func() bool), wakeAll func()) {
 	lock, unlock := func() {}, func() {}
 	if mu != nil {
@@ -293,8 +293,7 @@ func wakeNobody() paired.Contest {
 	}}
 }
 
-// cancelOne ends the wait of one of size waiters, and lets a new one come in its
-// place.
+// cancelOne ends the wait of one of size waiters, and starts a new waiter in its place.
 func cancelOne(size int) paired.Contest {
 	never := make(chan struct{})
 	var q waitqueue.Queue
@@ -317,8 +316,8 @@ func cancelOne(size int) paired.Contest {
 	}}
 }
 
-// newCrowd has size goroutines sleep, each with a context of its own. A run
-// ends their waits in turn, each of which has slept for long.
+// newCrowd has size goroutines sleep, each with a context of its own. A run ends the oldest
+// wait each time.
 func newCrowd(name string, size int, sleep func(context.Context)) paired.Way {
 	var cancels []context.CancelFunc
 	gone := make(chan struct{})
@@ -336,7 +335,7 @@ func newCrowd(name string, size int, sleep func(context.Context)) paired.Way {
 			join(i)
 		}
 		for range 3 {
-			runtime.GC() // gives those who are on their way the time to fall asleep
+			runtime.GC() // gives the goroutines the time to fall asleep
 		}
 	}
 	next := 0

@@ -17,14 +17,14 @@ func preemptions() int {
 	return 3
 }
 
-// Three waiters may be on their way when a Broadcast comes: each finds the door open, or is
-// reached. A fails only if it is ended before that.
+// A Broadcast comes while three waiters are on their way to sleep. Each of them finds the
+// door open, or the Broadcast reaches it. A fails only if its context ends before that.
 func TestBoundedBroadcastAndCancel(t *testing.T) {
 	bounded.Bounded(t, preemptions(), "", func(m *explore.Model) {
 		d := door{c: waitqueue.NewCond(m.NewLock())}
 		a, b, c := newWaiter(m, "ctx"), newWaiter(m, "background"), newWaiter(m, "ctx")
-		// A stops in its test too, so that it may be ended there. The others test and go to
-		// sleep in one step, with the lock.
+		// A stops in its test too, so that its context may end there. The others test and go
+		// to sleep in one step, with the lock.
 		m.Go("A", func(th *explore.Thread) { d.wait(a, th.Test(d.isOpen)) })
 		m.Go("B", func(*explore.Thread) { d.wait(b, d.isOpen) })
 		m.Go("C", func(*explore.Thread) { d.wait(c, d.isOpen) })
@@ -47,7 +47,7 @@ func TestBoundedBroadcastAndCancel(t *testing.T) {
 	})
 }
 
-// A door is opened once, for all.
+// A door is opened once, for all waiters.
 type door struct {
 	c    *waitqueue.Cond
 	open bool // guarded by c.L
@@ -68,7 +68,7 @@ func (d *door) wait(w *waiter, cond func() bool) {
 	w.err = d.c.WaitFor(w.ctx, cond)
 }
 
-// Two exclusive waiters have a lock held when they test. The token is for B if A is ended.
+// Two exclusive waiters hold a lock when they test. If the wait of A is ended, B gets the token.
 func TestBoundedWaitExclusiveLocked(t *testing.T) {
 	bounded.Bounded(t, preemptions(), "sampled, tested, commit, awake, unpark", func(m *explore.Model) {
 		r := rivals{a: newWaiter(m, "ctx"), b: newWaiter(m, "background")}

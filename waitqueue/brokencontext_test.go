@@ -33,8 +33,8 @@ func (b *broken) Err() error {
 
 const noErr = "waitqueue: the context's Done channel is closed, but its Err is nil"
 
-// contextWaits are all waits of the package that a context can end. Those with a
-// lock hold it on every return, a panic too.
+// contextWaits has all waits of the package that a context can end. The waits with a lock hold
+// it on every return, and after a panic.
 func contextWaits(t *testing.T) map[string]func(ctx context.Context, q *waitqueue.Queue, cond func() bool) error {
 	withLock := func(wait func(g gate) error) error {
 		g := newGate()
@@ -83,8 +83,8 @@ func contextWaits(t *testing.T) map[string]func(ctx context.Context, q *waitqueu
 	}
 }
 
-// Such a context is a mistake of its author. A wait that went on would spin, and
-// one that returned nil would lie. Package context panics too.
+// Such a context is a mistake of its author. A wait that goes on would spin, and a nil from it
+// would be wrong, because the condition is false. Package context panics too.
 func TestWaitPanicsIfTheContextEndedWithoutAnErr(t *testing.T) {
 	for name, wait := range contextWaits(t) {
 		t.Run(name, func(t *testing.T) {
@@ -118,8 +118,8 @@ func TestWaitPanicsIfTheContextEndedWithoutAnErr(t *testing.T) {
 	}
 }
 
-// The condition comes true before the end, and nobody wakes the waiter: the last
-// test finds it.
+// The condition comes true before the end, and nobody wakes the waiter. The last test finds
+// the condition true.
 func TestTrueConditionBeatsAContextWithoutAnErr(t *testing.T) {
 	for _, name := range []string{"Wait", "WaitExclusive", "WaitLocked", "WaitExclusiveLocked", "WaitAny"} {
 		t.Run(name, func(t *testing.T) {
@@ -137,8 +137,8 @@ func TestTrueConditionBeatsAContextWithoutAnErr(t *testing.T) {
 	}
 }
 
-// A Signal beats such a context, and one that a WaitFor had before it ended is
-// passed on.
+// A Signal beats the end of such a context. A WaitFor passes on a Signal that has reached it
+// before the end.
 func TestSignalAndAContextWithoutAnErr(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := newBroken()

@@ -18,8 +18,7 @@ func BenchmarkCondWithContext(b *testing.B) { condWithContext().Bench(b) }
 func BenchmarkBoundedQueue(b *testing.B)    { boundedQueue().Bench(b) }
 func BenchmarkSemaphore(b *testing.B)       { semaphoreOfTwo().Bench(b) }
 
-// condWithContext is two goroutines that wait for each other, each with a context that could
-// end.
+// In condWithContext two goroutines wait for each other, each with a context that could end.
 func condWithContext() paired.Contest {
 	ctx := unending()
 	return paired.Contest{Name: "CondWithContext", Ways: []paired.Way{
@@ -40,7 +39,7 @@ func condWithContext() paired.Contest {
 	}}
 }
 
-// turns is two goroutines that wait for each other under a lock.
+// In turns two goroutines wait for each other under a lock.
 func turns(n int, mu *sync.Mutex, wait, signal func()) {
 	turn := 0
 	both(func(me int) {
@@ -56,8 +55,8 @@ func turns(n int, mu *sync.Mutex, wait, signal func()) {
 	})
 }
 
-// boundedQueue is a queue with room for 64, of four producers and four consumers. A context could
-// end the waits, except for the first way.
+// boundedQueue has a queue with room for 64, four producers and four consumers. A context could
+// end the waits, except in the first way.
 func boundedQueue() paired.Contest {
 	ctx := unending()
 	return paired.Contest{Name: "BoundedQueue", Ways: []paired.Way{
@@ -169,7 +168,7 @@ func (b *buffer) take() {
 	b.used--
 }
 
-// share has one goroutine for each of the functions call it n times, with a context of its own.
+// share starts a goroutine for each function, which calls it n times with a context of its own.
 func share(n int, ctx context.Context, with []func(context.Context) context.Context, each ...func(context.Context)) {
 	var group sync.WaitGroup
 	for _, f := range each {
@@ -183,7 +182,7 @@ func share(n int, ctx context.Context, with []func(context.Context) context.Cont
 	group.Wait()
 }
 
-// semaphoreOfTwo is eight goroutines that take one of two places and give it back.
+// In semaphoreOfTwo eight goroutines take one of two places and give it back.
 func semaphoreOfTwo() paired.Contest {
 	ctx := unending()
 	return paired.Contest{Name: "Semaphore", Ways: []paired.Way{

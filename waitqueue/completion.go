@@ -9,8 +9,8 @@ import (
 )
 
 // A Completion is an event that is remembered: each Complete lets one Wait
-// pass, whichever comes first. The zero value has nothing completed and is
-// ready to use. A Completion must not be copied after first use.
+// pass, before or after it. The zero value has no token and is ready to use. A
+// Completion must not be copied after first use.
 //
 // Kernel: struct completion, DECLARE_COMPLETION, init_completion
 type Completion struct {
@@ -22,7 +22,7 @@ type Completion struct {
 const forever = math.MaxUint32
 
 // Complete adds a token and wakes the waiter that has waited longest. A
-// newcomer may be quicker to take it; the waiter then goes to the end.
+// newcomer may take the token first. Then the waiter goes to the end of the queue.
 //
 // Kernel: complete
 func (c *Completion) Complete() {
@@ -41,9 +41,9 @@ func (c *Completion) CompleteAll() {
 	c.queue.WakeUpAll()
 }
 
-// Wait takes a token, and blocks until there is one or ctx ends. A token that
-// is there beats a ctx that has ended; a Wait that fails takes none. The error
-// is as from [ContextErr].
+// Wait takes a token, and blocks until there is one or ctx ends. If a token is
+// there, Wait takes it, even if ctx has ended. A Wait that fails takes no token.
+// The error is the one of [ContextErr].
 //
 // Kernel: wait_for_completion, wait_for_completion_timeout, wait_for_completion_interruptible, wait_for_completion_interruptible_timeout
 //
@@ -69,14 +69,14 @@ func (c *Completion) TryWait() bool {
 	}
 }
 
-// IsDone reports whether a token is there. False does not mean that somebody
+// IsDone reports whether a token is there. False does not mean that a goroutine
 // waits.
 //
 // Kernel: completion_done
 func (c *Completion) IsDone() bool { return c.done.Load() != 0 }
 
-// Reinit takes back all tokens. No Wait, Complete or CompleteAll may be going
-// on.
+// Reinit takes back all tokens. No other goroutine may be in Wait, Complete or
+// CompleteAll.
 //
 // Kernel: reinit_completion
 func (c *Completion) Reinit() { c.done.Store(0) }

@@ -28,7 +28,7 @@ func TestCompletionCounts(t *testing.T) {
 	require.False(t, c.IsDone())
 }
 
-// At the maximum the number is no number any more, and stays.
+// The largest number of tokens means that there is no end of them. No TryWait lowers it.
 func TestCompletionSaturates(t *testing.T) {
 	var c waitqueue.Completion
 	c.SetTokens(math.MaxUint32 - 1)
@@ -123,7 +123,7 @@ func TestCompletionTokenBeatsEndedContext(t *testing.T) {
 	})
 }
 
-// Whoever of the two gets the token, it is got.
+// One of the two waiters gets the token: A, or B if A gives up.
 func TestCompletionCancelledWaiterSwallowsNothing(t *testing.T) {
 	for range 500 {
 		synctest.Test(t, func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestCompletionCancelledWaiterSwallowsNothing(t *testing.T) {
 	}
 }
 
-// A newcomer and the woken waiter are after the same token: one of them has it.
+// A newcomer and the woken waiter want the same token. One of them gets it.
 func TestCompletionBarging(t *testing.T) {
 	for range 200 {
 		synctest.Test(t, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// held reports whether somebody is inside.
+// held reports whether a goroutine holds g.
 func (g gate) held() bool { return len(g) == 0 }
 
 // condWait starts a Wait that checks that L is held when it returns.
@@ -114,7 +114,7 @@ func TestCondRemembersNothing(t *testing.T) {
 		result := condWait(t, ctx, c)
 		require.False(t, ended(result))
 		c.Signal()
-		c.Signal() // nobody is left for this one
+		c.Signal() // nobody waits any more
 		require.NoError(t, <-result)
 		result = condWait(t, ctx, c)
 		require.False(t, ended(result))
@@ -162,7 +162,7 @@ func TestCondWaiterThatWasPickedReturnsNil(t *testing.T) {
 	}
 }
 
-// The context of A ends, and at once there is a Signal. One of the two gets it.
+// The context of A ends, and a Signal comes at the same time. A or B gets the Signal.
 func TestCondCancelledWaiterSwallowsNoSignal(t *testing.T) {
 	for range 500 {
 		synctest.Test(t, func(t *testing.T) {
@@ -181,8 +181,8 @@ func TestCondCancelledWaiterSwallowsNoSignal(t *testing.T) {
 	}
 }
 
-// A has given up and waits for L, which somebody holds for long. A Signal that
-// comes now is for B.
+// A has given up and waits for L, which another goroutine holds. A Signal that comes
+// now is for B.
 func TestCondWaiterThatGaveUpIsNotPicked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := waitqueue.NewCond(newGate())
@@ -199,8 +199,8 @@ func TestCondWaiterThatGaveUpIsNotPicked(t *testing.T) {
 	})
 }
 
-// An afterUnlock runs a function once, right after it was unlocked: at the last
-// moment before a waiter sleeps.
+// An afterUnlock is a lock that runs a function once, right after its Unlock. That is the
+// last moment before a waiter sleeps.
 type afterUnlock struct {
 	sync.Locker
 	do func()
@@ -257,7 +257,7 @@ func TestCondWaitForPredBeatsEndedContext(t *testing.T) {
 		require.NoError(t, <-condWaitFor(t, cancelled(t), c, func() bool { return true }))
 		require.ErrorIs(t, <-condWaitFor(t, cancelled(t), c, never), syscall.EINTR)
 
-		// On the way out: nobody signals, but it could succeed.
+		// Nobody signals, but pred is true when the waiter gives up.
 		var tok tokens
 		ctx, cancel := context.WithCancel(t.Context())
 		result := condWaitFor(t, ctx, c, tok.tryTake)
@@ -276,8 +276,8 @@ func TestCondWaitForPredBeatsEndedContext(t *testing.T) {
 	})
 }
 
-// A is signalled, its context ends before it runs, and it has no use for what
-// was signalled. B has.
+// The Signal reaches A. The context of A ends before A runs, and pred is false for A. So
+// B gets the Signal, and pred is true for B.
 func TestCondWaitForPassesTheSignalOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := waitqueue.NewCond(newGate())
@@ -296,7 +296,7 @@ func TestCondWaitForPassesTheSignalOn(t *testing.T) {
 	})
 }
 
-// Who gives up without having got a Signal wakes nobody.
+// A waiter that gives up, and that no Signal has reached, wakes nobody.
 func TestCondWaitForGivesUpInSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := waitqueue.NewCond(newGate())

@@ -21,8 +21,8 @@ func copyOf[T any](p *T) *T {
 	return c
 }
 
-// A queue is copied while a waiter is on it. Each use of the copy panics, for the
-// waiter is on the original, which goes on.
+// A queue is copied while a waiter is on it. Each use of the copy panics, because the
+// waiter is on the original. The original still works.
 func TestCopyOfAQueueWithAWaiterPanics(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		var q waitqueue.Queue
@@ -62,8 +62,8 @@ func TestCopyOfAQueueWithAWaiterPanics(t *testing.T) {
 	})
 }
 
-// The waiter of the original has left, and its entry is in another wait. A
-// wake-up of the copy must not reach that.
+// The waiter has left the original, and its entry is in another wait. A wake-up of the
+// copy must not reach that wait.
 func TestCopyOfAQueueReachesNoStranger(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		var q, other waitqueue.Queue
@@ -121,8 +121,8 @@ func TestCopyOfACompletionWithAWaiterPanics(t *testing.T) {
 	})
 }
 
-// An old copy is assigned back. Its last entry is on another queue, or no longer
-// the last one. Nothing may be put behind that entry.
+// An old copy is assigned back to the queue. The last entry of the copy is on another queue
+// by now, or not the last one any more. No entry may be put behind it.
 func TestCopyThatIsAssignedBackReachesNoStranger(t *testing.T) {
 	task := new(waitqueue.Task)
 	entry := func() *waitqueue.Entry { return &waitqueue.Entry{Task: task} }
@@ -151,7 +151,7 @@ func TestCopyThatIsAssignedBackReachesNoStranger(t *testing.T) {
 	}
 }
 
-// A user's struct moves when a slice of them grows.
+// A slice of structs that have a queue grows, so the structs move.
 func TestQueueThatMovedPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type device struct {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Vet reports who copies a value of this package.
+// Vet reports code that copies a value of this package.
 func TestVetSeesCopies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs go vet")

@@ -18,7 +18,7 @@ type slots struct {
 }
 
 // take loses a cancellation. The end of ctx broadcasts once. If take waits for the mutex at that
-// moment, nobody hears the broadcast, and the sleep that follows has no end.
+// moment, the broadcast reaches nobody. The sleep that follows has no end.
 func (s *slots) take(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -49,8 +49,8 @@ func (s *slots) takeRight(ctx context.Context) error {
 	return err
 }
 
-// slotsModel has a goroutine that holds the mutex for a moment, one that takes a slot, and an end
-// of the taker's context. No slot is free.
+// slotsModel has three parts: a goroutine that takes a slot, the end of its context, and a
+// goroutine that holds the mutex for a moment. No slot is free.
 func slotsModel(take func(*slots, context.Context) error) func(*explore.Model) {
 	return func(m *explore.Model) {
 		mu := m.NewLock()

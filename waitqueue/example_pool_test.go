@@ -49,16 +49,21 @@ func (p *connPool) Get(ctx context.Context) (string, error) {
 	return p.openOne(ctx)
 }
 
-// openOne dials without the lock. The place is taken before, and free again if the dial fails.
-func (p *connPool) openOne(ctx context.Context) (string, error) {
+// openOne dials without the lock. The place is taken before, and free again if the dial fails
+// or panics.
+func (p *connPool) openOne(ctx context.Context) (conn string, err error) {
 	p.open++
 	p.mu.Unlock()
-	conn, err := p.dial(ctx)
-	p.mu.Lock()
-	if err != nil {
-		p.open--
-		p.change.Signal() // the next caller may dial
-	}
+	dialled := false
+	defer func() {
+		p.mu.Lock()
+		if !dialled {
+			p.open--
+			p.change.Signal() // the next caller may dial
+		}
+	}()
+	conn, err = p.dial(ctx)
+	dialled = err == nil
 	return conn, err
 }
 
@@ -78,8 +83,8 @@ func (p *connPool) Close() {
 	p.change.Broadcast()
 }
 
-// A connection pool whose Get a context can end. A caller whose context ends takes no signal with
-// it: the connection goes to the next caller.
+// A connection pool with a Get that a context can end. If a Signal reaches a caller whose context
+// ends, the Signal goes to the next caller, and so does the connection.
 func Example_connectionPool() {
 	dialled := 0
 	pool := newConnPool(1, func(context.Context) (string, error) {

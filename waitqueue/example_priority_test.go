@@ -63,8 +63,8 @@ func (h *byUrgency) Pop() any {
 	return job
 }
 
-// A bounded priority queue. Each wake-up is for one waiter, and both waits end with their context.
-// A channel cannot do this, because it is first in, first out.
+// A bounded priority queue. Each wake-up is for one waiter. A context can end both waits. A
+// channel cannot do this, because it is first in, first out.
 func Example_priorityQueue() {
 	q := &priorityQueue{max: 3}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)

@@ -11,7 +11,7 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// The wake-up hands a job over: the Func of an entry takes the job for its sleeper, while the
+// The wake-up hands a job over. The Func of an entry takes the job for its sleeper while the
 // queue is locked. So no newcomer is quicker, and the clerks are served in order of arrival.
 func ExampleEntry_handOver() {
 	var desk waitqueue.Queue
@@ -55,8 +55,8 @@ func ExampleEntry_handOver() {
 	// clerk 2: the second letter
 }
 
-// The request has a context, and the server has one. The wait ends with the one that ends
-// first, and its error has that one's cause.
+// The request has a context, and the server has one. The context that ends first ends the wait,
+// and the error has the cause of that context.
 func ExampleQueue_Wait_twoContexts() {
 	var queue waitqueue.Queue
 	request := context.Background()
@@ -109,7 +109,23 @@ func ExampleEntry_channel() {
 	// ready
 }
 
-// A loop with a timeout and without a context. Each sleep gets the time that is left, and only
+// A wait with a timeout and without a context.
+func ExampleTask_WaitTimeout() {
+	var queue waitqueue.Queue
+	var ready atomic.Bool
+	var task waitqueue.Task
+	fmt.Println(task.WaitTimeout(&queue, time.Millisecond, ready.Load))
+	go func() {
+		ready.Store(true)
+		queue.WakeUp()
+	}()
+	fmt.Println(task.WaitTimeout(&queue, time.Hour, ready.Load))
+	// Output:
+	// waitqueue: wait timed out: context deadline exceeded
+	// <nil>
+}
+
+// The same as a loop that no interrupt ends. Each sleep gets the time that is left, and only
 // a wake-up or the end of that time ends it.
 func ExampleTask_ScheduleTimeout() {
 	var queue waitqueue.Queue

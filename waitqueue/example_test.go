@@ -85,8 +85,8 @@ func ExampleQueue_WaitExclusive() {
 	// polish
 }
 
-// A worker's loop waits again and again with one context. The context carries a task, so
-// no wait allocates, and others see how the worker sleeps.
+// A worker's loop waits again and again with one context. The context carries a task, so no
+// wait allocates, and the task shows how the worker sleeps.
 func ExampleWithTask() {
 	jobs := waitqueue.Queue{Name: "jobs"}
 	var todo atomic.Int32
@@ -124,9 +124,9 @@ func ExampleWithTask() {
 	// Task(sweeper S jobs)
 }
 
-// A lock that a context can end, as mutex_lock_interruptible. A wake-up follows each
-// Unlock. Lock of mu is not mixed in, because TryLock may fail while a Lock waits. For
-// a count of more than one, golang.org/x/sync/semaphore has an Acquire with a context.
+// A context can end the wait for this lock, as with mutex_lock_interruptible. A wake-up follows
+// each Unlock. Nobody calls mu.Lock, because TryLock may fail while a Lock waits. For a count of
+// more than one, golang.org/x/sync/semaphore has an Acquire with a context.
 func ExampleQueue_WaitExclusive_mutex() {
 	var mu sync.Mutex
 	var unlocked waitqueue.Queue
@@ -215,7 +215,7 @@ func ExampleCond_WaitFor() {
 	// one
 }
 
-// A worker waits for work or for the end, whichever is on its own queue.
+// A worker waits for work and for the end. Each of them has a queue of its own.
 func ExampleWaitAny() {
 	var work, stop waitqueue.Queue
 	var jobs atomic.Int64
@@ -245,8 +245,7 @@ func ExampleWaitAny() {
 	// more: false
 }
 
-// Three come one after the other and wait for their turn. They get it in that
-// order.
+// Three tasks come one after the other and wait for their turn. They get it in that order.
 func ExampleCompletion() {
 	var turn waitqueue.Completion
 	served := make(chan string)

@@ -8,14 +8,14 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// Weighted is a semaphore of which a goroutine takes a weight. It serves in order of arrival: a
-// small weight does not overtake a large one, which would never get its turn otherwise.
+// Weighted is a semaphore. A goroutine takes a weight of it. It serves in order of arrival: a
+// small weight does not overtake a large one, because the large one might never get its turn.
 type Weighted struct {
 	size  int64
 	queue waitqueue.Queue // its lock guards the next two
 
 	free    int64
-	waiting int // weights that nobody has got
+	waiting int // how many goroutines wait for their weight
 }
 
 func NewWeighted(size int64) *Weighted {
@@ -72,7 +72,7 @@ func (s *Weighted) wait(ctx context.Context, n int64) error {
 	}}
 	s.queue.AddExclusive(&entry)
 	s.queue.WakeUpAll() // the weight may have come before the entry
-	_ = turn.Wait(ctx)  // a turn wins over an end of ctx, so look at that below
+	_ = turn.Wait(ctx)  // a turn beats the end of ctx, so ctx is looked at below
 	s.queue.Remove(&entry)
 	err := ctx.Err()
 	if err != nil {
@@ -120,7 +120,7 @@ func mustNotBeNegative(n int64) {
 	}
 }
 
-// A weighted semaphore on a queue, which golang.org/x/sync/semaphore is without one. An entry's
+// A weighted semaphore on a queue. It has the methods of golang.org/x/sync/semaphore. An entry's
 // Func takes the weight for its sleeper, so the order of the queue is the order of service.
 func Example_weightedSemaphore() {
 	background := context.Background()
@@ -130,17 +130,17 @@ func Example_weightedSemaphore() {
 	all, cancel := context.WithCancel(background)
 	ended := make(chan error)
 	go func() { ended <- s.Acquire(all, 3) }()
-	for s.TryAcquire(1) { // until the other one waits
+	for s.TryAcquire(1) { // until the other goroutine waits
 		s.Release(1)
 		runtime.Gosched()
 	}
-	fmt.Println("one, past the one that waits for three:", s.TryAcquire(1))
+	fmt.Println("one, before the goroutine that waits for three:", s.TryAcquire(1))
 	cancel()
 	fmt.Println("three:", <-ended)
 	fmt.Println("one:", s.TryAcquire(1))
 	// Output:
 	// two of three: <nil>
-	// one, past the one that waits for three: false
+	// one, before the goroutine that waits for three: false
 	// three: context canceled
 	// one: true
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// A heldWaiter waits with the lock of the queue, for a turn that is its own.
+// A heldWaiter waits for its turn, with the lock of the queue held.
 type heldWaiter struct {
 	task waitqueue.Task
 	turn bool // guarded by the queue's lock
@@ -28,8 +28,8 @@ func startHeld(q *waitqueue.Queue, wait func(*waitqueue.Task, *waitqueue.Queue, 
 	return w
 }
 
-// The lock of the queue guards the condition, so plain variables serve as one. The
-// race detector holds that.
+// The lock of the queue guards the condition, so the condition may read plain variables. The
+// race detector checks that.
 func TestWaitHeldTestsWithTheLockOfTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
@@ -48,7 +48,7 @@ func TestWaitHeldTestsWithTheLockOfTheQueue(t *testing.T) {
 	})
 }
 
-// An ordinary waiter of this family is behind an exclusive one, which uses up the
+// A task in WaitHeld is behind one in WaitExclusiveHeld that came before. That one uses up the
 // wake-up.
 func TestWaitHeldQueuesAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -83,8 +83,8 @@ func TestWaitHeldIsInterrupted(t *testing.T) {
 	})
 }
 
-// A condition that panics leaves no waiter behind, and the wake-up that had picked
-// it goes to the next one.
+// A condition that panics leaves no waiter behind. The wake-up that had picked that waiter goes
+// to the next one.
 func TestWaitHeldPassesOnTheWakeUpOfAPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
@@ -138,8 +138,8 @@ type locker struct{ held bool }
 func (l *locker) Lock()   { l.held = true }
 func (l *locker) Unlock() { l.held = false }
 
-// A caller without the lock is told so. Without that a waiter would be left behind,
-// and package sync would end the program.
+// A call without the lock panics. Without that panic the waiter would be left on the queue, and
+// package sync would end the program.
 func TestHeldWithoutTheLockPanics(t *testing.T) {
 	var q waitqueue.Queue
 	var task waitqueue.Task

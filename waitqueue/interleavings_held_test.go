@@ -9,8 +9,8 @@ import (
 	"github.com/kprim/kprim/waitqueue/explore"
 )
 
-// A wake-up that comes when the lock of the queue has just been released, before the
-// sleep, is not lost. If A is interrupted, the token is for B.
+// A wake-up may come between the release of the queue's lock and the sleep. It is not lost. If A
+// is interrupted, the token is for B.
 func TestInterleavingsWaitHeld(t *testing.T) {
 	orders.Explore(t, "released, awake, unpark", func(m *explore.Model) {
 		var r rivals
@@ -32,8 +32,8 @@ func TestInterleavingsWaitHeld(t *testing.T) {
 	})
 }
 
-// A wake-up of a waiter that holds the queue's lock is not lost, and of two exclusive
-// waiters each gets one. The wakers come before the sleep, during it, or together.
+// Two wake-ups with the queue's lock held are for two exclusive waiters, one each. The wakers
+// come before the sleep, during it, or together.
 func TestInterleavingsWaitHeldTwoTokens(t *testing.T) {
 	orders.Explore(t, "commit, awake, released", func(m *explore.Model) {
 		var q waitqueue.Queue
@@ -68,8 +68,8 @@ func TestInterleavingsWaitHeldTwoTokens(t *testing.T) {
 	})
 }
 
-// A wake-up before, in or after the look at the remembered wake-up ends the sleep. The
-// waker stops with the queue locked, so the waiter leaves the queue alone.
+// A wake-up may come before, during or after the look at the remembered wake-up. It always ends
+// the sleep. The waker stops with the queue locked, so the waiter must not use the queue.
 func TestInterleavingsWokenEntry(t *testing.T) {
 	orders.Explore(t, "commit, awake, remembered, unpark", func(m *explore.Model) {
 		var q waitqueue.Queue

@@ -12,9 +12,9 @@ import (
 	"github.com/kprim/kprim/waitqueue/explore"
 )
 
-// A and B wait with one context that carries a task, so one of them has the task, or
-// first one and then the other. A token comes, the context ends, stop is called: in any
-// order. Nobody sleeps on after the end, and no token is lost.
+// A and B wait with one context that carries a task. One of them has the task, or each of them
+// has it in turn. A token comes, the context ends, and stop is called, in any order. Nobody
+// sleeps on after the end, and no token is lost.
 func TestInterleavingsOneTaskForTwo(t *testing.T) {
 	orders.Explore(t, "", oneTaskForTwo)
 }
@@ -66,7 +66,7 @@ func TestInterleavingsEndInTwoSteps(t *testing.T) {
 	})
 }
 
-// The same with a Signal and a Cond: if A was picked, it has the item or passes the
+// The same with a Signal and a Cond. If the Signal picks A, A takes the item or passes the
 // Signal on.
 func TestInterleavingsEndInTwoStepsAndASignal(t *testing.T) {
 	orders.Explore(t, "awake, unpark, interrupted", func(m *explore.Model) {
@@ -112,8 +112,8 @@ func condAndOneTaskForTwo(m *explore.Model) {
 	})
 }
 
-// A's condition panics, while it is on the queue. B takes the task over, when A has left:
-// the token is for B.
+// The condition of A panics while A is on the queue. B has the task after A. The token is for
+// B.
 func TestInterleavingsTheTaskOfAWaitThatPanics(t *testing.T) {
 	orders.Explore(t, "tested, commit", func(m *explore.Model) {
 		var q waitqueue.Queue
@@ -147,8 +147,8 @@ func TestInterleavingsTheTaskOfAWaitThatPanics(t *testing.T) {
 	})
 }
 
-// A wait ends when a waker has claimed its task and not signalled it yet. The goroutine
-// goes on to a Cond with the same task. The late signal is none of the Cond's.
+// A waker has claimed the task of a wait and has not signalled it yet. The wait ends. The
+// goroutine waits on a Cond with the same task. The late signal must not end that wait.
 func TestInterleavingsLateSignalAndACond(t *testing.T) {
 	orders.Explore(t, "tested, commit, unpark", func(m *explore.Model) {
 		var q waitqueue.Queue

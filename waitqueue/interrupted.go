@@ -13,8 +13,8 @@ import (
 // context.Cause(ctx) with [errors.Is]; if ctx ended by its deadline, it
 // matches [syscall.ETIMEDOUT] in the place of EINTR.
 //
-// A wait loop written out uses it where the kernel tests for a signal. Code that
-// waits by other means uses it to give the same error. It does not block.
+// A wait loop written out calls it at the place where the kernel tests for a signal. Code
+// that waits by other means calls it to return the same error. It does not block.
 //
 // Kernel: ERESTARTSYS, EINTR, ETIME
 //
@@ -66,5 +66,5 @@ const prefix = "waitqueue: "
 
 func (e *waitError) Unwrap() []error { return []error{e.errno, e.ended, e.cause} }
 
-// Timeout reports whether a deadline ended the wait, as net.Error has it.
+// Timeout reports whether a deadline ended the wait, as the method of net.Error does.
 func (e *waitError) Timeout() bool { return e.errno == syscall.ETIMEDOUT }

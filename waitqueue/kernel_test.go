@@ -14,9 +14,8 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// The scenarios of this file pin what the kernel's wait queues and completions
-// do, one scenario a test. A part that cannot hold in Go is named in the
-// comment of its test, with the reason.
+// The scenarios of this file pin the behaviour of the kernel's wait queues and completions,
+// one scenario a test. If a part cannot be done in Go, the comment of the test says why.
 
 // calls records the order in which a walk calls wake functions.
 type calls []string
@@ -36,8 +35,8 @@ func (c *calls) take() []string {
 	return got
 }
 
-// A gate is a lock in which a woken waiter can be held back: while it is shut,
-// nobody gets through Lock. Waiting for it is durably blocking.
+// A gate is a lock that holds a woken waiter back. A goroutine in Lock is durably blocked
+// while another goroutine holds the gate.
 type gate chan struct{}
 
 func newGate() gate {
@@ -49,7 +48,7 @@ func newGate() gate {
 func (g gate) Lock()   { <-g }
 func (g gate) Unlock() { g <- struct{}{} }
 
-// cancelled returns a context that has ended, as a signal that is pending.
+// cancelled returns a context that has ended. It stands for a pending signal.
 func cancelled(t *testing.T) context.Context {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -78,8 +77,8 @@ func TestKernel01OrderOfTheWalk(t *testing.T) {
 	require.Equal(t, []string{"N2", "N1", "X1"}, c.take())
 }
 
-// The kernel counts the exclusive entries that were woken (2, then 3); here
-// the ordinary one counts too.
+// The kernel counts the exclusive entries that were woken: 2, then 3. WakeUpN counts the
+// ordinary one too.
 func TestKernel02BudgetCountsExclusiveSuccesses(t *testing.T) {
 	var q waitqueue.Queue
 	var c calls
@@ -104,9 +103,8 @@ func TestKernel03NegativeResultEndsTheWalk(t *testing.T) {
 	require.Equal(t, []string{"N1"}, c.take())
 }
 
-// There is no killable state here: A sleeps uninterruptibly. So (d), (e) and
-// (f), which tell fatal signals from others, have no counterpart: nothing can
-// kill a goroutine.
+// Go has no killable state, because nothing can kill a goroutine. So A sleeps uninterruptibly.
+// (d), (e) and (f), which are about fatal signals, have no counterpart.
 func TestKernel04MaskPassesOverOtherStates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
@@ -133,7 +131,7 @@ func TestKernel04MaskPassesOverOtherStates(t *testing.T) {
 	})
 }
 
-// sleepIn is a written-out exclusive wait in the given state.
+// sleepIn is an exclusive wait in the given state, as a loop written out.
 func sleepIn(q *waitqueue.Queue, task *waitqueue.Task, s waitqueue.State, cond func() bool) error {
 	e := waitqueue.Entry{Task: task}
 	defer q.Finish(&e)
@@ -194,8 +192,7 @@ func TestKernel06Priority(t *testing.T) {
 	})
 }
 
-// The invariant of the scenario, never a token with every waiter asleep, is
-// held by the Hammer tests.
+// The scenario never has a free token while all waiters sleep. The Hammer tests check that.
 func TestKernel07InterruptedExclusiveWaiter(t *testing.T) {
 	t.Run("a", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -254,8 +251,8 @@ func TestKernel08ConditionBeatsSignal(t *testing.T) {
 			require.ErrorIs(t, wait(cancelled(t), untouched(false)), syscall.EINTR, "(b)")
 			require.False(t, q.Active())
 
-			// (c): the signal comes during the first test, and the condition
-			// turns true after the waiter has queued itself or given up.
+			// (c): the signal comes during the first test. The condition becomes true
+			// after the waiter is on the queue, or has given up.
 			task.ClearInterrupt()
 			ctx, cancel := context.WithCancel(t.Context())
 			n := 0
@@ -270,9 +267,8 @@ func TestKernel08ConditionBeatsSignal(t *testing.T) {
 	}
 }
 
-// Results: nil stands for 1 and more, ETIMEDOUT for 0. The jiffies that are
-// left are not returned, because a Go function says whether, not how long; the
-// context knows its deadline, and the caller can subtract.
+// nil stands for a result of 1 and more, and ETIMEDOUT for 0. The jiffies that are left are not
+// returned. The context has a deadline, so the caller can compute the time left.
 func TestKernel09Timeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
@@ -302,10 +298,9 @@ func TestKernel09Timeout(t *testing.T) {
 	})
 }
 
-// A context keeps the first reason that ended it, and which one the waiter
-// sees goes by that, not by which is tested first; so a wait with a context
-// does not tell (a), (b) and (c) apart. A written-out loop may test in either
-// order, for both are to be seen.
+// A context keeps the first reason that ended it. The waiter sees that reason, in any order of
+// its tests. So (a), (b) and (c) are the same for a wait with a context. A loop written out
+// sees both reasons and may test them in either order.
 func TestKernel10TimeoutAndSignal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
@@ -372,8 +367,8 @@ func TestKernel11PlaceAfterAFalseWakeUp(t *testing.T) {
 	})
 }
 
-// (b): there is no wait_woken; a wake function that latches is the same in
-// four lines. (d): a semaphore is not part of this package.
+// (b): a wake function that remembers, as in [waitqueue.WokenEntry]. (d): this package has no
+// semaphore.
 func TestKernel12WhatIsRemembered(t *testing.T) {
 	t.Run("a queue forgets", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -424,8 +419,8 @@ func TestKernel12WhatIsRemembered(t *testing.T) {
 	})
 }
 
-// (a): sleep_on is not offered. It is three calls of this package in the wrong
-// order.
+// (a): this package has no sleep_on. The test makes three calls in the order of sleep_on,
+// which loses wake-ups.
 func TestKernel13SetAndWakeBetweenTestAndSleep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
@@ -496,7 +491,7 @@ func TestKernel14Completion(t *testing.T) {
 	})
 }
 
-// (c) and (d) return nil, where the kernel returns what is left of the time.
+// (c) and (d) return nil, where the kernel returns the time that is left.
 func TestKernel15CompletionAndSignal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c waitqueue.Completion
@@ -521,8 +516,7 @@ func TestKernel15CompletionAndSignal(t *testing.T) {
 	})
 }
 
-// W1 waits through a gate, which holds it back between its wake-up and its
-// test.
+// A gate holds W1 back between its wake-up and its test.
 func TestKernel16NewcomersBarge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c waitqueue.Completion

@@ -30,10 +30,10 @@ func holdAt(t *testing.T, name string) (held <-chan struct{}, release func()) {
 	return came, sync.OnceFunc(func() { close(goOn) })
 }
 
-// B is awake, by an interrupt that has yet to wake it, and tests. What it takes
-// was meant for A, which sleeps on behind it. The next wake-up must be for A: if
-// B could still be picked, that one would be lost.
-func TestWhoTestsCannotBePicked(t *testing.T) {
+// B has an interrupt set, so it does not sleep, and tests. The Interrupt has not woken it yet.
+// B takes the token of A, which sleeps behind it. The next wake-up must be for A. If it could
+// pick B, it would be lost.
+func TestAWaiterThatTestsCannotBePicked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
 		var tok tokens
@@ -48,8 +48,8 @@ func TestWhoTestsCannotBePicked(t *testing.T) {
 				<-held
 			case 3: // it did not sleep
 				tok.Store(1)
-				got := tok.tryTake() // before A runs, which the wake-up is for
-				q.WakeUp()           // picks A, which comes too late
+				got := tok.tryTake() // before A runs
+				q.WakeUp()           // picks A, which finds no token
 				synctest.Wait()
 				tok.Store(1)
 				q.WakeUp()
@@ -63,8 +63,8 @@ func TestWhoTestsCannotBePicked(t *testing.T) {
 	})
 }
 
-// The context ends when the picked waiter has looked at it, and before it would
-// sleep again. It gives up, and does not take the Signal along.
+// A Signal picks A. The context of A ends after A has looked at it, and before A sleeps again.
+// A gives up, and passes the Signal on.
 func TestWaitForPassesOnThoughItNeverSleptAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -92,9 +92,9 @@ func TestWaitForPassesOnThoughItNeverSleptAgain(t *testing.T) {
 	})
 }
 
-// A wait is over before the signal of its waker has come. The next one who
-// sleeps, in a bubble, must not get it: it would end the program. The wake-up
-// comes when the sleep is announced, or when it has all but begun.
+// A wait is over before the signal of its waker has come. The next sleeper is in a bubble. It
+// must not get the signal, which would end the program. The wake-up comes when the sleep is
+// announced, or right before the sleep.
 func TestLateSignalReachesNobody(t *testing.T) {
 	for _, moment := range []string{"tested", "commit"} {
 		var q waitqueue.Queue
@@ -138,7 +138,7 @@ func TestLateSignalReachesNobody(t *testing.T) {
 	}
 }
 
-// The same for a wait with a context, which left when it was picked already.
+// The same for a wait with a context. A wake-up has picked it before it leaves.
 func TestLateKickReachesNobody(t *testing.T) {
 	held, release := holdAt(t, "unpark")
 	defer release()
@@ -170,8 +170,8 @@ func TestLateKickReachesNobody(t *testing.T) {
 	})
 }
 
-// A waiter that was picked leaves without the lock of its queue, which a long walk
-// may hold yet.
+// A waiter that was picked leaves without the lock of its queue, because a long walk may
+// still hold that lock.
 func TestPickedWaiterLeavesWithoutTheLock(t *testing.T) {
 	var q waitqueue.Queue
 	walking, returned := make(chan struct{}), make(chan struct{})

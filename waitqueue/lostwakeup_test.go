@@ -12,8 +12,8 @@ import (
 	"github.com/kprim/kprim/waitqueue/explore"
 )
 
-// oldLoop is the wait loop of the first article: it sleeps before it tests.
-// window is run before the step of that number.
+// oldLoop is the wait loop of the first article. It sleeps before it tests. It calls window
+// with a number before each step.
 func oldLoop(task *waitqueue.Task, q *waitqueue.Queue, event *atomic.Int32, window func(step int)) {
 	entry := waitqueue.Entry{Task: task} // DECLARE_WAITQUEUE(wait, current)
 	q.Add(&entry)                        // add_wait_queue(&myevent_waitqueue, &wait)
@@ -82,7 +82,7 @@ func TestOldLoopLosesTheWakeUpEveryTime(t *testing.T) {
 	}
 }
 
-// The test above has to know the bad order. The explorer finds it. The right loop has no such order.
+// The test above knows the bad order. The explorer finds it by itself.
 func TestOldLoopHasABadOrder(t *testing.T) {
 	old := explore.Search{}.Find(t, helperAndMonitor(oldLoop))
 	require.Equal(t, []int{3, 1, 0}, []int{old.Orders, old.Bad, old.LeftOut})

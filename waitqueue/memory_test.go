@@ -9,8 +9,8 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// TestMemoryOfASleeper prints how much more of the heap a sleeping waiter holds
-// than one in a bare select.
+// TestMemoryOfASleeper prints how many bytes of the heap a sleeping waiter holds more than a
+// goroutine in a bare select.
 //
 //	go test ./waitqueue -run MemoryOfASleeper -v
 func TestMemoryOfASleeper(t *testing.T) {
@@ -26,10 +26,10 @@ func TestMemoryOfASleeper(t *testing.T) {
 		_ = q.Wait(ctx, func() bool { return false })
 	})
 	t.Logf("a wait with a context holds %.0f bytes more: an Entry and a channel", withContext-base)
-	t.Logf("a Task is %d bytes, which is all that other waits hold", unsafe.Sizeof(waitqueue.Task{}))
+	t.Logf("a Task is %d bytes; other waits hold no more", unsafe.Sizeof(waitqueue.Task{}))
 }
 
-// asleepBytes returns what each of many sleepers holds of the heap.
+// asleepBytes returns how many bytes of the heap each of many sleepers holds.
 func asleepBytes(sleep func(context.Context)) float64 {
 	const sleepers = 20000
 	ctx, cancel := context.WithCancel(context.Background())
@@ -48,7 +48,7 @@ func asleepBytes(sleep func(context.Context)) float64 {
 	return float64(asleep-heapInUse()) / sleepers
 }
 
-// heap returns the live bytes when everybody who can run has run.
+// heapInUse returns the live bytes. Before that it lets all goroutines run that can run.
 func heapInUse() uint64 {
 	for range 10 {
 		runtime.Gosched()

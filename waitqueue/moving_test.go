@@ -2,6 +2,10 @@ package waitqueue_test
 
 import (
 	"context"
+	"go/ast"
+	"go/doc"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -51,6 +56,11 @@ func _(ctx context.Context, ready bool) {
 		_ = err
 	}
 	{
+		var task waitqueue.Task
+		err := task.WaitTimeout(&q, time.Second, flag.Load)
+		_ = err
+	}
+	{
 		err := waitqueue.WaitAny(ctx, flag.Load, &q, &other)
 		_ = err
 	}
@@ -82,15 +92,33 @@ func TestMovingHasOnlyCodeThatRuns(t *testing.T) {
 			requireTested(call[1] + "\n")
 		}
 	}
-	require.Equal(t, 15, calls)
+	require.Equal(t, 16, calls)
 	for _, example := range regexp.MustCompile(`Example\w*_\w+`).FindAllString(string(page), -1) {
 		requireTested("func " + example + "() {")
 	}
 	requireTested(regexp.MustCompile("`(mended.*)`").FindStringSubmatch(string(page))[1])
 }
 
-// testFiles returns the text of the package's test files, without indentation and without
-// the marks of comments.
+// An Example is shown as a whole file if it is the only one of its file, and has a type beside it.
+func TestExamplesAreWholeFiles(t *testing.T) {
+	for name, file := range map[string]string{
+		"_lostCancellation":  "example_lostcancel_test.go",
+		"_connectionPool":    "example_pool_test.go",
+		"_priorityQueue":     "example_priority_test.go",
+		"_weightedSemaphore": "example_weighted_test.go",
+	} {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		require.NoError(t, err)
+		examples := doc.Examples(parsed)
+		require.Len(t, examples, 1, file)
+		require.Equal(t, name, examples[0].Name)
+		require.NotEmpty(t, examples[0].Output)
+		require.IsType(t, &ast.File{}, examples[0].Code, "all of %s", file)
+	}
+}
+
+// testFiles returns the text of the package's test files, without indentation and without the
+// slashes of comments.
 func testFiles(t *testing.T) (text string) {
 	files, err := filepath.Glob("*_test.go")
 	require.NoError(t, err)

@@ -12,13 +12,13 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// The tests of this file hold the memory model of the package doc. A plain
-// variable is written on one side and read on the other, and nothing but the
-// package orders the two: the conditions read only what is the waiter's own. The
-// race detector fails them if the order is lost. Without it they hold little.
+// The tests of this file check the memory model of the package doc. The waker writes a plain
+// variable, and the waiter reads it. Only the package orders the two, because the conditions
+// read only variables of the waiter. If the order is lost, the race detector fails the test.
+// Without the race detector these tests show little.
 
 // secondTest is a condition that is false until the wait has slept once. It reads
-// nothing of the waker's.
+// no variable of the waker.
 func secondTest(tests *int) func() bool {
 	return func() bool { *tests++; return *tests > 2 }
 }
@@ -105,7 +105,7 @@ type noLock struct{}
 func (noLock) Lock()   {}
 func (noLock) Unlock() {}
 
-// What a waker did before a wake-up, the waiter sees after the sleep that the
+// The waiter sees the writes of the waker before the wake-up, after the sleep that the
 // wake-up ended.
 func TestWakeUpIsSynchronizedBeforeTheEndOfTheSleep(t *testing.T) {
 	for name := range orderings(t.Context()) {
@@ -129,8 +129,8 @@ func TestWakeUpIsSynchronizedBeforeTheEndOfTheSleep(t *testing.T) {
 	}
 }
 
-// The wake-up comes when the sleep is announced, and nobody sleeps yet. The
-// condition reads nothing of the waker's here either.
+// The wake-up comes when the sleep is announced and has not begun. The condition reads no
+// variable of the waker here either.
 func TestWakeUpBeforeTheSleepIsSynchronizedToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -164,8 +164,8 @@ func TestWakeUpBeforeTheSleepIsSynchronizedToo(t *testing.T) {
 	})
 }
 
-// A goroutine that takes a token, or sees it there, sees the writes that its giver made
-// before.
+// A goroutine takes a token, or IsDone reports the token to it. Then it sees the writes before
+// the Complete.
 func TestCompleteIsSynchronizedBeforeTheTakingOfItsToken(t *testing.T) {
 	for name, complete := range map[string]func(*waitqueue.Completion){
 		"Complete":    (*waitqueue.Completion).Complete,

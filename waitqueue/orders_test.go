@@ -65,7 +65,7 @@ var orders = models.Pins{
 	"TestInterleavingsWokenEntry":                          45,
 }
 
-// fewer is the same for the models that have fewer points if time is short.
+// fewer has the counts of the models that have fewer points if time is short.
 var fewer = models.Pins{
 	"TestInterleavingsCancelOnTheWay/ctx":       767,
 	"TestInterleavingsCancelOnTheWay/task":      1092,

@@ -28,8 +28,8 @@ func inEachLeaving(t *testing.T, test func(t *testing.T, ctx context.Context, le
 	}
 }
 
-// leaves runs wait on a goroutine of its own, which it does not return from, and
-// closes gone at its end.
+// leaves runs wait on a goroutine of its own. wait must not return. The goroutine closes gone at
+// its end.
 func leaves(t *testing.T, wait func()) (gone <-chan struct{}) {
 	c := make(chan struct{})
 	go func() {
@@ -45,8 +45,7 @@ func leaves(t *testing.T, wait func()) (gone <-chan struct{}) {
 	return c
 }
 
-// A leaver is a lock whose methods run a function once, in place of what they
-// are for.
+// A leaver is a lock whose methods first call a function, once. That function does not return.
 type leaver struct {
 	sync.Locker
 	inLock, inUnlock func()
@@ -84,7 +83,7 @@ func TestCondWithoutAnLLeavesNobodyBehind(t *testing.T) {
 	})
 }
 
-// An Unlock that is left without a return leaves no waiter on the queue.
+// An Unlock that does not return leaves no waiter on the queue.
 func TestUnlockThatPanicsLeavesNobodyBehind(t *testing.T) {
 	inEachLeaving(t, func(t *testing.T, ctx context.Context, leave func()) {
 		g := newGate()
@@ -115,8 +114,8 @@ func TestUnlockThatPanicsLeavesNobodyBehind(t *testing.T) {
 	})
 }
 
-// A is picked and then left without a return: in Unlock, before it sleeps, or in
-// Lock, after that. B gets its Signal.
+// A Signal picks A, and then a method of L does not return: Unlock before the sleep, or Lock
+// after it. B gets the Signal.
 func TestCondWaitThatPanicsPassesTheSignalOn(t *testing.T) {
 	inEachLeaving(t, func(t *testing.T, ctx context.Context, leave func()) {
 		for _, where := range []string{"Unlock", "Lock"} {
@@ -148,7 +147,7 @@ func TestCondWaitThatPanicsPassesTheSignalOn(t *testing.T) {
 	})
 }
 
-// A WaitFor whose pred is left without a return passes on the Signal that it had.
+// If pred does not return, WaitFor passes on the Signal that has reached it.
 func TestPredThatPanicsPassesTheSignalOn(t *testing.T) {
 	inEachLeaving(t, func(t *testing.T, ctx context.Context, leave func()) {
 		c := waitqueue.NewCond(newGate())
@@ -172,8 +171,8 @@ func TestPredThatPanicsPassesTheSignalOn(t *testing.T) {
 	})
 }
 
-// A was picked and its condition is left without a return, or its lock. The wake-up
-// is for B then, which has waited behind it.
+// A wake-up picks A, and then its condition or its lock does not return. Then the wake-up is for
+// B, which waits behind A.
 func TestExclusiveWaitThatPanicsPassesTheWakeUpOn(t *testing.T) {
 	inEachLeaving(t, func(t *testing.T, ctx context.Context, leave func()) {
 		var task waitqueue.Task
@@ -222,7 +221,7 @@ func TestExclusiveWaitThatPanicsPassesTheWakeUpOn(t *testing.T) {
 	})
 }
 
-// A condition that panics when nobody had picked its waiter wakes nobody.
+// A condition panics, and no wake-up has picked its waiter. Then nobody is woken.
 func TestWaitThatPanicsUnpickedWakesNobody(t *testing.T) {
 	inEachLeaving(t, func(t *testing.T, ctx context.Context, leave func()) {
 		var q waitqueue.Queue
@@ -252,7 +251,7 @@ func TestWaitThatPanicsUnpickedWakesNobody(t *testing.T) {
 	})
 }
 
-// A task whose condition panicked waits again as if nothing had been.
+// After a panic of its condition a task can wait again.
 func TestTaskWaitsAgainAfterItsConditionPanicked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, other := waitqueue.Queue{Name: "named"}, waitqueue.Queue{}

@@ -9,8 +9,8 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// A WakeMask with no budget wakes all waiters of each kind, as __wake_up does. WakeUpN
-// with a budget of nothing wakes no exclusive waiter.
+// A WakeMask with a budget of 0 wakes all waiters of each kind, as __wake_up does. WakeUpN
+// with a budget of 0 wakes no exclusive waiter.
 func TestWakeWithoutABudgetWakesAll(t *testing.T) {
 	for _, key := range []any{nil, "key"} {
 		for _, n := range []int{0, -1, -1 << 30, waitqueue.All} {
@@ -30,7 +30,7 @@ func TestWakeWithoutABudgetWakesAll(t *testing.T) {
 	}
 }
 
-// The same for a sole waiter in its Wait, which has a way of its own.
+// The same for a sole waiter in its Wait, for which wake has a shorter path.
 func TestWakeWithoutABudgetWakesASoleExclusiveWaiter(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		var q waitqueue.Queue
@@ -76,8 +76,8 @@ func (s *scene) wake(n int) (woken []int) {
 	return woken
 }
 
-// Prepare of a queued entry makes it ordinary, PrepareExclusive makes it
-// exclusive, and both leave it at its place, as prepare_to_wait does.
+// Prepare makes a queued entry ordinary, and PrepareExclusive makes it exclusive. Both leave
+// it at its place, as prepare_to_wait does.
 func TestPrepareOfAQueuedEntrySetsItsFlagAndKeepsItsPlace(t *testing.T) {
 	const s = waitqueue.Interruptible
 	for _, test := range []struct {
@@ -164,7 +164,7 @@ func TestPrepareOfAQueuedEntrySetsItsFlagAndKeepsItsPlace(t *testing.T) {
 				}
 			}
 			require.Equal(t, test.order, order)
-			for i := range sc.entries { // those that are not there play no part
+			for i := range sc.entries { // an entry that is not there plays no part
 				if len(order) == 2 && i == 2 {
 					sc.tasks[i].SetState(waitqueue.Running)
 				}
@@ -207,8 +207,8 @@ func TestPrepareOnAnotherQueuePanics(t *testing.T) {
 	require.False(t, other.Active())
 }
 
-// A waker takes an entry off its queue while the owner removes it from another
-// one, or tries to put it there. Only the race detector sees the harm.
+// A waker takes an entry off its queue. At the same time the owner removes the entry from
+// another queue, or tries to put it there. Only the race detector sees the harm.
 func TestEntryOfAnotherQueueIsNoDataRace(t *testing.T) {
 	for name, use := range map[string]func(other *waitqueue.Queue, e *waitqueue.Entry){
 		"Remove": func(other *waitqueue.Queue, e *waitqueue.Entry) { other.Remove(e) },
@@ -235,7 +235,7 @@ func TestEntryOfAnotherQueueIsNoDataRace(t *testing.T) {
 					q.WakeUp()
 				}()
 				func() {
-					// The entry may be on q yet, which is a misuse that is told.
+					// The entry may still be on q. That is a misuse, so Prepare panics.
 					defer func() { _ = recover() }()
 					use(&other, &e)
 				}()

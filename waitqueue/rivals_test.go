@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// The rivals of [waitqueue.Cond], as projects write them for themselves. L is held when wait,
-// signal and broadcast are called, and when they return.
+// The rivals of [waitqueue.Cond], as projects write them for themselves. The caller of wait,
+// signal and broadcast holds L, and still holds it when they return.
 
-// sliceCond is listCond at its leanest: a slice for the list.
+// sliceCond is listCond with less: a slice in place of the list.
 type sliceCond struct {
 	L       sync.Mutex
 	waiters []chan struct{}
@@ -24,7 +24,7 @@ func (c *sliceCond) wait(ctx context.Context) error {
 	case <-ready:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err() // stays in the list, and takes a signal with it
+		return ctx.Err() // its channel stays in the slice and takes a signal
 	}
 }
 
@@ -35,8 +35,8 @@ func (c *sliceCond) signal() {
 	}
 }
 
-// listCond is a list of channels, one a waiter, and a select. Each waiter has a channel of its
-// own, so a signal is for the waiter that came first.
+// listCond is a list of channels and a select. Each waiter has a channel of its own, so a
+// signal is for the waiter that came first.
 type listCond struct {
 	L       sync.Mutex
 	waiters list.List
@@ -52,7 +52,7 @@ func (c *listCond) wait(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		c.L.Lock()
-		c.waiters.Remove(me) // may lose a signal, as most of them do
+		c.waiters.Remove(me) // may lose a signal, as in most such lists
 		c.L.Unlock()
 		return ctx.Err()
 	}
@@ -64,7 +64,8 @@ func (c *listCond) signal() {
 	}
 }
 
-// roundCond has one channel for each round of waiters. It can wake all of them, and never one.
+// roundCond has one channel for each round of waiters. It wakes all of them, and cannot wake
+// only one.
 type roundCond struct {
 	L     sync.Mutex
 	round chan struct{} // or nil: nobody waits
@@ -92,8 +93,8 @@ func (c *roundCond) broadcast() {
 	}
 }
 
-// afterFuncCond is a sync.Cond with a function around each wait that the end of the context
-// starts. The end wakes all waiters. With a Signal in its place it could wake another waiter.
+// afterFuncCond is a sync.Cond with context.AfterFunc around each wait. The end of a context
+// wakes all waiters, because a Signal could wake another waiter.
 type afterFuncCond struct {
 	L    sync.Mutex
 	cond sync.Cond

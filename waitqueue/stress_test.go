@@ -30,8 +30,8 @@ func rounds(short, ifLong int) int {
 	return short
 }
 
-// Tokens go round between takers that are cancelled at random. In the end
-// every token is there, and nobody slept while one was.
+// Takers take tokens and give them back. Their contexts end at random. In the end every token
+// is there. If a taker slept on while a token was there, the test would hang.
 func TestHammerConservesTokens(t *testing.T) {
 	const takers = 8
 	rounds := rounds(5000, 5_000_000)
@@ -74,7 +74,7 @@ func TestHammerConservesTokens(t *testing.T) {
 					cancelled.Add(1)
 					continue
 				}
-				q.WakeUpAll() // for the watchers: a token has gone
+				q.WakeUpAll() // for the watchers: a token was taken
 				tok.Add(1)
 				q.WakeUp()
 			}
@@ -88,7 +88,7 @@ func TestHammerConservesTokens(t *testing.T) {
 	t.Logf("%d waits, %d cancelled, %d seen by watchers", takers*rounds, cancelled.Load(), watched.Load())
 }
 
-// A till gives out tokens: take waits for one, give adds one and wakes.
+// A till has tokens. take waits for a token, and give adds one and wakes a waiter.
 type till struct {
 	take func(ctx context.Context) error
 	give func()
@@ -116,7 +116,8 @@ func tills() map[string]till {
 	}
 }
 
-// withOneTask has all waits of a round that can end share a task, and all others too.
+// withOneTask has two contexts that carry a task in each round: one for all waits that a context
+// can end, and one for all others.
 func (c till) withOneTask() till {
 	c.carry = true
 	return c
@@ -133,7 +134,7 @@ func queueTill(wait func(*waitqueue.Queue, context.Context, func() bool) error) 
 	}
 }
 
-// waitWithLock has a lock of its own for each wait, which nobody else wants.
+// waitWithLock has a lock of its own for each wait. No other goroutine uses it.
 func waitWithLock(q *waitqueue.Queue, ctx context.Context, cond func() bool) error {
 	var mu sync.Mutex
 	mu.Lock()
@@ -227,9 +228,9 @@ func waitInLoop(c *waitqueue.Cond, ctx context.Context, pred func() bool) error 
 	return nil
 }
 
-// In each round as many tokens are given as are taken in the end, and nobody
-// comes twice. So a wake-up that is lost, or swallowed by one who gives up,
-// leaves a token and a sleeper, and the round does not end.
+// In each round as many tokens are given as are taken in the end, and each taker comes once.
+// A waiter that gives up may swallow a wake-up, or a wake-up may be lost. Then a token and a
+// sleeper are left, and the round does not end.
 func TestHammerEveryTokenIsTaken(t *testing.T) {
 	for name, till := range tills() {
 		t.Run(name, func(t *testing.T) {
@@ -281,7 +282,7 @@ func (c till) round(parent context.Context, rng *rand.Rand) (waited, gaveUp int)
 	giving.Wait()
 	leaving.Wait()
 	gaveUp = int(failed.Load())
-	for range hasty - gaveUp { // what they took has to be made up for
+	for range hasty - gaveUp { // the hasty takers took tokens of the patient ones
 		c.give()
 	}
 	staying.Wait() // hangs if a wake-up was lost
@@ -313,9 +314,9 @@ func TestTaskWaitAllocatesNothing(t *testing.T) {
 	require.Less(t, allocs/rounds, 0.1, "allocations a round trip")
 }
 
-// Copies of one parent are ended, stopped or dropped at random, in the hands of two
-// goroutines each. Each of them takes tokens by the queue or by
-// the Cond, and gives them back. In the end every token is there.
+// Two goroutines share each copy of one parent. They end, stop or drop the copy at random.
+// They take tokens by the queue or by the Cond, and give them back. In the end every token is
+// there.
 func TestHammerCopiesOfOneParent(t *testing.T) {
 	const goroutines = 8
 	rounds := rounds(3000, 1_000_000)
@@ -388,7 +389,7 @@ func TestHammerCopiesOfOneParent(t *testing.T) {
 	t.Logf("%d waits, %d cancelled", goroutines*rounds, cancelled.Load())
 }
 
-// A carrying is a context that carries a task, with its end, if it has one of its own.
+// A carrying is a context that carries a task. end does nothing if only the parent has an end.
 type carrying struct {
 	ctx       context.Context
 	end, stop func()

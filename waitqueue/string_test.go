@@ -112,8 +112,8 @@ func TestTypesPrintAsWords(t *testing.T) {
 	})
 }
 
-// Any goroutine may print what others use, and gets one short line, from fmt and
-// from both handlers of slog. Only the race detector sees the harm.
+// Any goroutine may print a value that other goroutines use. It gets one short line, from fmt
+// and from both handlers of slog. Only the race detector sees the harm.
 func TestPrintingALiveValueIsNoDataRace(t *testing.T) {
 	var q waitqueue.Queue
 	var c waitqueue.Completion

@@ -58,8 +58,7 @@ func TestAddRefusesMisuse(t *testing.T) {
 	other.Remove(&entry)
 }
 
-// A wake-up is never spent on a task that is awake, and an entry that was
-// added by hand stays on the queue.
+// A task that is awake uses up no wake-up. An entry of Add stays on the queue.
 func TestWakeUpSkipsWhoIsAwake(t *testing.T) {
 	var q waitqueue.Queue
 	var awake, s waitqueue.Task
@@ -131,7 +130,7 @@ func TestInterruptIsALevel(t *testing.T) {
 	})
 }
 
-// An interrupt that comes while the condition is tested must not be slept over.
+// A task must not sleep if an interrupt comes while its condition is tested.
 func TestInterruptBetweenTestAndSleep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
@@ -234,8 +233,7 @@ func TestStateLetters(t *testing.T) {
 	require.Equal(t, "D", waitqueue.Uninterruptible.String())
 }
 
-// What a task waits for is shown, however it waits, and no longer when it has
-// left the queue.
+// Wchan names the queue in each way to wait, until the task has left the queue.
 func TestWchanOfAnyLoop(t *testing.T) {
 	q := waitqueue.Queue{Name: "pipe_wait"}
 	for name, loop := range map[string]func(task *waitqueue.Task){
@@ -284,8 +282,8 @@ func TestWchanOfAnyLoop(t *testing.T) {
 	}
 }
 
-// A mask may hold bits that are no state. They do not match the other parts of a
-// task's word.
+// A mask may have bits that are no state. These bits match no flag and no count in the word of
+// a task.
 func TestMaskOfAllBitsIsOfStatesOnly(t *testing.T) {
 	var task waitqueue.Task
 	task.Interrupt()

@@ -1,6 +1,7 @@
 package waitqueue
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -9,10 +10,9 @@ import (
 )
 
 // WithTask returns a copy of ctx that carries a [Task], for a goroutine that waits
-// with one context again and again. The waits of Queue, Cond and Completion, and of
-// packages that are built on them, find the task in the copy. They sleep at the
-// task's place and allocate nothing. Their errors are the same as with ctx. The task
-// gets the name.
+// with one context again and again. Queue, Cond, Completion, and packages that are built
+// on them find the task in the copy. Their waits sleep at the place of the task and
+// allocate nothing. Their errors are the same as with ctx. The task gets the name.
 //
 // One wait at a time has the task. These waits go the usual way, with the same
 // results:
@@ -21,18 +21,22 @@ import (
 //   - a wait with a context that was made from the copy
 //   - WaitAny
 //   - a wait after stop
-//   - any wait, if ctx has a Done channel that package context has not made; with
-//     [context.WithCancel] around ctx its waits have the task
+//   - any wait, if ctx has a Done channel that package context has not made; give
+//     WithTask the result of [context.WithCancel] for ctx in that case
 //
-// A copy costs as much time as it saves in about seven waits. Call stop when the loop
-// is over. Until then ctx refers to a small part of the copy. If stop is never called,
-// that lasts until ctx ends, or the garbage collector has found that the program has
-// dropped the copy. Stop may be called at any time, by any goroutine, and again. WithTask
-// and stop do not block.
+// A copy takes as much time as five to ten waits with it save. Call stop when the loop is
+// over. Until then ctx keeps a small record of the copy. If stop is never called, ctx
+// drops the record when it ends, or when the garbage collector has freed the copy. Stop
+// may be called at any time, by any goroutine, and again. WithTask and stop do not block.
+// WithTask panics if ctx is nil.
 //
-// As with any context, the copy belongs to the bubble of testing/synctest in which it
-// was made.
+// The copy belongs to the bubble of testing/synctest in which it was made. The end of ctx
+// wakes the waiter, so it must come from inside that bubble, also if a plain wait with ctx
+// would not need that.
 func WithTask(ctx context.Context, name string) (copy context.Context, stop func()) {
+	if ctx == nil {
+		panic("waitqueue: WithTask of a nil context")
+	}
 	c := &taskContext{Context: ctx, state: Uninterruptible}
 	c.task.Name, c.task.carrier = name, c
 	if ctx.Done() != nil {
@@ -47,13 +51,16 @@ func WithTask(ctx context.Context, name string) (copy context.Context, stop func
 // state shows how the wait that has it sleeps. A wait that goes the usual way leaves it
 // Running.
 //
-// An Interrupt of the task ends the wait that has it, and each later one, with an error
-// that matches [syscall.EINTR], until ClearInterrupt. If ctx can not end, it has no
-// effect. A WakeUp of the task makes [Cond.Wait] return nil, and any other wait test
-// its condition.
+// An Interrupt of the task ends the wait that has it, and each later one until
+// ClearInterrupt. The error matches [syscall.EINTR]. If ctx cannot end, an Interrupt has
+// no effect on these waits. A WakeUp of the task makes [Cond.Wait] return nil, and makes
+// any other wait test its condition.
 //
 // The methods Wait, SetState and Schedule of the task are for the goroutine that waits
-// with ctx. No other goroutine may wait with ctx while it is in one of them.
+// with ctx. No other goroutine may wait with ctx while it is in one of them. The end of
+// ctx interrupts the task, so it ends a Wait of the task too, with the error of an
+// Interrupt. After stop it does not. It does not either if all waits with ctx go the
+// usual way.
 func TaskOf(ctx context.Context) *Task {
 	t, _ := ctx.Value(taskKey{}).(*Task)
 	return t
@@ -63,28 +70,28 @@ type taskKey struct{}
 
 // A taskContext is a context with a task for the waits that have it.
 //
-// Invariant: only the wait that has borrowed the task uses the fields of the task that
-// are for its own goroutine. The next wait sees them as that wait left them, because use
-// is atomic.
+// Invariant: some fields of a task are only for its own goroutine. Here only the wait that
+// has borrowed the task uses them. The next wait sees the values that this wait has left,
+// because use is atomic.
 type taskContext struct {
 	context.Context
 	task   Task
 	state  State         // how the task sleeps
 	use    atomic.Uint32 // lent and stopped
-	forget func() bool   // has Context forget the task; nil if it does not know it
+	forget func() bool   // ends the AfterFunc of Context; nil if there is none
 }
 
 // The bits of the use of a task.
 const (
-	lent    = 1 << iota // a wait has it
-	stopped             // no other wait gets it
+	lent    = 1 << iota // a wait has the task
+	stopped             // no later wait gets the task
 )
 
-// listen has the end of the parent interrupt the task. It gives that up if the parent
-// is a foreign one.
+// listen makes the end of the parent interrupt the task. If the parent is a foreign one, no
+// wait gets the task.
 //
-// The parent has a weak pointer: it may live much longer than a copy that was dropped
-// without stop.
+// The parent has a weak pointer to the copy, because it may live much longer than a copy that
+// was dropped without stop.
 func (c *taskContext) listen() {
 	carrier := weak.Make(c)
 	parent := &parent{Context: c.Context}
@@ -101,12 +108,12 @@ func (c *taskContext) listen() {
 	runtime.AddCleanup(c, func(forget func() bool) { forget() }, forget)
 }
 
-// A parent is a context that learns whether it is a foreign one: its Done channel is
-// not of package context. Then [context.AfterFunc] calls the method AfterFunc, if there
-// is one, and starts a goroutine otherwise.
+// A parent finds out whether its Context is a foreign one, which has a Done channel that
+// package context has not made. For a foreign context [context.AfterFunc] calls the method
+// AfterFunc, if there is one. Without that method it starts a goroutine.
 //
-// That goroutine would wait for a channel of its bubble. The cleanup, which runs
-// outside, would close that channel, and so end the program.
+// That goroutine would wait for a channel of its bubble. The cleanup of a dropped copy runs
+// outside the bubble and would close that channel, which ends the program.
 type parent struct {
 	context.Context
 	foreign bool
@@ -117,8 +124,13 @@ func (p *parent) AfterFunc(func()) func() bool {
 	return func() bool { return true }
 }
 
-// stop has the parent forget the task. A wait that has the task at this moment needs to
-// hear of the end of the parent. It has the parent forget when it gives the task back.
+// Err returns an error for a context whose Done channel is closed and whose Err is nil.
+// Without an Err package context panics in WithTask, though no wait has to sleep. It
+// calls Err only if Done is closed.
+func (p *parent) Err() error { return cmp.Or(p.Context.Err(), errNoErr) }
+
+// stop ends the AfterFunc of the parent. If a wait has the task at this moment, the end of
+// the parent must still reach it. That wait ends the AfterFunc when it gives the task back.
 func (c *taskContext) stop() {
 	if c.use.Or(stopped) == 0 && c.forget != nil {
 		c.forget()
@@ -138,7 +150,8 @@ func (c *taskContext) borrow() bool {
 	return true
 }
 
-// giveBack ends a loan. If there is none, the task was in a Wait of its own.
+// giveBack ends a loan. After a Wait of the task itself there is no loan, and it does
+// nothing.
 func (c *taskContext) giveBack() {
 	if !c.use.CompareAndSwap(lent, 0) && c.use.CompareAndSwap(lent|stopped, stopped) && c.forget != nil {
 		c.forget()
@@ -148,7 +161,9 @@ func (c *taskContext) giveBack() {
 // interruption returns the error of a wait with c whose task was interrupted: by the
 // end of c, or by a caller of Interrupt.
 func (c *taskContext) interruption() error {
-	over := false // looked up first: a context that has ended has an Err
+	// Done before Err: the context may end between the two looks. With the other order a
+	// context with an Err would look like a broken one.
+	over := false
 	select {
 	case <-c.Done():
 		over = true
@@ -172,8 +187,8 @@ func (c *taskContext) Value(key any) any {
 }
 
 // String returns the text of the parent and of the task, as in
-// "context.Background.WithCancel.WithTask(worker S jobs)". Without it package fmt would
-// read the fields, while others write them.
+// "context.Background.WithCancel.WithTask(worker S jobs)". Without this method package fmt
+// would read the fields while other goroutines write them.
 func (c *taskContext) String() string {
 	parent := fmt.Sprintf("%T", c.Context)
 	if s, ok := c.Context.(fmt.Stringer); ok {

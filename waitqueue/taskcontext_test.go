@@ -31,8 +31,8 @@ func servedWaits(t *testing.T) map[string]func(ctx context.Context, q *waitqueue
 	return waits
 }
 
-// The waits sleep with the task, and the others see how. The errors are the same as with
-// the parent.
+// The waits sleep with the task, and its state shows how. The errors are the same as with the
+// parent.
 func TestWithTaskServesTheWaits(t *testing.T) {
 	reason := errors.New("the reason")
 	for name, wait := range contextWaits(t) {
@@ -67,13 +67,15 @@ func TestWithTaskAndADeadline(t *testing.T) {
 	for name, wait := range contextWaits(t) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				parent, cancel := context.WithTimeout(t.Context(), time.Minute)
+				reason := errors.New("the reason")
+				parent, cancel := context.WithTimeoutCause(t.Context(), time.Minute, reason)
 				defer cancel()
 				ctx, stop := waitqueue.WithTask(parent, "")
 				defer stop()
 				start := time.Now()
 				err := wait(ctx, new(waitqueue.Queue), never)
 				require.Equal(t, time.Minute, time.Since(start))
+				require.ErrorIs(t, err, reason)
 				require.ErrorIs(t, err, syscall.ETIMEDOUT)
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.NotErrorIs(t, err, syscall.EINTR)
@@ -82,8 +84,8 @@ func TestWithTaskAndADeadline(t *testing.T) {
 	}
 }
 
-// Without an end the sleep is uninterruptible. An interrupt changes nothing then. The
-// waits of Cond and Completion, whose queue is not q, have a test of their own.
+// Without an end the sleep is uninterruptible, so an interrupt changes nothing. The next test
+// is for the waits of Cond and Completion, because q is not their queue.
 func TestWithTaskOfAContextWithoutAnEnd(t *testing.T) {
 	waits := servedWaits(t)
 	for _, name := range []string{"Wait", "WaitExclusive", "WaitLocked", "WaitExclusiveLocked"} {
@@ -136,8 +138,8 @@ func TestCondAndCompletionWithATaskWithoutAnEnd(t *testing.T) {
 	})
 }
 
-// An interrupt by hand ends each wait, and none of them spins. The same with one that is
-// there before, until it is cleared.
+// An Interrupt of the task ends each wait, and none of them spins. It also ends each later wait,
+// until ClearInterrupt.
 func TestInterruptOfATaskThatAContextCarries(t *testing.T) {
 	for name, wait := range servedWaits(t) {
 		t.Run(name, func(t *testing.T) {
@@ -176,8 +178,8 @@ func TestInterruptOfATaskThatAContextCarries(t *testing.T) {
 	}
 }
 
-// A caller that clears its own interrupt does not know of the end. That must not make a
-// later wait sleep for ever, nor one that has looked at the context before.
+// A caller clears an interrupt of its own, and does not know that the context has ended. No wait
+// may sleep for ever after that, also a wait that has looked at the context before the end.
 func TestInterleavingsClearInterruptKeepsTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent, cancel := context.WithCancel(t.Context())
@@ -202,7 +204,7 @@ func TestInterleavingsClearInterruptKeepsTheEnd(t *testing.T) {
 	})
 }
 
-// A wake-up of the task itself ends no wait but Cond.Wait, which may always return early.
+// A WakeUp of the task ends no wait except Cond.Wait, which may always return early.
 func TestWakeUpOfATaskThatAContextCarries(t *testing.T) {
 	for name, wait := range servedWaits(t) {
 		t.Run(name, func(t *testing.T) {
@@ -226,8 +228,8 @@ func TestWakeUpOfATaskThatAContextCarries(t *testing.T) {
 	}
 }
 
-// A second wait goes the usual way, and so does one in the condition of the first. The
-// task is free again after the first one.
+// A second wait goes the usual way, and so does a wait in the condition of the first. The task
+// is free again after the first wait.
 func TestOneWaitAtATimeHasTheTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent, cancel := context.WithCancel(t.Context())
@@ -267,8 +269,8 @@ func TestOneWaitAtATimeHasTheTask(t *testing.T) {
 	})
 }
 
-// A Wait of the task itself is in nobody's way: a wait with the context in its condition
-// goes the usual way, and the task is free after both.
+// In the condition of a Wait of the task itself, a wait with the context goes the usual way. The
+// task is free after both.
 func TestInterleavingsWaitOfTheTaskItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := waitqueue.WithTask(t.Context(), "")
@@ -294,6 +296,19 @@ func TestInterleavingsWaitOfTheTaskItself(t *testing.T) {
 		q.WakeUp()
 		require.NoError(t, <-result)
 		require.Equal(t, waitqueue.Running, asleepWith(ctx))
+
+		result = asleep(func() error {
+			q.Lock()
+			defer q.Unlock()
+			return task.WaitHeld(&q, func() bool {
+				tests := 0
+				_ = other.Wait(ctx, func() bool { tests++; return tests == 2 })
+				return tok.tryTake()
+			})
+		})
+		tok.Store(1)
+		q.WakeUp()
+		require.NoError(t, <-result)
 
 		for range 2 {
 			result = asleep(func() error { return q.Wait(ctx, tok.tryTake) })
@@ -400,8 +415,8 @@ func TestWithTaskOfACopy(t *testing.T) {
 	})
 }
 
-// A foreign context has a Done channel of its own. Package context would start a goroutine
-// for each copy of it.
+// A foreign context has a Done channel that package context has not made. Package context
+// starts a goroutine for each context that is made from it.
 type foreign struct {
 	context.Context
 	done chan struct{}
@@ -429,8 +444,8 @@ func (f afterFunc) AfterFunc(func()) func() bool {
 	return func() bool { return true }
 }
 
-// No goroutine is started for a foreign context, so that a bubble in which it never ends
-// can end, and a cleanup has no channel to close. The waits go the usual way.
+// WithTask starts no goroutine for a foreign context. So a bubble can end though the context
+// never ends, and a cleanup has no channel to close. The waits go the usual way.
 func TestInterleavingsWithTaskOfAForeignContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := foreign{Context: context.Background(), done: make(chan struct{})}
@@ -497,13 +512,59 @@ func TestWithTaskOfAContextThatEndsWithoutAnErr(t *testing.T) {
 					require.NoError(t, wait(ctx, &q, func() bool { return true }))
 					require.False(t, q.Active())
 				}
-				require.Panics(t, func() { waitqueue.WithTask(foreign, "") }, "package context panics")
+				for _, over := range []context.Context{silent{parent}, foreign} {
+					ctx, stop := waitqueue.WithTask(over, "")
+					defer stop()
+					require.PanicsWithValue(t, noErr, func() { _ = wait(ctx, new(waitqueue.Queue), never) })
+				}
 			})
 		})
 	}
 }
 
-// A copy of a context that has ended is one that has ended.
+func TestWithTaskOfNil(t *testing.T) {
+	var none context.Context
+	require.PanicsWithValue(t, "waitqueue: WithTask of a nil context", func() { waitqueue.WithTask(none, "") })
+}
+
+// In a wait of the task itself the end of the context is an interrupt. After stop it is
+// none any more.
+func TestTheEndInterruptsAWaitOfTheTaskItself(t *testing.T) {
+	waits := map[string]func(*waitqueue.Task, *waitqueue.Queue) error{
+		"Wait":        func(task *waitqueue.Task, q *waitqueue.Queue) error { return task.Wait(q, never) },
+		"WaitTimeout": func(task *waitqueue.Task, q *waitqueue.Queue) error { return task.WaitTimeout(q, time.Hour, never) },
+		"WaitHeld": func(task *waitqueue.Task, q *waitqueue.Queue) error {
+			q.Lock()
+			defer q.Unlock()
+			return task.WaitHeld(q, never)
+		},
+	}
+	for name, wait := range waits {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for _, stopped := range []bool{false, true} {
+					parent, cancel := context.WithCancel(t.Context())
+					ctx, stop := waitqueue.WithTask(parent, "")
+					defer stop()
+					if stopped {
+						stop()
+					}
+					task := waitqueue.TaskOf(ctx)
+					var q waitqueue.Queue
+					result := asleep(func() error { return wait(task, &q) })
+					cancel()
+					require.Equal(t, !stopped, ended(result))
+					task.Interrupt()
+					err := <-result
+					require.EqualError(t, err, "waitqueue: wait interrupted: an interrupt is set")
+					require.NotErrorIs(t, err, context.Canceled)
+				}
+			})
+		})
+	}
+}
+
+// A copy of a context that has ended has ended too.
 func TestWithTaskOfAContextThatHasEnded(t *testing.T) {
 	for name, wait := range contextWaits(t) {
 		t.Run(name, func(t *testing.T) {
@@ -523,8 +584,8 @@ type silent struct{ context.Context }
 
 func (silent) Err() error { return nil }
 
-// A context that ends between two looks of a wait that was interrupted by hand has an
-// Err, though the first look has not found it.
+// An Interrupt ends a wait, and the wait looks at its context twice to find the reason. The
+// context ends between the two looks. It has an Err then, which the first look has not found.
 func TestInterleavingsEndWhileTheInterruptIsLookedInto(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner, cancel := context.WithCancel(t.Context())
@@ -546,7 +607,7 @@ func TestInterleavingsEndWhileTheInterruptIsLookedInto(t *testing.T) {
 	})
 }
 
-// endsAfterALook ends when somebody has looked at its Err.
+// endsAfterALook ends right after a call of its Err.
 type endsAfterALook struct {
 	context.Context
 	end   func()
@@ -561,8 +622,8 @@ func (c *endsAfterALook) Err() error {
 	return err
 }
 
-// After stop the waits go the usual way, and the end reaches them. A wait that has the
-// task during stop keeps it, and hears of the end; the next one does not get it.
+// After stop the waits go the usual way, and the end of the context reaches them. A wait that
+// has the task at stop keeps it, and the end reaches it. The next wait does not get the task.
 func TestStopOfWithTask(t *testing.T) {
 	for name, wait := range servedWaits(t) {
 		t.Run(name, func(t *testing.T) {
@@ -599,8 +660,8 @@ func TestStopOfWithTask(t *testing.T) {
 	}
 }
 
-// Copies that were dropped without stop do not stay with a parent that lives on. The
-// same with copies whose wait was the last to know them.
+// The parent lives on. The garbage collector frees copies that were dropped without stop, also
+// after a wait with them.
 func TestInterleavingsDroppedCopiesAreCollected(t *testing.T) {
 	parent, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -624,7 +685,7 @@ func TestInterleavingsDroppedCopiesAreCollected(t *testing.T) {
 			}
 		}
 	}
-	drop() // the parent keeps the size of its map
+	drop() // a map in the parent grows, and keeps its size
 	before := heapInUse()
 	const perCopy = 100 // bytes that may be left, of 432 and three rounds
 	after := before
@@ -639,8 +700,8 @@ func TestInterleavingsDroppedCopiesAreCollected(t *testing.T) {
 	require.Less(t, after, before+copies*perCopy, "bytes on the heap, before %d", before)
 }
 
-// The same in a bubble, whose goroutines nothing outside may wake. The cleanup comes from
-// outside.
+// The same in a bubble. The cleanup runs outside, where no code may wake a goroutine of the
+// bubble.
 func TestDroppedCopiesInABubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent, cancel := context.WithCancel(t.Context())
@@ -662,7 +723,7 @@ func TestDroppedCopiesInABubble(t *testing.T) {
 	heapInUse()
 }
 
-// The queue is of the package, the copies are of their bubbles.
+// A queue and a completion outlive the bubbles. Each bubble has a copy of its own.
 func TestWithTaskInSeveralBubbles(t *testing.T) {
 	var q waitqueue.Queue
 	var c waitqueue.Completion
@@ -712,7 +773,7 @@ func TestACopyPrintsAsWords(t *testing.T) {
 	})
 }
 
-// Any goroutine may print a copy, and look at its task, while others wait with it.
+// Any goroutine may print a copy and look at its task while other goroutines wait with it.
 func TestPrintingACopyIsNoDataRace(t *testing.T) {
 	parent, cancel := context.WithCancel(t.Context())
 	ctx, stop := waitqueue.WithTask(parent, "worker")

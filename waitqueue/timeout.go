@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// errTimedOut ends the wait of a task whose time is over.
+// errTimedOut is the error of a task's wait that has lasted for d.
 var errTimedOut error = &waitError{errno: syscall.ETIMEDOUT, ended: context.DeadlineExceeded, cause: context.DeadlineExceeded}
 
 // WaitTimeout is [Task.Wait] for at most d. If d is over and cond is false, the error
-// matches [syscall.ETIMEDOUT] and [context.DeadlineExceeded]. A condition that is true
-// then wins, and the time beats an interrupt. If d is 0 or less, WaitTimeout tests cond
-// once and does not sleep.
+// matches [syscall.ETIMEDOUT] and [context.DeadlineExceeded]. If cond is true when d is
+// over, WaitTimeout returns nil. If d is over and an interrupt is set, the error is the
+// timeout. If d is 0 or less, WaitTimeout tests cond once and does not sleep.
 //
 // It allocates a timer, unless cond is true at once.
 //
@@ -38,7 +38,7 @@ func (t *Task) WaitLockedTimeout(q *Queue, l sync.Locker, d time.Duration, cond 
 	return q.waitTimeout(t, l, d, cond)
 }
 
-// waitTimeout is an ordinary wait whose condition is true when d is over, too.
+// waitTimeout is an ordinary wait with a condition that is also true when d is over.
 func (q *Queue) waitTimeout(t *Task, l sync.Locker, d time.Duration, cond func() bool) error {
 	deadline := time.Now().Add(d)
 	var timer *time.Timer
@@ -49,7 +49,7 @@ func (q *Queue) waitTimeout(t *Task, l sync.Locker, d time.Duration, cond func()
 	}()
 	over := false
 	err := q.wait(t, nil, l, false, func() bool {
-		// The condition first, or one that came true in time could lose.
+		// The condition first. With the other order a condition that came true in time could lose.
 		if cond() {
 			return true
 		}

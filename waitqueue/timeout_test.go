@@ -73,7 +73,7 @@ func TestTaskWaitsLocked(t *testing.T) {
 	})
 }
 
-// A condition that is left without a return leaves the lock held, and no waiter.
+// A condition panics or ends its goroutine. The lock is held then, and no waiter is left.
 func TestTaskWaitsLockedLeft(t *testing.T) {
 	for name, leave := range leavings {
 		t.Run(name, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestTaskWaitsLockedLeft(t *testing.T) {
 	}
 }
 
-// One wake-up is for all ordinary waiters and for one exclusive.
+// One wake-up is for all ordinary waiters and for one exclusive waiter.
 func TestTaskWaitExclusiveLockedIsExclusive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
@@ -155,8 +155,8 @@ func eachTimeout(t *testing.T, test func(t *testing.T, wait func(task *waitqueue
 	})
 }
 
-// A wait lasts as long as it was told, however often it is woken in vain, and the error says
-// that time is over.
+// A wait lasts for all of d, also if it is woken in vain meanwhile. The error says that d is
+// over.
 func TestTaskWaitTimesOut(t *testing.T) {
 	eachTimeout(t, func(t *testing.T, wait func(*waitqueue.Task, *waitqueue.Queue, time.Duration, func() bool) error) {
 		var q waitqueue.Queue
@@ -178,8 +178,8 @@ func TestTaskWaitTimesOut(t *testing.T) {
 	})
 }
 
-// No time is a test and no sleep, and time that is over beats an interrupt. Time that is
-// left does not.
+// With d of 0 or less a wait tests once and does not sleep. If d is over, the timeout beats an
+// interrupt. If time is left, the interrupt ends the wait.
 func TestTaskWaitWithNoTime(t *testing.T) {
 	eachTimeout(t, func(t *testing.T, wait func(*waitqueue.Task, *waitqueue.Queue, time.Duration, func() bool) error) {
 		var q waitqueue.Queue
@@ -202,7 +202,7 @@ func TestTaskWaitWithNoTime(t *testing.T) {
 	})
 }
 
-// A condition that is true when time is over wins, though nobody has woken the waiter.
+// A condition that is true when d is over wins, though nobody has woken the waiter.
 func TestConditionBeatsTheTimeout(t *testing.T) {
 	eachTimeout(t, func(t *testing.T, wait func(*waitqueue.Task, *waitqueue.Queue, time.Duration, func() bool) error) {
 		var q waitqueue.Queue
@@ -214,16 +214,20 @@ func TestConditionBeatsTheTimeout(t *testing.T) {
 	})
 }
 
-// The timer of a wait that is over does not end a later one.
+// The timer of a wait stops with it, and wakes no later wait.
 func TestTimerOfAWaitEndsWithIt(t *testing.T) {
 	eachTimeout(t, func(t *testing.T, wait func(*waitqueue.Task, *waitqueue.Queue, time.Duration, func() bool) error) {
 		var q waitqueue.Queue
 		var task waitqueue.Task
 		tests := 0
-		require.NoError(t, wait(&task, &q, time.Minute, func() bool { tests++; return tests == 2 }))
+		require.NoError(t, wait(&task, &q, time.Minute, func() bool {
+			tests++
+			q.WakeUp() // in vain: a later test needs no timer of its own
+			return tests == 4
+		}))
 		require.Panics(t, func() {
 			_ = wait(&task, &q, time.Minute, func() bool {
-				if tests++; tests == 4 {
+				if tests++; tests == 6 {
 					panic("left")
 				}
 				return false
@@ -238,7 +242,7 @@ func TestTimerOfAWaitEndsWithIt(t *testing.T) {
 	})
 }
 
-// A locked wait of a task allocates nothing, and the timer is made for a sleep only.
+// A locked wait of a task allocates nothing. The timeout form makes its timer only for a sleep.
 func TestTaskWaitsLockedAllocateNothing(t *testing.T) {
 	var q waitqueue.Queue
 	var task waitqueue.Task

@@ -13,7 +13,7 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// active counts the queues that somebody is on.
+// active counts the queues that have an entry.
 func active(queues []*waitqueue.Queue) (n int) {
 	for _, q := range queues {
 		if q.Active() {
@@ -42,8 +42,8 @@ func TestWaitAnyIsWokenByEachQueue(t *testing.T) {
 	})
 }
 
-// A wake-up that finds the condition false takes the entry off its queue. The
-// wait puts it back, and still hears of all queues.
+// A wake-up takes the entry off its queue, and the condition is false. The wait puts the entry
+// back, so a wake-up of any queue still reaches it.
 func TestWaitAnyStaysOnAllQueues(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		queues := threeQueues()
@@ -107,7 +107,7 @@ func TestWaitAnyEndsWithItsContext(t *testing.T) {
 		require.Zero(t, active(queues))
 		require.ErrorIs(t, waitqueue.WaitAny(expiring(t, time.Hour), never), syscall.ETIMEDOUT, "on no queue")
 
-		// The last test is made off all queues, and may still succeed.
+		// The entry is on no queue in the last test, which may still be true.
 		ctx, cancel := context.WithCancel(t.Context())
 		last := func() bool { return ctx.Err() != nil && active(queues) == 0 }
 		result := asleep(func() error { return waitqueue.WaitAny(ctx, last, queues...) })

@@ -50,8 +50,8 @@ func TestLenCountsWaiters(t *testing.T) {
 	})
 }
 
-// An entry counts while it is on the queue, whether its task sleeps or not. One that
-// Add put there stays, one of a Prepare is taken off.
+// An entry counts while it is on the queue, whether its task sleeps or not. A wake-up takes the
+// entry of a Prepare off, and leaves the entry of an Add there.
 func TestLenCountsEntries(t *testing.T) {
 	var q waitqueue.Queue
 	added, prepared := waitqueue.Entry{Task: new(waitqueue.Task)}, waitqueue.Entry{Task: new(waitqueue.Task)}
@@ -64,11 +64,25 @@ func TestLenCountsEntries(t *testing.T) {
 	q.Finish(&prepared)
 	q.Remove(&added)
 	require.Zero(t, q.Len())
-	q.WakeUp() // which sees that the queue is empty
+	q.WakeUp() // finds that the queue is empty
 	require.Zero(t, q.Len())
 }
 
-// A Cond counts those goroutines only that nothing has reached, in Wait and WaitFor.
+// On an empty queue Len, Active and the wake-ups need no lock, even after waiters have left.
+func TestEmptyQueueNeedsNoLock(t *testing.T) {
+	var q waitqueue.Queue
+	e := waitqueue.Entry{Task: new(waitqueue.Task)}
+	q.Add(&e)
+	q.Remove(&e)
+	q.WakeUp() // finds that the queue is empty
+	q.Lock()
+	defer q.Unlock()
+	require.Zero(t, q.Len())
+	require.False(t, q.Active())
+	require.Zero(t, q.WakeUp()+q.WakeUpAll())
+}
+
+// A Cond counts only the goroutines that nothing has reached, in Wait and WaitFor.
 func TestCondSaysHowManyWait(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		c := waitqueue.NewCond(newGate())
@@ -91,9 +105,9 @@ func TestCondSaysHowManyWait(t *testing.T) {
 		is(4) // the same with L held
 		end()
 		synctest.Wait()
-		is(3) // gone, though it waits for L
+		is(3) // the fourth has given up, though it waits for L
 		c.Signal()
-		is(2) // reached, though it waits for L
+		is(2) // the Signal has reached the first, though it waits for L
 		c.L.Unlock()
 		require.NoError(t, <-results[0])
 		require.Error(t, <-results[3])
@@ -110,8 +124,7 @@ func TestCondSaysHowManyWait(t *testing.T) {
 	})
 }
 
-// A pool that makes a thing only if nobody waits for one asks with L held: a goroutine
-// cannot begin to wait in between.
+// With L held, the answer of Active stays false: no goroutine can begin to wait until L is free.
 func TestCondActiveHoldsWithTheLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := waitqueue.NewCond(newGate())
@@ -126,8 +139,8 @@ func TestCondActiveHoldsWithTheLock(t *testing.T) {
 	})
 }
 
-// Len and Active at any moment of waits and wake-ups: the race detector sees no race,
-// and no count is above the number of waiters.
+// Len and Active are called during waits and wake-ups. The race detector sees no race, and no
+// count is above the number of waiters.
 func TestLenMeanwhile(t *testing.T) {
 	const waiters, rounds = 4, 2000
 	var q waitqueue.Queue
@@ -156,7 +169,7 @@ func TestLenMeanwhile(t *testing.T) {
 	}
 	all.Go(func() {
 		for range waiters * rounds {
-			for tok.Load() > 0 && ctx.Err() == nil { // or hardly a waiter would sleep
+			for tok.Load() > 0 && ctx.Err() == nil { // without this loop hardly a waiter sleeps
 				runtime.Gosched()
 			}
 			tok.Add(1)

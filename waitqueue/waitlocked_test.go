@@ -56,7 +56,7 @@ func TestWaitLockedHoldsTheLockWhenCondRuns(t *testing.T) {
 	})
 }
 
-// Both without a sleep and after one, whatever the answer.
+// The lock is held on return, without a sleep and after one, with and without an error.
 func TestWaitLockedHoldsTheLockOnReturn(t *testing.T) {
 	eachLockedWait(t, func(t *testing.T, live context.Context, wait lockedWait) {
 		var q waitqueue.Queue
@@ -104,8 +104,8 @@ func TestWaitLockedWakeUpBetweenUnlockAndSleepIsNotLost(t *testing.T) {
 	})
 }
 
-// The context ends while another one holds the lock and changes the state.
-// Nobody wakes the waiter, but its last test sees the change.
+// The context ends while another goroutine holds the lock and changes the state. Nobody wakes
+// the waiter. Its last test sees the change.
 func TestWaitLockedLastTestIsUnderTheLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, wait := range []lockedWait{(*waitqueue.Queue).WaitLocked, (*waitqueue.Queue).WaitExclusiveLocked} {
@@ -124,8 +124,8 @@ func TestWaitLockedLastTestIsUnderTheLock(t *testing.T) {
 	})
 }
 
-// One wake-up reaches all that wait by WaitLocked, wherever they came in, and
-// the first of those that wait by WaitExclusiveLocked.
+// One wake-up reaches all waiters in WaitLocked, and the first waiter in WaitExclusiveLocked, in
+// any order in which they came.
 func TestWaitLockedIsOrdinaryAndWaitExclusiveLockedIsNot(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		var q waitqueue.Queue

@@ -86,8 +86,8 @@ func TestWakeUpWithFalseConditionIsNoAnswer(t *testing.T) {
 	})
 }
 
-// The waker comes between the waiter's test and its sleep. A loop that queued
-// itself after the test would sleep for ever here.
+// The wake-up comes between the waiter's test and its sleep. A loop that goes on the queue
+// after its test would sleep for ever here.
 func TestWakeUpBetweenTestAndSleepIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
@@ -187,7 +187,7 @@ func TestWakeUpInterruptiblePassesOverTheUninterruptible(t *testing.T) {
 	})
 }
 
-// The only one on the queue is passed over, and is found by the next wake-up.
+// A wake-up passes over the only waiter on the queue. The next wake-up finds the waiter.
 func TestSoleWaiterThatIsPassedOverStaysQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
@@ -240,8 +240,8 @@ func TestInterruptedErrors(t *testing.T) {
 	})
 }
 
-// The state changes and the context ends before the waiter runs, and nobody
-// wakes it: the wait could succeed, so it does.
+// The state changes and the context ends before the waiter runs. No wake-up comes. The
+// condition is true in the last test, so Wait returns nil.
 func TestConditionBeatsInterruptionOnTheWayOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
@@ -254,8 +254,8 @@ func TestConditionBeatsInterruptionOnTheWayOut(t *testing.T) {
 	})
 }
 
-// The context ends and the condition becomes true while it is being tested.
-// That test saw nothing, but it was not the last one.
+// The context ends and the condition becomes true during a test. That test returns false, but
+// it is not the last one.
 func TestContextThatEndsDuringTheTest(t *testing.T) {
 	var q waitqueue.Queue
 	var task waitqueue.Task
@@ -280,8 +280,8 @@ func TestContextThatEndsDuringTheTest(t *testing.T) {
 	}
 }
 
-// A is picked for the token and cancelled before it runs, or the other way
-// round. Whoever of the two gets the token, it must not be left lying about.
+// A wake-up picks A, and the context of A ends before A runs, or the other way round. A or B
+// must take the token.
 func TestCancelledExclusiveWaiterSwallowsNothing(t *testing.T) {
 	for _, cancelFirst := range []bool{false, true} {
 		for range 500 {
@@ -311,8 +311,8 @@ func TestCancelledExclusiveWaiterSwallowsNothing(t *testing.T) {
 	}
 }
 
-// The waker comes right after the cancelled waiter's last test, which finds
-// the waiter off the queue already. So the wake-up goes to the next one.
+// The wake-up comes right after the last test of a waiter whose context has ended. That waiter
+// is off the queue in its last test, so the wake-up is for the next waiter.
 func TestCancelledExclusiveWaiterLeavesBeforeItsLastTest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
@@ -346,7 +346,7 @@ func TestCancelledExclusiveWaiterLeavesBeforeItsLastTest(t *testing.T) {
 	})
 }
 
-// A newcomer takes the token that the woken waiter was meant to have.
+// A newcomer takes the token before the woken waiter runs.
 func TestBargedWaiterGoesToTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
@@ -420,8 +420,8 @@ func TestConditionIsNotCalledAfterItWasTrue(t *testing.T) {
 
 var global waitqueue.Queue
 
-// A queue that outlives its bubbles works in each of them, and a wait in it is
-// durably blocked: the clock moves on and the deadline comes.
+// A queue that outlives its bubbles works in each of them. A wait on it is durably blocked, so
+// the clock of the bubble moves on and the deadline comes.
 func TestOneQueueInManyBubbles(t *testing.T) {
 	var task waitqueue.Task
 	for range 3 {

@@ -27,7 +27,7 @@ type WokenEntry struct {
 	Entry
 
 	woken atomic.Bool
-	self  *WokenEntry // a copy has the wake function of the first one
+	self  *WokenEntry // the entry itself, except in a copy, which Wait must not use
 }
 
 // NewWokenEntry returns an entry for t that is on no queue.

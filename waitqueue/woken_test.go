@@ -11,8 +11,8 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// A wake-up that comes while the task is awake makes the next Wait return at once,
-// and only that one. Two such wake-ups count as one.
+// A wake-up comes while the task is awake. Only the next Wait returns at once. Two such
+// wake-ups count as one.
 func TestWokenEntryRemembersOneWakeUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q waitqueue.Queue
@@ -52,7 +52,7 @@ func TestWokenEntryIsWokenAsleep(t *testing.T) {
 	})
 }
 
-// unless and an interrupt keep an entry from sleeping.
+// If unless returns true, or an interrupt is set, Wait does not sleep.
 func TestWokenEntryDoesNotSleep(t *testing.T) {
 	task := new(waitqueue.Task)
 	e := waitqueue.NewWokenEntry(task)
@@ -68,7 +68,8 @@ func TestWokenEntryDoesNotSleep(t *testing.T) {
 	require.Positive(t, e.Wait(waitqueue.Interruptible, time.Hour, nil))
 }
 
-// A copy would remember in the first one. Reflection stands for what go vet forbids.
+// The wake function of a copy would set the flag of the first entry. The test copies by
+// reflection, because vet forbids an assignment.
 func TestWokenEntryMustBeMade(t *testing.T) {
 	const want = "waitqueue: a WokenEntry that NewWokenEntry has not made, or a copy of one"
 	first := waitqueue.NewWokenEntry(new(waitqueue.Task))
