@@ -124,7 +124,7 @@ func sleepWake() paired.Contest {
 	}}
 }
 
-// namedQueue is what it costs to show where a thread sleeps.
+// namedQueue is the price of showing where a thread sleeps.
 func namedQueue() paired.Contest {
 	return paired.Contest{Name: "NamedQueue", Ways: []paired.Way{
 		{Name: "unnamed", Run: func(n int) { turns(n, "") }},

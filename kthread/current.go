@@ -44,7 +44,7 @@ func (cur *Current) Ready() {
 // remains true. It costs one atomic load.
 //
 // Kernel: kthread_should_stop
-func (cur *Current) ShouldStop() bool { return cur.t.stop.Load() }
+func (cur *Current) ShouldStop() bool { return cur.t.stop.Load() != nil }
 
 // Wait blocks until cond returns true. It ends with [ErrStopped] when the
 // thread is asked to stop. It ends with an error that matches [syscall.EINTR]
@@ -112,13 +112,13 @@ func (cur *Current) WaitTimeout(q *waitqueue.Queue, d time.Duration, cond func()
 //
 // Differs: tells a stop from a signal, as Wait does. l is any lock, not a spinlock with interrupts off.
 func (cur *Current) WaitLocked(q *waitqueue.Queue, l sync.Locker, cond func() bool) error {
-	return cur.sleep(q, cond, func(t *waitqueue.Task) error { return t.WaitLocked(q, l, cond) })
+	return cur.sleepLocked(q, l, cond, func(t *waitqueue.Task) error { return t.WaitLocked(q, l, cond) })
 }
 
 // WaitExclusiveLocked is WaitLocked for a waiter that takes something: see
 // [waitqueue.Queue.WaitExclusiveLocked].
 func (cur *Current) WaitExclusiveLocked(q *waitqueue.Queue, l sync.Locker, cond func() bool) error {
-	return cur.sleep(q, cond, func(t *waitqueue.Task) error { return t.WaitExclusiveLocked(q, l, cond) })
+	return cur.sleepLocked(q, l, cond, func(t *waitqueue.Task) error { return t.WaitExclusiveLocked(q, l, cond) })
 }
 
 // WaitLockedTimeout is WaitLocked for at most d. Its errors are as from
@@ -129,7 +129,16 @@ func (cur *Current) WaitExclusiveLocked(q *waitqueue.Queue, l sync.Locker, cond 
 //
 // Differs: as WaitTimeout and WaitLocked.
 func (cur *Current) WaitLockedTimeout(q *waitqueue.Queue, l sync.Locker, d time.Duration, cond func() bool) error {
-	return cur.sleep(q, cond, func(t *waitqueue.Task) error { return t.WaitLockedTimeout(q, l, d, cond) })
+	return cur.sleepLocked(q, l, cond, func(t *waitqueue.Task) error { return t.WaitLockedTimeout(q, l, d, cond) })
+}
+
+// sleepLocked is sleep with a lock. Without one, the wait has to panic before cond runs,
+// as it does without SetProfile. labelled would run cond first.
+func (cur *Current) sleepLocked(q *waitqueue.Queue, l sync.Locker, cond func() bool, wait func(*waitqueue.Task) error) error {
+	if l == nil {
+		return wait(&cur.t.task)
+	}
+	return cur.sleep(q, cond, wait)
 }
 
 // sleep calls wait, which is a wait of the thread's task on q for cond, and tells the
@@ -191,7 +200,7 @@ func (cur *Current) Sleep(d time.Duration) error {
 		// Set the state, then look: a Park after the look finds the state and
 		// undoes it. A pending stop or signal goes first, see below.
 		task.SetState(waitqueue.Interruptible)
-		if cur.ShouldPark() && !cur.Pending() {
+		if cur.ShouldPark() && !cur.Interrupted() {
 			task.SetState(waitqueue.Running)
 			return errParkAsked
 		}
@@ -216,37 +225,24 @@ func (cur *Current) WaitWoken(e *waitqueue.WokenEntry, s waitqueue.State, d time
 }
 
 // Context returns a context for calls that take one, for example in net,
-// database/sql and os/exec. It ends with the cause [ErrStopped] when the
-// thread is asked to stop, or else when the thread has ended. It does not end
-// on signals, because a context cannot be un-cancelled. It has no values of the
-// creator, and the thread's name as a profiler label.
-func (cur *Current) Context() context.Context {
-	t := cur.t
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ctx == nil {
-		t.ctx, t.cancel = context.WithCancelCause(t.label.ctx)
-		if t.stop.Load() { // its askStop may have looked for the cancel already
-			t.cancel(ErrStopped)
-		}
-	}
-	return t.ctx
-}
+// database/sql and os/exec. It ends when the thread is asked to stop, or else when
+// the thread has ended. The cause of a stop is [ErrStopped], or an error that matches
+// ErrStopped and the reason of [Thread.AskStop]. The context does not end on signals,
+// because a context cannot be un-cancelled. It has no values of the creator, and the
+// thread's name as a profiler label.
+func (cur *Current) Context() context.Context { return cur.t.context() }
 
 // Task returns the thread as the wait queues see it, to write out a wait loop
 // step by step. Its interrupt says that a signal is pending or a stop asked. Do
 // not call Interrupt or ClearInterrupt, which would falsify that.
 //
 // Kernel: current
-func (cur *Current) Task() *waitqueue.Task {
-	cur.t.stepwise.Store(true)
-	return &cur.t.task
-}
+func (cur *Current) Task() *waitqueue.Task { return &cur.t.task }
 
 // reason returns the error of a sleep that was ended.
 func (cur *Current) reason() error {
-	if cur.ShouldStop() {
-		return ErrStopped
+	if err := cur.t.cause(); err != nil {
+		return err
 	}
 	return errSignal
 }

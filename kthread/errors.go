@@ -12,8 +12,11 @@ import (
 
 // ErrStopped ends the sleeps of a thread that is asked to stop. It is also the
 // cause that ends the thread's context. It matches [syscall.EINTR] with
-// [errors.Is].
-var ErrStopped error = &failure{"asked to stop", syscall.EINTR}
+// [errors.Is]. After [Thread.AskStop] with a reason, both are an error that matches
+// ErrStopped and the reason.
+var ErrStopped error = errStopped
+
+var errStopped = &failure{"asked to stop", syscall.EINTR}
 
 // errNoErr ends a wait with a context that breaks its own rules.
 var errNoErr error = &failure{"the context's Done channel is closed, but its Err is nil", nil}

@@ -43,6 +43,44 @@ func ExampleThread_Stop() {
 	// Output: stopped: <nil> after 0 beats
 }
 
+// A stop with a reason: the thread returns nil, and its result has the reason.
+func ExampleThread_AskStop() {
+	thread, err := kthread.Start(context.Background(), "cache", func(cur *kthread.Current) error {
+		cur.Ready()
+		<-cur.Context().Done()
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	thread.AskStop(errors.New("out of memory"))
+	err = thread.Stop()
+	fmt.Println(err)
+	fmt.Println("by a stop:", errors.Is(err, kthread.ErrStopped))
+	// Output:
+	// kthread: asked to stop: out of memory
+	// by a stop: true
+}
+
+// A thread ends with the context of its component.
+func ExampleThread_StopWith() {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	thread, err := kthread.Start(ctx, "worker", func(cur *kthread.Current) error {
+		cur.Ready()
+		return cur.Sleep(time.Hour)
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	thread.StopWith(ctx)
+	cancel(errors.New("the component is closed"))
+	fmt.Println(thread.Wait(context.Background()))
+	// Output: kthread: asked to stop: the component is closed
+}
+
 // The component counts as started when its set-up is done, or has failed.
 func ExampleStart() {
 	serve := func(cur *kthread.Current) error {
@@ -135,7 +173,7 @@ func Example_errgroup() {
 	// Output: nothing to read
 }
 
-// A thread waits for a completion, and for whatever else has a queue, without
+// A thread waits for a completion, or for anything else that has a queue, without
 // a context and without allocation.
 func ExampleCurrent_WaitExclusive() {
 	var done waitqueue.Completion
@@ -147,8 +185,8 @@ func ExampleCurrent_WaitExclusive() {
 	// Output: <nil>
 }
 
-// A pool closes connections that nobody has used for a while, and at once if it has too
-// many. The lock of the pool guards the condition of its reaper, and what that does.
+// A pool closes connections that were not used for a while, and at once if it has too
+// many. The lock of the pool guards the condition of its reaper, and the work of it.
 func ExampleCurrent_WaitLockedTimeout() {
 	const tooMany = 4
 	var mu sync.Mutex

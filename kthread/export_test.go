@@ -55,3 +55,6 @@ func (t *Thread) OwnTask() *waitqueue.Task { return &t.task }
 // Own returns the thread's view of itself. Only methods that lock may be called by
 // another goroutine.
 func (t *Thread) Own() *Current { return &t.cur }
+
+// Self returns the identity of the calling goroutine.
+func Self() uintptr { return self() }

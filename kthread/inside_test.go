@@ -39,7 +39,7 @@ func TestThreadCannotWaitForItself(t *testing.T) {
 	})
 }
 
-// The traceback of such a call is longer than 64 KiB.
+// A traceback of such a call is longer than 64 KiB.
 func TestThreadCannotWaitForItselfWithALongTraceback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		self := make(chan *kthread.Thread, 1)
@@ -105,32 +105,31 @@ func TestThreadCannotWaitForItselfBetweenSetStateAndSchedule(t *testing.T) {
 	}
 }
 
-// An obfuscator changes the names of functions and types, and so what a
-// traceback says.
+// An obfuscator changes the names of functions and types. The tag purego takes the
+// assembly away, so that the other way to know a goroutine has its test on every system.
 func TestThreadIsKnownWhateverItsFunctionsAreCalled(t *testing.T) {
 	if testing.Short() || models.Race {
-		t.Skip("builds the package once")
+		t.Skip("builds the package twice")
 	}
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip(err)
 	}
-	replace := map[string]string{}
-	for _, file := range []string{"kthread.go", "inside.go", "worker.go"} {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		path, err := filepath.Abs(file)
-		require.NoError(t, err)
-		replace[path] = filepath.Join(t.TempDir(), file)
-		text = regexp.MustCompile(`\bmain\b`).ReplaceAll(text, []byte("xQ7"))
-		require.NoError(t, os.WriteFile(replace[path], text, 0o600))
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	path, err := filepath.Abs("kthread.go")
+	require.NoError(t, err)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	renamed := filepath.Join(t.TempDir(), "kthread.go")
+	text = regexp.MustCompile(`\bmain\b`).ReplaceAll(text, []byte("xQ7"))
+	require.NoError(t, os.WriteFile(renamed, text, 0o600))
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: renamed}})
 	require.NoError(t, err)
 	name := filepath.Join(t.TempDir(), "overlay.json")
 	require.NoError(t, os.WriteFile(name, overlay, 0o600))
-	out, err := exec.Command("go", "test", "-vet=off", "-short", "-count=1", "-timeout=60s",
-		"-run=ThreadCannotWait|OthersCanWait|IsNotTheThread", "-overlay="+name, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	for _, build := range []string{"-overlay=" + name, "-tags=purego"} {
+		out, err := exec.Command("go", "test", "-vet=off", "-short", "-count=1", "-timeout=60s",
+			"-run=ThreadCannotWait|OthersCanWait|IsNotTheThread|TestSelf", build, ".").CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
 }
 
 func deep(n int, f func() error) error {
@@ -185,37 +184,93 @@ func TestGoroutineOfAThreadIsNotTheThread(t *testing.T) {
 	})
 }
 
-// Two calls of a thread that would wait for itself are not noticed, as the doc
+// The goroutine of a thread that is gone may become a goroutine for another function.
+// That one may wait for the thread, and gets its error.
+func TestReusedGoroutineIsNotTheThread(t *testing.T) {
+	const most = 100000
+	for range most {
+		var was uintptr
+		thread := kthread.Run("t", func(*kthread.Current) error {
+			was = kthread.Self()
+			return errMine
+		})
+		require.Equal(t, errMine, thread.Wait(t.Context()))
+		reused, answer := make(chan bool), make(chan error, 1)
+		go func() {
+			reused <- kthread.Self() == was
+			answer <- thread.Stop()
+		}()
+		again := <-reused
+		require.Equal(t, errMine, <-answer)
+		if again || !kthread.Reused {
+			return
+		}
+	}
+	t.Fatal("no goroutine was used again")
+}
+
+// A goroutine has one identity for as long as it lives, also when its stack has moved,
+// and no other goroutine that lives has it.
+func TestSelf(t *testing.T) {
+	const others = 100
+	mine := kthread.Self()
+	require.NotZero(t, mine)
+	ids, end := make(chan uintptr), make(chan struct{})
+	defer close(end)
+	for range others {
+		go func() {
+			ids <- kthread.Self()
+			<-end
+		}()
+	}
+	seen := map[uintptr]bool{mine: true}
+	for range others {
+		seen[<-ids] = true
+	}
+	require.Len(t, seen, others+1)
+	require.NoError(t, deep(10000, func() error {
+		runtime.Gosched()
+		require.Equal(t, mine, kthread.Self())
+		return nil
+	}))
+}
+
+// A thread that calls in the condition of a wait is noticed, before and after it has
+// announced the sleep.
+func TestThreadCannotWaitForItselfInACondition(t *testing.T) {
+	for announced := 1; announced <= 2; announced++ {
+		synctest.Test(t, func(t *testing.T) {
+			var q waitqueue.Queue
+			thread := kthread.Run("t", func(cur *kthread.Current) error {
+				tests := 0
+				require.NoError(t, cur.Wait(&q, func() bool {
+					if tests++; tests < announced {
+						return false
+					}
+					require.ErrorIs(t, cur.Thread().Wait(context.Background()), syscall.EDEADLK)
+					require.NoError(t, cur.Thread().Park(context.Background()), "it parks at its next ParkMe")
+					require.ErrorIs(t, cur.Thread().Stop(), syscall.EDEADLK)
+					return true
+				}))
+				return errMine
+			})
+			require.Equal(t, errMine, thread.Wait(t.Context()))
+		})
+	}
+}
+
+// A call in an iterator that the thread drives by iter.Pull is not noticed, as the doc
 // comment of Stop says.
 func TestWaitForItselfThatIsNotNoticed(t *testing.T) {
-	for name, call := range map[string]func(cur *kthread.Current, stop func() error) error{
-		"in an iterator that the thread drives by iter.Pull": func(_ *kthread.Current, stop func() error) error {
-			next, end := iter.Pull(func(yield func(error) bool) { yield(stop()) })
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			next, end := iter.Pull(func(yield func(error) bool) { yield(cur.Thread().StopContext(ctx)) })
 			defer end()
 			err, _ := next()
 			return err
-		},
-		"in the condition of a wait": func(cur *kthread.Current, stop func() error) (err error) {
-			var q waitqueue.Queue
-			calls := 0
-			_ = cur.Wait(&q, func() bool {
-				if calls++; calls == 2 {
-					err = stop()
-				}
-				return calls == 2
-			})
-			return err
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-				defer cancel()
-				thread := kthread.Run("t", func(cur *kthread.Current) error {
-					return call(cur, func() error { return cur.Thread().StopContext(ctx) })
-				})
-				require.ErrorIs(t, thread.Wait(t.Context()), syscall.ETIMEDOUT)
-			})
 		})
-	}
+		require.ErrorIs(t, thread.Wait(t.Context()), syscall.ETIMEDOUT)
+	})
 }

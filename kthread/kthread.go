@@ -19,6 +19,10 @@
 // sleeps end then, as in the kernel since Linux 6.1, so it is enough to ask
 // [Current.ShouldStop] after each sleep.
 //
+// [Thread.AskStop] asks without waiting, and may give a reason. [Thread.Stopping] shows
+// to other goroutines that a stop is asked. [Thread.StopWith] ties a thread to a context,
+// whose end stops it.
+//
 // A thread inherits nothing from its creator. It has a context of its own, and
 // its name is its only profiler label. A panic in a thread ends the program, as
 // in any goroutine. [runtime.Goexit] ends the thread only.
@@ -26,10 +30,12 @@
 // # Which tool
 //
 //   - Use a go statement for work that ends by itself and has no answer.
-//   - Use golang.org/x/sync/errgroup for a few tasks that end together.
+//   - Use golang.org/x/sync/errgroup for a group of tasks that the first error ends.
+//   - Use gopkg.in/tomb.v2 for a group that other goroutines end, for a reason.
 //   - Use a context for a tree of calls that is given up as a whole.
 //   - Use a Thread for a goroutine that lives as long as a component does. It
-//     is set up before it counts as started, and gone when Stop returns.
+//     is set up before it counts as started, and gone when Stop returns. An Example
+//     stops several threads in order, and keeps all their errors.
 //
 // # Signals
 //
@@ -88,9 +94,11 @@
 //
 //   - Run, Start, or the first WakeUp is called; the function of the thread begins.
 //   - The thread calls Ready; Start returns.
-//   - The function returns; Stop or Wait returns its error, or Done is closed.
-//   - Stop is called; the thread's ShouldStop returns true, a sleep ends with
-//     [ErrStopped], or its context ends.
+//   - The function returns; Stop or Wait returns its error, or Done is closed. If no
+//     stop was asked, also: Stopping is closed.
+//   - The first stop is asked, by Stop, by AskStop, or by the end of a context of
+//     StopWith; the thread's ShouldStop returns true, a sleep ends with [ErrStopped],
+//     its context ends, or Stopping is closed.
 //   - Signal is called; the Dequeue returns that takes this signal.
 //   - The thread calls ParkMe and parks; the Park of another goroutine returns nil.
 //   - Unpark is called; the ParkMe returns that it ends.
@@ -105,9 +113,9 @@
 // # Bubbles of testing/synctest
 //
 // A thread belongs to the bubble in which it was created. Only goroutines of that
-// bubble may stop, signal, wake or wait for it. A thread that was created outside
-// of all bubbles is for goroutines outside only. A wait from elsewhere ends the
-// program when the thread ends.
+// bubble may stop, signal, wake or wait for it, or end a context that StopWith tied
+// it to. A thread that was created outside of all bubbles is for goroutines outside
+// only. A wait from elsewhere ends the program when the thread ends.
 //
 // Package [github.com/kprim/kprim/waitqueue/explore] takes threads through every order of
 // their steps, one bubble for each.
@@ -117,8 +125,8 @@
 //   - A second stop returns the same error as the first. In the kernel it hangs if
 //     the caller keeps a reference to the thread. Without one, it uses freed memory.
 //   - A thread that would wait for itself gets EDEADLK, and so does a work that
-//     would wait for its own worker. The kernel hangs. See [Thread.Stop] for the
-//     places where this package hangs too.
+//     would wait for its own worker. The kernel hangs. See [Thread.Stop] for a
+//     place where this package hangs too.
 //   - Park returns ENOSYS if the thread ends without having parked, and EINTR
 //     if it is unparked or stopped before. The kernel hangs.
 //   - Flush of a delayed work whose time has not come runs it. The kernel hangs.
@@ -160,11 +168,11 @@ type Thread struct {
 	profiled bool
 	awaited  bool // a Start waits for ready
 
-	begun    atomic.Bool           // the goroutine is started
-	readied  atomic.Bool           // the function called Ready; written before ready opens
-	stop     atomic.Bool           // set once, and never cleared
-	stepwise atomic.Bool           // the thread has its Task, so it may announce sleeps itself
-	parking  atomic.Pointer[reply] // the request to park, or nil
+	begun   atomic.Bool             // the goroutine is started
+	readied atomic.Bool             // the function called Ready; written before ready opens
+	stop    atomic.Pointer[failure] // the error of the sleeps, or nil; set once, and never cleared
+	self    atomic.Uintptr          // the goroutine, noted at its begin; see isCaller
+	parking atomic.Pointer[reply]   // the request to park, or nil
 
 	mu      sync.Mutex
 	exited  bool                    // requests are refused; guarded by mu
@@ -175,6 +183,7 @@ type Thread struct {
 	more    map[syscall.Signal]int  // pending more than once; guarded by mu
 	ctx     context.Context         // made when asked for; guarded by mu
 	cancel  context.CancelCauseFunc // of ctx; guarded by mu
+	ties    []func() bool           // each ends one StopWith; guarded by mu
 	// Lock order: mu before the task's.
 
 	task  waitqueue.Task
@@ -268,7 +277,7 @@ func Start(ctx context.Context, name string, fn func(*Current) error) (*Thread, 
 	t.awaited = true
 	t.WakeUp()
 	if err := t.ready.wait(ctx); err != nil {
-		t.askStop()
+		t.AskStop(nil)
 		return t, err
 	}
 	if t.readied.Load() {
@@ -296,7 +305,7 @@ func (t *Thread) Name() string { return t.label.name }
 func (t *Thread) WakeUp() bool {
 	woken := t.task.WakeUp(waitqueue.Normal)
 	if !t.begun.Load() && t.begun.CompareAndSwap(false, true) {
-		go main(mark{t, t})
+		go t.main()
 	}
 	return woken
 }
@@ -310,17 +319,14 @@ func (t *Thread) WakeUp() bool {
 //   - A parked thread is unparked. One that parked before its first run calls its
 //     function, which finds that it should stop.
 //   - If the function called [runtime.Goexit], the error says so.
+//   - If [Thread.AskStop] gave a reason before, the error matches the reason too.
 //   - If the thread itself calls Stop, it is asked, and the error matches
 //     [syscall.EDEADLK].
 //
-// Some calls of the thread itself are not noticed, and wait for ever:
-//
-//   - A call in the condition of a wait, which must not block, from the second
-//     test on.
-//   - A call in an iterator that the thread drives by [iter.Pull], which runs on
-//     another goroutine.
-//   - All calls in a program that is built without the texts that the Go runtime
-//     prints. The call is recognized by a traceback.
+// A call of the thread itself is recognized by its goroutine. It is not noticed, and waits
+// for ever, in an iterator that the thread drives by [iter.Pull]: that runs on another
+// goroutine. On processors other than amd64, arm64, 386 and arm, no call is noticed in a
+// program that is built without the texts that the Go runtime prints.
 //
 // Kernel: kthread_stop
 //
@@ -334,12 +340,8 @@ func (t *Thread) Stop() error { return t.StopContext(context.Background()) }
 //
 // Differs: the kernel's wait cannot be ended.
 func (t *Thread) StopContext(ctx context.Context) error {
-	self := t.isCaller() // before the wake-up: a sleeping thread is not the caller
-	t.askStop()
-	if self {
-		return errDeadlock
-	}
-	return t.wait(ctx)
+	t.AskStop(nil)
+	return t.Wait(ctx)
 }
 
 // Wait waits until the thread is gone, without asking it to stop, and returns
@@ -349,11 +351,11 @@ func (t *Thread) StopContext(ctx context.Context) error {
 // a deadline ended it. It also matches ctx.Err() and [context.Cause], as an error of
 // [waitqueue.ContextErr] does. A thread that is gone beats a ctx that has ended.
 //
-// If the thread itself calls Wait, the error matches [syscall.EDEADLK], except in
-// the places that [Thread.Stop] names.
+// If the thread itself calls Wait, the error matches [syscall.EDEADLK], except where
+// [Thread.Stop] says that the call is not noticed.
 //
 // If the Done channel of ctx is closed while its Err is nil, which package context
-// does not allow, the error says so. This holds for all methods with a ctx.
+// does not allow, the error says so. This holds for all methods that wait with a ctx.
 //
 // Kernel: wait_for_completion on the thread's exit
 func (t *Thread) Wait(ctx context.Context) error {
@@ -400,30 +402,9 @@ func (t *Thread) isOver() bool {
 	return t.over
 }
 
-// askStop makes the thread's sleeps end and its ShouldStop true. It sets the
-// flag before it wakes the thread. The other order loses the stop:
-//
-//	stopper: wake the thread
-//	thread: no stop is asked, so sleep
-//	stopper: set the flag
-func (t *Thread) askStop() {
-	t.stop.Store(true)
-	point.At("stop flag is set", t)
-	t.mu.Lock()
-	t.task.Interrupt()
-	cancel := t.cancel
-	t.mu.Unlock()
-	if cancel != nil {
-		cancel(ErrStopped)
-	}
-	t.Unpark()
-	point.At("unparked for the stop", t)
-	t.WakeUp()
-}
-
-// main is the goroutine of the thread that the mark names.
-func main(m mark) {
-	t := m[0]
+// main is the goroutine of the thread.
+func (t *Thread) main() {
+	t.self.Store(self())
 	point.At("begin", t)
 	returned := false
 	defer func() {
@@ -433,17 +414,17 @@ func main(m mark) {
 			if r := recover(); r != nil {
 				panic(r)
 			}
-			t.err = errGoexit
+			t.err = t.withReason(errGoexit)
 		}
 		t.exit()
 	}()
-	t.err = t.run()
+	t.err = t.withReason(t.run())
 	returned = true
 }
 
 func (t *Thread) run() error {
 	pprof.SetGoroutineLabels(t.label.ctx)
-	if t.stop.Load() {
+	if t.stop.Load() != nil {
 		return errNeverRan
 	}
 	t.parkMe()
@@ -456,18 +437,18 @@ func (t *Thread) exit() {
 	t.task.SetState(waitqueue.Dead) // it never sleeps again, though a sleep may be announced
 	t.mu.Lock()
 	t.exited = true
-	cancel := t.cancel
+	cancel, ties := t.cancel, t.ties
+	t.ties = nil
 	t.mu.Unlock()
 	point.At("exited", t)
 	if p := t.parking.Swap(nil); p != nil {
 		p.answer(errParkExited)
 	}
 	if cancel != nil {
-		var cause error
-		if t.stop.Load() { // and its own cancel has yet to come
-			cause = ErrStopped
-		}
-		cancel(cause)
+		cancel(t.cause()) // if a stop is asked, its own cancel may have yet to come
+	}
+	for _, untie := range ties {
+		untie()
 	}
 	if t.atExit != nil {
 		t.atExit()

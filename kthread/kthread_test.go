@@ -156,7 +156,7 @@ func TestHammerFlagIsSetBeforeTheWakeUp(t *testing.T) {
 	for range 2000 {
 		var polling atomic.Bool
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
-			for !cur.Pending() {
+			for !cur.Interrupted() {
 				polling.Store(true)
 				runtime.Gosched()
 			}
@@ -189,7 +189,7 @@ func TestStopEndsEverySleep(t *testing.T) {
 					first := fn(cur)
 					require.Equal(t, first.Error(), fn(cur).Error(), "and the next one too")
 					cur.Flush() // does not take the stop back
-					require.True(t, cur.Pending())
+					require.True(t, cur.Interrupted())
 					require.Error(t, fn(cur))
 					return first
 				})

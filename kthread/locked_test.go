@@ -174,3 +174,20 @@ func TestLockedWaitOfAThreadAllocatesNothing(t *testing.T) {
 	})
 	require.NoError(t, thread.Wait(t.Context()))
 }
+
+// A locked wait without a lock panics before its condition runs.
+func TestLockedWaitWithoutALock(t *testing.T) {
+	eachLockedWait(t, func(t *testing.T, wait lockedWait) {
+		q := waitqueue.Queue{Name: "store"}
+		thread := kthread.Run("t", func(cur *kthread.Current) error {
+			require.Panics(t, func() {
+				_ = wait(cur, &q, nil, func() bool {
+					t.Error("the condition runs")
+					return true
+				})
+			})
+			return nil
+		})
+		require.NoError(t, thread.Wait(t.Context()))
+	})
+}

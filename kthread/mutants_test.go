@@ -9,21 +9,21 @@ import (
 // In each mutant some order must be bad.
 var mutants = []models.Mutant{
 	{
-		// Stop: wake. Thread: no stop is asked, so flush what woke it, sleep.
+		// Stop: wake. Thread: no stop is asked, so flush the signal, sleep.
 		// Stop: set the flag. Nobody looks.
-		Name: "the flag is set after the wake-up", By: "StopAndSignal", File: "kthread.go",
-		Old: "\tt.stop.Store(true)\n\tpoint.At(\"stop flag is set\", t)\n\tt.mu.Lock()\n\tt.task.Interrupt()\n",
-		New: "\tt.mu.Lock()\n\tt.task.Interrupt()\n\tt.mu.Unlock()\n\tpoint.At(\"stop flag is set\", t)\n\tt.stop.Store(true)\n\tt.mu.Lock()\n",
+		Name: "the flag is set after the wake-up", By: "StopAndSignal", File: "stop.go",
+		Old: "\tt.stop.CompareAndSwap(nil, stopFor(reason))\n\tpoint.At(\"stop flag is set\", t)\n\tt.mu.Lock()\n\tt.task.Interrupt()\n",
+		New: "\tt.mu.Lock()\n\tt.task.Interrupt()\n\tt.mu.Unlock()\n\tpoint.At(\"stop flag is set\", t)\n\tt.stop.CompareAndSwap(nil, stopFor(reason))\n\tt.mu.Lock()\n",
 	}, {
 		// Stop: set the flag, interrupt. Thread: flush a signal, and sleep.
 		Name: "a flush takes back a stop", By: "StopAndSignal", File: "signal.go",
-		Old: "if t.pending == 0 && !t.stop.Load() {", New: "if t.pending == 0 {",
+		Old: "if t.pending == 0 && t.stop.Load() == nil {", New: "if t.pending == 0 {",
 	}, {
 		// Thread: no stop is asked. Stop: set the flag, interrupt. Thread: clear the
 		// interrupt, and sleep. This file has no points, so a look for a park is the point.
 		Name: "a flush gives up the lock between its look and its clear", By: "StopAndSignal", File: "signal.go",
-		Old: "\tif t.pending == 0 && !t.stop.Load() {\n",
-		New: "\tstop := t.stop.Load()\n\tt.mu.Unlock()\n\tt.parkMe()\n\tt.mu.Lock()\n\tif t.pending == 0 && !stop {\n",
+		Old: "\tif t.pending == 0 && t.stop.Load() == nil {\n",
+		New: "\tstop := t.stop.Load() != nil\n\tt.mu.Unlock()\n\tt.parkMe()\n\tt.mu.Lock()\n\tif t.pending == 0 && !stop {\n",
 	}, {
 		// The function calls Goexit. Start waits for Ready for ever.
 		Name: "ready is lost on Goexit", By: "Start", File: "kthread.go",
@@ -44,23 +44,23 @@ var mutants = []models.Mutant{
 		Old: "\tif p := t.parking.Swap(nil); p != nil {\n", New: "\tt.task.WakeUp(waitqueue.Parked)\n\tpoint.At(\"park is taken back\", t)\n\tif p := t.parking.Swap(nil); p != nil {\n\t\tp.answer(errUnparked)\n\t\treturn\n",
 	}, {
 		// Park: ask. The thread ends, and Park waits for ever.
-		Name: "a thread that ends forgets who asked it to park", By: "StopAndPark", File: "kthread.go",
+		Name: "a thread that ends forgets the request to park", By: "StopAndPark", File: "kthread.go",
 		Old: "\t\tp.answer(errParkExited)\n", New: "\t\t_ = p\n",
 	}, {
 		// Park: ask. Stop: unpark, and the thread does not park. Park waits for ever.
-		Name: "an early unpark answers nobody", By: "StopAndPark", File: "park.go",
+		Name: "an early unpark gives no answer", By: "StopAndPark", File: "park.go",
 		Old: "\t\tp.answer(errUnparked)\n", New: "",
 	}, {
 		// Stop: unpark. Park: ask. The thread parks on its way out, and Stop
 		// waits for ever.
 		Name: "a park after a stop", By: "StopAndParkFirst", File: "park.go",
-		Old: "\tcase t.stop.Load():", New: "\tcase false:",
+		Old: "\tcase t.stop.Load() != nil:", New: "\tcase false:",
 	}, {
 		// Thread: answer the request to park; there is none. Park: ask. The
 		// thread exits, and Park waits for ever.
 		Name: "a thread answers before it refuses", By: "ParkAndExit", File: "kthread.go",
-		Old: "\tt.mu.Lock()\n\tt.exited = true\n\tcancel := t.cancel\n\tt.mu.Unlock()\n\tpoint.At(\"exited\", t)\n\tif p := t.parking.Swap(nil); p != nil {\n\t\tp.answer(errParkExited)\n\t}\n",
-		New: "\tif p := t.parking.Swap(nil); p != nil {\n\t\tp.answer(errParkExited)\n\t}\n\tpoint.At(\"exited\", t)\n\tt.mu.Lock()\n\tt.exited = true\n\tcancel := t.cancel\n\tt.mu.Unlock()\n",
+		Old: "\tt.mu.Lock()\n\tt.exited = true\n\tcancel, ties := t.cancel, t.ties\n\tt.ties = nil\n\tt.mu.Unlock()\n\tpoint.At(\"exited\", t)\n\tif p := t.parking.Swap(nil); p != nil {\n\t\tp.answer(errParkExited)\n\t}\n",
+		New: "\tif p := t.parking.Swap(nil); p != nil {\n\t\tp.answer(errParkExited)\n\t}\n\tpoint.At(\"exited\", t)\n\tt.mu.Lock()\n\tt.exited = true\n\tcancel, ties := t.cancel, t.ties\n\tt.ties = nil\n\tt.mu.Unlock()\n",
 	}, {
 		// The thread exits. Park: ask, and wait for ever.
 		Name: "a thread that is gone is asked to park", By: "ParkAndExit", File: "park.go",
@@ -68,13 +68,13 @@ var mutants = []models.Mutant{
 	}, {
 		// Stop: set the flag, find no context. Thread: make the context, which
 		// never ends.
-		Name: "a context that is made after the stop", By: "StopAndContext", File: "current.go",
-		Old: "\t\tif t.stop.Load() { // its", New: "\t\tif false { // its",
+		Name: "a context that is made after the stop", By: "StopAndContext", File: "stop.go",
+		Old: "if t.exited || t.stop.Load() != nil {", New: "if t.exited {",
 	}, {
 		// Stop: set the flag. Thread: see it and exit, with no cause. Stop: it is
 		// too late to give the cause.
 		Name: "a thread that was stopped ends its context without a cause", By: "StopAndContext", File: "kthread.go",
-		Old: "\t\tif t.stop.Load() { // and", New: "\t\tif false { // and",
+		Old: "\t\tcancel(t.cause())", New: "\t\tcancel(nil)",
 	}, {
 		// Thread: open gone. Stop: return. Done is not closed yet.
 		Name: "Stop returns before Done is closed", By: "DoneAndStopAgree", File: "kthread.go",
@@ -96,8 +96,8 @@ var mutants = []models.Mutant{
 	}, {
 		// Thread: no park is asked. Park: ask, wake the thread. Thread: sleep.
 		Name: "a sleep looks for a park before it is announced", By: "SleepAndPark", File: "current.go",
-		Old: "\t\ttask.SetState(waitqueue.Interruptible)\n\t\tif cur.ShouldPark() && !cur.Pending() {\n\t\t\ttask.SetState(waitqueue.Running)\n\t\t\treturn errParkAsked\n\t\t}\n\t\tpoint.At(\"looked for a park\", cur.t)\n",
-		New: "\t\tif cur.ShouldPark() && !cur.Pending() {\n\t\t\treturn errParkAsked\n\t\t}\n\t\tpoint.At(\"looked for a park\", cur.t)\n\t\ttask.SetState(waitqueue.Interruptible)\n",
+		Old: "\t\ttask.SetState(waitqueue.Interruptible)\n\t\tif cur.ShouldPark() && !cur.Interrupted() {\n\t\t\ttask.SetState(waitqueue.Running)\n\t\t\treturn errParkAsked\n\t\t}\n\t\tpoint.At(\"looked for a park\", cur.t)\n",
+		New: "\t\tif cur.ShouldPark() && !cur.Interrupted() {\n\t\t\treturn errParkAsked\n\t\t}\n\t\tpoint.At(\"looked for a park\", cur.t)\n\t\ttask.SetState(waitqueue.Interruptible)\n",
 	}, {
 		// The work runs. Cancel: wait for its end. Park: ask. The worker parks
 		// with the barrier at the front.
@@ -120,6 +120,40 @@ var mutants = []models.Mutant{
 		// The work runs. Cancel: wait for its end. Work: queue itself.
 		Name: "a work that queues itself gets back in", By: "CancelOfAWorkThatQueuesItself", File: "worker.go",
 		Old: "k.pending == nil && k.cancels == 0 }", New: "k.pending == nil }",
+	}, {
+		// First: set its reason. Thread: its sleep ends, with the first reason. Second:
+		// set its reason. Thread: end, with the second one.
+		Name: "a later reason takes the place of the first", By: "TwoReasons", File: "stop.go",
+		Old: "\tt.stop.CompareAndSwap(nil, stopFor(reason))\n", New: "\tt.stop.Store(stopFor(reason))\n",
+	}, {
+		// First: set its reason. Second: end the context, with its own reason.
+		Name: "a context ends with a later reason", By: "TwoReasons", File: "stop.go",
+		Old: "\t\tcancel(t.cause()) // not", New: "\t\tcancel(stopFor(reason)) // not",
+	}, {
+		// First: ask. Thread: end, and return nil.
+		Name: "a result is without the reason", By: "TwoReasons", File: "kthread.go",
+		Old: "\tt.err = t.withReason(t.run())\n", New: "\tt.err = t.run()\n",
+	}, {
+		// Thread: end. Watcher: make the channel, which nothing closes.
+		Name: "Stopping is made after the end", By: "Stopping", File: "stop.go",
+		Old: "if t.exited || t.stop.Load() != nil {", New: "if t.stop.Load() != nil {",
+	}, {
+		// Thread: close Done. Waiter: see that, and find Stopping open.
+		Name: "Done is closed before Stopping", By: "Stopping", File: "kthread.go",
+		Old: "\tif cancel != nil {\n\t\tcancel(t.cause())", New: "\tif cancel != nil {\n\t\tdefer cancel(t.cause())",
+	}, {
+		// Tier: register at the context. Thread: end. Tier: leave it there.
+		Name: "a thread is tied when it is gone", By: "StopWith", File: "stop.go",
+		Old: "\tif exited {", New: "\tif false {",
+	}, {
+		// Tier: the thread lives. Thread: end. Tier: register at the context.
+		Name: "a thread is tied after the look whether it is gone", By: "StopWith", File: "stop.go",
+		Old: "\tuntie := context.AfterFunc(ctx, func() { t.AskStop(context.Cause(ctx)) })\n\tpoint.At(\"tied\", t)\n\tt.mu.Lock()\n\texited := t.exited\n",
+		New: "\tt.mu.Lock()\n\texited := t.exited\n\tt.mu.Unlock()\n\tpoint.At(\"tied\", t)\n\tuntie := context.AfterFunc(ctx, func() { t.AskStop(context.Cause(ctx)) })\n\tt.mu.Lock()\n",
+	}, {
+		// Tier: register at the context. Thread: end, and leave it there.
+		Name: "a thread that ends stays tied", By: "StopWith", File: "kthread.go",
+		Old: "\t\tuntie()\n", New: "\t\t_ = untie\n",
 	},
 }
 

@@ -76,10 +76,10 @@ var signals = map[string]op{
 	"disallow": func(a *actor, args []string) string { return fault(a, a.cur.Disallow(signalOf(args[0]))) },
 	"deq":      func(a *actor, args []string) string { return fmt.Sprint(int(a.cur.Dequeue())) },
 	"flush":    func(a *actor, args []string) string { a.other(args).Flush(); return "" },
-	"pending":  func(a *actor, args []string) string { return truth(a.other(args).Pending()) },
+	"pending":  func(a *actor, args []string) string { return truth(a.other(args).Interrupted()) },
 	"sigpending": func(a *actor, args []string) string {
 		cur := a.other(args)
-		return truth(cur.Thread().PendingSignals() != 0 || cur.Pending() && !cur.ShouldStop())
+		return truth(cur.Thread().PendingSignals() != 0 || cur.Interrupted() && !cur.ShouldStop())
 	},
 	"fatal": func(a *actor, args []string) string {
 		const sigkill = 9 // on Linux, as in the scripts

@@ -54,6 +54,11 @@ func TestOrderOfTheEnd(t *testing.T) {
 		"Wait":        func(thread *kthread.Thread) { _ = thread.Wait(context.Background()) },
 		"Done":        func(thread *kthread.Thread) { <-thread.Done() },
 		"Done, later": func(thread *kthread.Thread) { <-later(thread.Done); <-thread.Done() },
+		"Stopping":    func(thread *kthread.Thread) { <-thread.Stopping() },
+		"Stopping, later": func(thread *kthread.Thread) {
+			<-later(thread.Stopping)
+			<-thread.Stopping()
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := 0
@@ -77,6 +82,15 @@ func later(done func() <-chan struct{}) <-chan struct{} {
 }
 
 func TestOrderOfAStop(t *testing.T) {
+	for name, ask := range map[string]func(*kthread.Thread){
+		"Stop":    func(thread *kthread.Thread) { _ = thread.Stop() },
+		"AskStop": func(thread *kthread.Thread) { thread.AskStop(errReason) },
+	} {
+		t.Run(name, func(t *testing.T) { orderOfAStop(t, ask) })
+	}
+}
+
+func orderOfAStop(t *testing.T, ask func(*kthread.Thread)) {
 	var q waitqueue.Queue
 	for name, see := range map[string]func(*kthread.Current){
 		"ShouldStop": func(cur *kthread.Current) {
@@ -87,6 +101,11 @@ func TestOrderOfAStop(t *testing.T) {
 		"Wait":    func(cur *kthread.Current) { _ = cur.Wait(&q, func() bool { return false }) },
 		"Sleep":   func(cur *kthread.Current) { _ = cur.Sleep(time.Hour) },
 		"Context": func(cur *kthread.Current) { <-cur.Context().Done() },
+		"Stopping": func(cur *kthread.Current) {
+			seen := make(chan bool)
+			go func() { <-cur.Thread().Stopping(); close(seen) }()
+			<-seen
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := 0
@@ -98,9 +117,28 @@ func TestOrderOfAStop(t *testing.T) {
 			})
 			require.NoError(t, err)
 			x = 1
-			require.NoError(t, thread.Stop())
+			ask(thread)
+			<-thread.Done()
 		})
 	}
+}
+
+func TestOrderOfAStopByAContext(t *testing.T) {
+	x := 0
+	ctx, cancel := context.WithCancel(t.Context())
+	thread, err := kthread.Start(t.Context(), "t", func(cur *kthread.Current) error {
+		cur.Ready()
+		for !cur.ShouldStop() {
+			runtime.Gosched()
+		}
+		require.Equal(t, 1, x)
+		return nil
+	})
+	require.NoError(t, err)
+	thread.StopWith(ctx)
+	x = 1
+	cancel()
+	<-thread.Done()
 }
 
 func TestOrderOfASignal(t *testing.T) {

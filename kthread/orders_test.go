@@ -32,6 +32,11 @@ var orders = models.Pins{
 	"TestInterleavingsWaitExclusiveLockedAndStop":        3525,
 	"TestInterleavingsWaitLockedTimeoutAndStop":          1437,
 	"TestInterleavingsFlushAndCancelInAParkedWorker":     2,
+	"TestInterleavingsTwoReasons":                        222,
+	"TestInterleavingsStopping/asked":                    336,
+	"TestInterleavingsStopping/by_itself":                30,
+	"TestInterleavingsStopWith/ends_by_itself":           10,
+	"TestInterleavingsStopWith/sleeps":                   62,
 }
 
 func TestREADMESaysHowManyOrdersThereAre(t *testing.T) {

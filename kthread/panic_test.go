@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("runtime.handleEvent")) // of the runtime itself, on js
 }
 
-// Nobody who waits for the thread hears of its end before the program's.
+// No waiter hears of the end of the thread before the program ends.
 func TestPanicInAThreadEndsTheProgram(t *testing.T) {
 	if runtime.GOOS == "js" || runtime.GOOS == "wasip1" {
 		t.Skip("a program cannot start itself on " + runtime.GOOS)

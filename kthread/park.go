@@ -63,7 +63,7 @@ func (t *Thread) askPark(p *reply) error {
 	switch {
 	case t.exited:
 		return errParkExited
-	case t.stop.Load(): // a stop that sets it later finds this request
+	case t.stop.Load() != nil: // a stop that sets it later finds this request
 		return errUnparked
 	case t.parking.Load() != nil:
 		return errParkTwice

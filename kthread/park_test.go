@@ -192,7 +192,7 @@ func TestParkIsBoundedByItsContextAndTheRequestStands(t *testing.T) {
 	})
 }
 
-// The answer to a request that was given up is not taken for that of the next.
+// The answer to a request that was given up is not taken for the next answer.
 func TestParkGetsItsOwnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})
@@ -265,8 +265,8 @@ func TestHammerStartSignalParkStop(t *testing.T) {
 	all.Wait()
 }
 
-// life is that of one thread. It is stopped while the others are at it, or after
-// that.
+// life is the life of one thread. It is stopped while others signal and park it, or
+// after that.
 func life(t *testing.T, early bool) {
 	mine := new(answer)
 	thread, err := kthread.Start(context.Background(), "t", func(cur *kthread.Current) error {

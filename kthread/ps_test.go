@@ -21,7 +21,7 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// listed returns what the list says of the threads of that name.
+// listed returns the entries of the list that have this name.
 func listed(name string) (found kthread.Infos) {
 	for _, i := range kthread.Tasks() {
 		if i.Name == name {
@@ -93,7 +93,7 @@ func TestCommIsCutToFifteenBytes(t *testing.T) {
 	require.Error(t, thread.Stop())
 }
 
-// The list does not keep a thread alive that nobody can start any more.
+// The list does not keep a thread alive that can no longer be started.
 func TestListIsWeak(t *testing.T) {
 	const name = "never started"
 	kthread.Create(name, untilStopped)
@@ -147,8 +147,8 @@ func TestLabelsShowNameAndQueue(t *testing.T) {
 	require.NoError(t, thread.Stop())
 }
 
-// The profile shows who created a thread, for as long as it is not gone.
-func TestProfileShowsWhoCreatedAThread(t *testing.T) {
+// The profile shows the creator of a thread, until the thread is gone.
+func TestProfileShowsTheCreatorOfAThread(t *testing.T) {
 	kthread.SetProfile(true)
 	defer kthread.SetProfile(false)
 	profile := func() string {
@@ -170,9 +170,9 @@ func TestProfileShowsWhoCreatedAThread(t *testing.T) {
 	} {
 		thread := create()
 		lines := strings.Split(profile(), "\n")
-		require.Contains(t, lines[2], "TestProfileShowsWhoCreatedAThread", "%s: the stack begins at who called it:\n%s", name, profile())
+		require.Contains(t, lines[2], "TestProfileShowsTheCreatorOfAThread", "%s: the stack begins at the caller:\n%s", name, profile())
 		_ = thread.Stop()
-		require.NotContains(t, profile(), "TestProfileShowsWhoCreatedAThread")
+		require.NotContains(t, profile(), "TestProfileShowsTheCreatorOfAThread")
 	}
 }
 
@@ -194,7 +194,7 @@ func TestHandleOfAThreadThatIsGoneKeepsNobodyAlive(t *testing.T) {
 		case <-time.After(time.Millisecond):
 		}
 	}
-	t.Error("a thread that nobody has is kept alive")
+	t.Error("a thread without a handle is kept alive")
 	runtime.KeepAlive(gone)
 }
 
@@ -205,26 +205,26 @@ func ignoreEINTR(err error) error {
 	return err
 }
 
-// collected waits until what ptr points to is collected, and fails if something
+// collected waits until the object behind ptr is collected, and fails if something
 // keeps it alive.
-func collected[T any](t *testing.T, ptr weak.Pointer[T], what string) {
+func collected[T any](t *testing.T, ptr weak.Pointer[T], name string) {
 	for range 100 {
 		runtime.GC()
 		if ptr.Value() == nil {
 			return
 		}
 	}
-	t.Errorf("%s is kept alive", what)
+	t.Errorf("%s is kept alive", name)
 }
 
-// large is what a closure or a struct may keep alive.
+// A large value is one that a closure or a struct may keep alive.
 type large struct {
 	queue waitqueue.Queue
 	data  [1 << 20]byte
 }
 
 // A handle that is kept when its thread is gone keeps nothing of it alive: not
-// what the function has captured, not its queues, not the worker.
+// the captures of the function, not its queues, not the worker.
 func TestHandleOfAThreadThatIsGoneKeepsItsFunctionNotAlive(t *testing.T) {
 	run := func() (*kthread.Thread, weak.Pointer[large]) {
 		captured := &large{queue: waitqueue.Queue{Name: "captured"}}

@@ -1,17 +1,13 @@
 package kthread
 
 import (
-	"errors"
 	"fmt"
 	"math/bits"
-	"slices"
 	"syscall"
 )
 
 // errSignal ends a sleep while a signal is pending.
 var errSignal = &failure{"interrupted by a signal", syscall.EINTR}
-
-var errNoSuchSignal = &failure{"this system has no such signal", errors.Join(syscall.EINVAL, errors.ErrUnsupported)}
 
 // The signals that have rules of their own, by their numbers in Linux.
 const (
@@ -37,7 +33,6 @@ const (
 // The error matches:
 //
 //   - [syscall.EINVAL] if no signal has this number;
-//   - [errors.ErrUnsupported] too, if this system has no signal with this name;
 //   - [syscall.ESRCH] if the thread is gone.
 //
 // Kernel: send_sig, kill_pid, kill_proc
@@ -93,8 +88,8 @@ func (t *Thread) enqueue(sig syscall.Signal, bit uint64) {
 
 // Allow lets the thread receive these signals. A signal that was sent before is
 // lost. SIGKILL is a signal like the others: the thread has to end by itself. The
-// errors are EINVAL and ErrUnsupported, as for [Thread.Signal]. If there is an
-// error, none of the signals is allowed.
+// error is EINVAL, as for [Thread.Signal]. If there is an error, none of the signals is
+// allowed.
 //
 // Kernel: allow_signal
 //
@@ -111,8 +106,8 @@ func (cur *Current) Allow(sigs ...syscall.Signal) error {
 	return nil
 }
 
-// Disallow undoes Allow, and drops the signals that are pending. The errors are
-// those that Allow has. If there is an error, no signal is dropped or disallowed.
+// Disallow undoes Allow, and drops the signals that are pending. The error is EINVAL, as
+// for Allow. If there is an error, no signal is dropped or disallowed.
 //
 // Kernel: disallow_signal
 //
@@ -130,11 +125,11 @@ func (cur *Current) Disallow(sigs ...syscall.Signal) error {
 	return nil
 }
 
-// Pending reports whether a signal is pending, or a stop has been asked. If so,
+// Interrupted reports whether a signal is pending, or a stop has been asked. If so,
 // interruptible sleeps end at once.
 //
 // Kernel: signal_pending
-func (cur *Current) Pending() bool { return cur.t.task.Interrupted() }
+func (cur *Current) Interrupted() bool { return cur.t.task.Interrupted() }
 
 // Dequeue takes one pending signal and returns it, or 0 if none is pending. First
 // come the six that a program causes itself: 4, 5, 7, 8, 11 and 31, which are
@@ -188,27 +183,15 @@ func (t *Thread) drop(bits uint64) {
 			delete(t.more, sig)
 		}
 	}
-	if t.pending == 0 && !t.stop.Load() {
+	if t.pending == 0 && t.stop.Load() == nil {
 		t.task.ClearInterrupt()
 	}
-}
-
-// missing is below the values of the named signals that the system lacks. They fit
-// in a byte, which a signal is on some systems.
-const missing = 190
-
-// lacks reports whether sig is the value of a named signal that the system lacks.
-func lacks(sig syscall.Signal) bool {
-	return sig > missing && slices.Contains([]syscall.Signal{SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD}, sig)
 }
 
 // sigmask returns the bits of the signals.
 func sigmask(sigs ...syscall.Signal) (mask uint64, err error) {
 	for _, sig := range sigs {
-		switch {
-		case lacks(sig):
-			return 0, errNoSuchSignal
-		case sig < 1 || sig > maxSignal:
+		if sig < 1 || sig > maxSignal {
 			return 0, &failure{fmt.Sprintf("no signal has the number %d", int(sig)), syscall.EINVAL}
 		}
 		mask |= 1 << (uint(sig) - 1)

@@ -51,7 +51,7 @@ func TestRealTimeSignalsAreCounted(t *testing.T) {
 	onThread(t, func(cur *kthread.Current) {
 		send1(t, cur, 40, 31, 31, 32, 40, 64, 32, 40)
 		require.Equal(t, []syscall.Signal{31, 32, 32, 40, 40, 40, 64}, dequeue(cur))
-		require.False(t, cur.Pending())
+		require.False(t, cur.Interrupted())
 
 		send1(t, cur, 40, 40)
 		require.NoError(t, cur.Disallow(40))
@@ -76,10 +76,10 @@ func TestContAndStopDropEachOther(t *testing.T) {
 		}
 		require.NoError(t, cur.Disallow(18))
 		send1(t, cur, 19, 18)
-		require.True(t, cur.Pending(), "until the next Dequeue")
+		require.True(t, cur.Interrupted(), "until the next Dequeue")
 		require.ErrorIs(t, cur.Sleep(time.Hour), syscall.EINTR)
 		require.Zero(t, cur.Dequeue(), "dropped also by a CONT that is not allowed")
-		require.False(t, cur.Pending())
+		require.False(t, cur.Interrupted())
 	})
 }
 

@@ -25,13 +25,13 @@ func TestSignalEndsSleepsUntilFlushed(t *testing.T) {
 		thread := kthread.Run("t", func(cur *kthread.Current) error {
 			require.NoError(t, cur.Allow(usr1))
 			err := cur.Wait(&q, never)
-			require.True(t, cur.Pending())
+			require.True(t, cur.Interrupted())
 			require.ErrorIs(t, cur.WaitExclusive(&q, never), syscall.EINTR)
 			require.ErrorIs(t, cur.Sleep(time.Hour), syscall.EINTR)
 			require.NoError(t, cur.Wait(&q, func() bool { return true }), "a true condition beats it")
 			interrupted <- err
 			cur.Flush()
-			require.False(t, cur.Pending())
+			require.False(t, cur.Interrupted())
 			return cur.Sleep(time.Minute)
 		})
 		synctest.Wait()
@@ -68,7 +68,7 @@ func TestSignalThatIsNotAllowedIsLost(t *testing.T) {
 			<-allow
 			require.NoError(t, cur.Allow(usr1))
 			require.NoError(t, cur.Allow(syscall.SIGKILL))
-			require.False(t, cur.Pending())
+			require.False(t, cur.Interrupted())
 			return cur.Sleep(time.Hour)
 		})
 		synctest.Wait()

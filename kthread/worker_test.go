@@ -1383,7 +1383,7 @@ func TestIdleWorkerDropsSignals(t *testing.T) {
 	require.True(t, w.Queue(&allow))
 	require.NoError(t, allow.Flush(t.Context()))
 	require.NoError(t, w.Thread().Signal(usr1))
-	require.Eventually(t, func() bool { return !w.Current().Pending() }, time.Second, time.Millisecond, "the worker spins")
+	require.Eventually(t, func() bool { return !w.Current().Interrupted() }, time.Second, time.Millisecond, "the worker spins")
 
 	begin, found := make(chan bool), make(chan syscall.Signal, 1)
 	first := kthread.Work{Func: func() { begin <- true; <-begin }}

@@ -80,7 +80,7 @@ func (sh *shell) tail(p *process) error {
 	wait := waitqueue.Entry{Task: p.Task()}
 	sh.nanosleep.Add(&wait)
 	defer sh.nanosleep.Remove(&wait)
-	for !p.Pending() {
+	for !p.Interrupted() {
 		p.Task().SetState(waitqueue.Interruptible)
 		sh.cpu.Schedule(p.Task()) // sleep(1), as long as nothing is added
 	}

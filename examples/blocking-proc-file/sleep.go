@@ -120,7 +120,7 @@ func (f *procFile) wait(p *process) error {
 		}
 		// After the test. The original looks at the signal and not at the file
 		// again, and fails with EINTR though the file is free.
-		if p.Pending() { // if (current->signal & ~current->blocked)
+		if p.Interrupted() { // if (current->signal & ~current->blocked)
 			return syscall.EINTR
 		}
 		if woken {

@@ -601,7 +601,7 @@ func TestTheOriginalLoop(t *testing.T) {
 			for {
 				cur.Task().SetState(waitqueue.Interruptible)
 				cur.Task().Schedule()
-				if cur.Pending() {
+				if cur.Interrupted() {
 					return nil
 				}
 				if myevent != 0 {

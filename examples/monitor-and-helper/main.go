@@ -98,7 +98,7 @@ func (m *module) mykthread(cur *kthread.Current) error {
 		//
 		// read_lock, if (myevent_id), event_id = myevent_id, read_unlock
 		id, posted = m.myevent.TryTake()
-		if posted || cur.Pending() { // if (signal_pending(current)) break
+		if posted || cur.Interrupted() { // if (signal_pending(current)) break
 			break
 		}
 		m.cpu.Schedule(task) // schedule()

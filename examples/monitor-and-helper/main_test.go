@@ -366,7 +366,7 @@ func TestTheOriginalLoopSleepsForEver(t *testing.T) {
 			for {
 				cur.Task().SetState(waitqueue.Interruptible)
 				cur.Task().Schedule()
-				if cur.Pending() {
+				if cur.Interrupted() {
 					return syscall.EINTR
 				}
 				if _, ok := myevent.TryTake(); ok {

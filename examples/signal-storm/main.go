@@ -64,7 +64,7 @@ func (l *loop) thread(cur *kthread.Current) error {
 			l.atOnce++
 		}
 	}
-	l.in, l.pending = time.Since(begin), cur.Pending()
+	l.in, l.pending = time.Since(begin), cur.Interrupted()
 	return nil
 }
 

@@ -50,7 +50,8 @@ var All = []Point{
 	{"remembered", "waitqueue", true, "a WokenEntry has noted a wake-up, and has not woken its task"},
 
 	{"begin", "kthread", false, "a thread's goroutine begins"},
-	{"stop flag is set", "kthread", false, "Stop has set its flag, and has woken nobody"},
+	{"stop flag is set", "kthread", false, "Stop has set its flag, and has not woken the thread"},
+	{"tied", "kthread", false, "StopWith has registered at its context, and the thread does not know yet"},
 	{"unparked for the stop", "kthread", false, "Stop has taken a park back, and has not woken the thread"},
 	{"park is asked", "kthread", false, "Park has asked, and has not woken the thread"},
 	{"park is taken back", "kthread", false, "Unpark has taken the request back, and has not woken the thread"},

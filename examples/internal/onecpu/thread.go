@@ -60,7 +60,7 @@ func (s Sleeper) wait(q *waitqueue.Queue, prepare func(*waitqueue.Entry, waitque
 			return nil
 		case s.ShouldStop():
 			return kthread.ErrStopped
-		case s.Pending():
+		case s.Interrupted():
 			return syscall.EINTR
 		}
 		s.CPU.Schedule(s.Task())
