@@ -2,6 +2,7 @@ package kthread_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 
@@ -17,12 +18,21 @@ func BenchmarkStartStop(b *testing.B)  { startStop().Bench(b) }
 func BenchmarkSleepWake(b *testing.B)  { sleepWake().Bench(b) }
 func BenchmarkNamedQueue(b *testing.B) { namedQueue().Bench(b) }
 
+func BenchmarkWorks(b *testing.B) {
+	for _, consumers := range []int{1, 4} {
+		burst(consumers).Bench(b)
+		outstanding(consumers, 64).Bench(b)
+		outstanding(consumers, 1).Bench(b)
+	}
+}
+
 // TestPairedContests prints how long each way takes, as a ratio to the first
 // way of its contest.
 //
 //	go test ./kthread -run Paired -paired -v -cpu 1,2
 func TestPairedContests(t *testing.T) {
-	paired.Test(t, startStop(), sleepWake(), namedQueue())
+	paired.Test(t, startStop(), sleepWake(), namedQueue(), burst(1), outstanding(1, 64), outstanding(1, 1),
+		burst(4), outstanding(4, 64), outstanding(4, 1))
 }
 
 // startStop is a goroutine that is started, says that it is ready, sleeps until
@@ -158,4 +168,113 @@ func turns(n int, name string) {
 	for _, t := range pair {
 		_ = t.Wait(context.Background())
 	}
+}
+
+// consumers are goroutines that run the funcs of one channel.
+type consumers struct {
+	n     int
+	funcs chan func()
+}
+
+func (c *consumers) open() {
+	c.funcs = make(chan func(), 1024)
+	for range c.n {
+		go func() {
+			for f := range c.funcs {
+				f()
+			}
+		}()
+	}
+}
+
+func (c *consumers) close() { close(c.funcs) }
+
+// A queue is where works are queued: a Worker or a Workqueue.
+type queuer interface{ Enqueue(*kthread.Work) bool }
+
+// worksWay is a way with a Worker, if there is one consumer, or a Workqueue.
+func worksWay(consumers int, run func(n int, q queuer)) paired.Way {
+	var q queuer
+	way := paired.Way{Run: func(n int) { run(n, q) }}
+	if consumers == 1 {
+		var w *kthread.Worker
+		way.Name = "Worker"
+		way.Open = func() { w = kthread.RunWorker("bench"); q = w }
+		way.Close = func() { _ = w.Destroy(context.Background()) }
+		return way
+	}
+	var wq *kthread.Workqueue
+	way.Name = "Workqueue"
+	way.Open = func() { wq = kthread.AllocWorkqueue("bench", consumers); q = wq }
+	way.Close = func() { _ = wq.Destroy(context.Background()) }
+	return way
+}
+
+// burst is 1,000 distinct works that are queued one after the other. The last one to run
+// tells that all have run.
+func burst(n int) paired.Contest {
+	const works = 1000
+	var ran atomic.Int64
+	done := make(chan struct{}, 1)
+	run := func() {
+		if ran.Add(1)%works == 0 {
+			done <- struct{}{}
+		}
+	}
+	c := consumers{n: n}
+	all := make([]kthread.Work, works)
+	for i := range all {
+		all[i].Func = run
+	}
+	return paired.Contest{Name: fmt.Sprint("Burst", n), Ways: []paired.Way{
+		{Name: "channel of funcs", Open: c.open, Close: c.close, Run: func(n int) {
+			for range n {
+				for range works {
+					c.funcs <- run
+				}
+				<-done
+			}
+		}},
+		worksWay(n, func(n int, q queuer) {
+			for range n {
+				for i := range all {
+					q.Enqueue(&all[i])
+				}
+				<-done
+			}
+		}),
+	}}
+}
+
+// outstanding is works of which so many are queued or run at any time. Each one that has
+// run gives its place to the next.
+func outstanding(n, places int) paired.Contest {
+	free := make(chan int, places)
+	works, funcs := make([]kthread.Work, places), make([]func(), places)
+	for i := range works {
+		free <- i
+		funcs[i] = func() { free <- i }
+		works[i].Func = funcs[i]
+	}
+	each := func(n int, queue func(i int)) {
+		for range n {
+			queue(<-free)
+		}
+		all := make([]int, places)
+		for i := range all { // until they have run
+			all[i] = <-free
+		}
+		for _, i := range all {
+			free <- i
+		}
+	}
+	c := consumers{n: n}
+	return paired.Contest{Name: fmt.Sprintf("Outstanding%dof%d", places, n), Ways: []paired.Way{
+		{Name: "channel of funcs", Open: c.open, Close: c.close, Run: func(n int) {
+			each(n, func(i int) { c.funcs <- funcs[i] })
+		}},
+		worksWay(n, func(n int, q queuer) {
+			each(n, func(i int) { q.Enqueue(&works[i]) })
+		}),
+	}}
 }

@@ -227,7 +227,9 @@ func (cur *Current) WaitWoken(e *waitqueue.WokenEntry, s waitqueue.State, d time
 // Context returns a context for calls that take one, for example in net,
 // database/sql and os/exec. It ends when the thread is asked to stop, or else when
 // the thread has ended. The cause of a stop is [ErrStopped], or an error that matches
-// ErrStopped and the reason of [Thread.AskStop]. The context does not end on signals,
+// ErrStopped and the reason of [Thread.AskStop]. When a sleep has ended with such an error,
+// the context has ended too. So it has when Context is called after ShouldStop has returned
+// true. The context does not end on signals,
 // because a context cannot be un-cancelled. It has no values of the creator, and the
 // thread's name as a profiler label.
 func (cur *Current) Context() context.Context { return cur.t.context() }
@@ -242,6 +244,7 @@ func (cur *Current) Task() *waitqueue.Task { return &cur.t.task }
 // reason returns the error of a sleep that was ended.
 func (cur *Current) reason() error {
 	if err := cur.t.cause(); err != nil {
+		cur.t.endContext()
 		return err
 	}
 	return errSignal

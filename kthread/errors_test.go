@@ -26,7 +26,7 @@ func TestErrorsSayInWordsWhatWentWrong(t *testing.T) {
 		goneWorker := kthread.RunWorker("gone")
 		var delayed kthread.DelayedWork
 		delayed.Func = func() {}
-		goneWorker.QueueDelayed(&delayed, 100*time.Hour)
+		goneWorker.EnqueueAfter(&delayed, 100*time.Hour)
 		synctest.Wait()
 		require.NoError(t, goneWorker.Thread().Stop())
 		late, cancel := context.WithTimeout(t.Context(), 0)
@@ -70,7 +70,7 @@ func TestErrorsSayInWordsWhatWentWrong(t *testing.T) {
 			"kthread: unparked or stopped before it parked":      {held.Park(t.Context()), []error{syscall.EINTR}}, // it is asked to stop
 			"kthread: signal 1: the thread is gone":              {gone.Signal(1), []error{syscall.ESRCH}},
 			"kthread: no signal has the number 65":               {held.Signal(65), []error{syscall.EINVAL}},
-			"kthread: the worker is gone":                        {delayed.Flush(t.Context()), []error{syscall.ESRCH}},
+			"kthread: the worker is gone (asked to stop)":        {delayed.Flush(t.Context()), []error{syscall.ESRCH}},
 		} {
 			require.Error(t, c.err, text)
 			require.EqualError(t, c.err, text)

@@ -4,28 +4,36 @@ import "github.com/kprim/kprim/waitqueue"
 
 // Idle reports whether k is neither pending nor running.
 func (k *Work) Idle() bool {
-	w := k.worker.Load()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return k.pending == nil && w.current != k
+	p := k.pool.Load()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !k.pending() && k.by == nil
 }
 
 // Length returns the number of works and barriers that wait for their turn.
 func (w *Worker) Length() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.works.Len()
+	p := &w.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.flushes.all)
+	for k := p.works.first; k != nil; k = k.next {
+		n++
+		if k.waiters != nil {
+			n += len(k.waiters.all)
+		}
+	}
+	return n
 }
 
 // Pending reports whether k is pending.
 func (k *Work) Pending() bool {
-	w := k.worker.Load()
-	if w == nil {
+	p := k.pool.Load()
+	if p == nil {
 		return false
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return k.pending != nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return k.pending()
 }
 
 // Pending reports whether d is pending, or its timer is armed.
@@ -33,13 +41,13 @@ func (d *DelayedWork) Pending() bool {
 	if d.work.Pending() {
 		return true
 	}
-	w := d.work.worker.Load()
-	if w == nil {
+	p := d.work.pool.Load()
+	if p == nil {
 		return false
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return d.timer != nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return d.armed
 }
 
 // PendingSignals returns the set of pending signals, a bit each.
@@ -58,3 +66,42 @@ func (t *Thread) Own() *Current { return &t.cur }
 
 // Self returns the identity of the calling goroutine.
 func Self() uintptr { return self() }
+
+// Cull is the tick of the timer that sends idle threads away.
+func (q *Workqueue) Cull() { q.pool.tick() }
+
+// Threads returns how many threads q has.
+func (q *Workqueue) Threads() int {
+	q.pool.mu.Lock()
+	defer q.pool.mu.Unlock()
+	return len(q.pool.members)
+}
+
+// Known reports whether k belongs to a worker or a workqueue.
+func (k *Work) Known() bool { return k.pool.Load() != nil }
+
+// Rest returns how many runs of k are not over.
+func (k *Work) Rest() (n int) {
+	p := k.pool.Load()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if k.pending() {
+		n++
+	}
+	if k.by != nil {
+		n++
+	}
+	return n
+}
+
+// Busy returns a thread of q that runs a work.
+func (q *Workqueue) Busy() *Thread {
+	q.pool.mu.Lock()
+	defer q.pool.mu.Unlock()
+	for _, m := range q.pool.members {
+		if m.work != nil {
+			return m.thread
+		}
+	}
+	return nil
+}

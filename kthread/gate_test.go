@@ -165,8 +165,8 @@ func TestContextWhoseErrIsLateOpensNoGate(t *testing.T) {
 				w := RunWorker("w")
 				k := Work{Func: func() { <-letGo }}
 				d := DelayedWork{Func: k.Func}
-				w.Queue(&k)
-				w.QueueDelayed(&d, 0)
+				w.Enqueue(&k)
+				w.EnqueueAfter(&d, 0)
 				synctest.Wait()
 				require.Error(t, k.Flush(late()))
 				require.Error(t, d.Flush(late()))

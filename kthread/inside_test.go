@@ -65,7 +65,7 @@ func TestWorkCannotWaitForItsOwnWorkerWithALongTraceback(t *testing.T) {
 			flushedWork = longNamed(120, func() error { return k.Flush(context.Background()) })
 			cancelled = longNamed(120, func() error { _, err := k.CancelSync(context.Background()); return err })
 		}
-		w.Queue(&k)
+		w.Enqueue(&k)
 		synctest.Wait()
 		for _, err := range []error{flushed, flushedWork, cancelled} {
 			require.ErrorIs(t, err, syscall.EDEADLK)
@@ -125,10 +125,13 @@ func TestThreadIsKnownWhateverItsFunctionsAreCalled(t *testing.T) {
 	require.NoError(t, err)
 	name := filepath.Join(t.TempDir(), "overlay.json")
 	require.NoError(t, os.WriteFile(name, overlay, 0o600))
-	for _, build := range []string{"-overlay=" + name, "-tags=purego"} {
-		out, err := exec.Command("go", "test", "-vet=off", "-short", "-count=1", "-timeout=60s",
-			"-run=ThreadCannotWait|OthersCanWait|IsNotTheThread|TestSelf", build, ".").CombinedOutput()
-		require.NoError(t, err, "%s", out)
+	for way, build := range map[string]string{"renamed": "-overlay=" + name, "purego": "-tags=purego"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			out, err := exec.Command("go", "test", "-vet=off", "-short", "-count=1", "-timeout=60s",
+				"-run=ThreadCannotWait|OthersCanWait|IsNotTheThread|TestSelf", build, ".").CombinedOutput()
+			require.NoError(t, err, "%s", out)
+		})
 	}
 }
 

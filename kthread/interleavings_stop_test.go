@@ -82,8 +82,9 @@ func TestInterleavingsStopping(t *testing.T) {
 				})
 				m.Go("waiter", func(th *explore.Thread) {
 					th.Step("wait")
+					early := thread.Stopping()
 					<-thread.Done()
-					if !isClosed(thread.Stopping()) {
+					if !isClosed(early) || !isClosed(thread.Stopping()) {
 						wrong = errors.New("Done is closed, and Stopping is open")
 					}
 				})
@@ -128,6 +129,94 @@ func TestInterleavingsStopWith(t *testing.T) {
 					err := thread.Wait(context.Background())
 					if sleeps != errors.Is(err, context.Canceled) || !sleeps && ctx.registered != 0 {
 						return fmt.Errorf("registered: %d; result: %w", ctx.registered, err)
+					}
+					return nil
+				})
+				m.Release(cancel)
+			})
+		})
+	}
+}
+
+// A thread that has learned of its stop, in any way, finds the context ended, with the
+// reason. The context was made before.
+func TestInterleavingsContextEndsFirst(t *testing.T) {
+	var q waitqueue.Queue
+	for name, c := range map[string]struct {
+		points string
+		learns func(*kthread.Current) bool
+	}{
+		"a signal ends a sleep": {"begin, stop flag is set", func(cur *kthread.Current) bool {
+			return errors.Is(cur.Wait(&q, func() bool { return false }), errReason)
+		}},
+		"a step of its own": {"begin, stop flag is set, interrupted", func(cur *kthread.Current) bool {
+			return cur.Task().Interrupted()
+		}},
+		"a look": {"begin, stop flag is set", func(cur *kthread.Current) bool {
+			return cur.ShouldStop() && cur.Context() != nil
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			orders.Explore(t, c.points, func(m *explore.Model) {
+				m.Adopt("begin", "kthread")
+				begun, asked := make(chan bool), make(chan bool)
+				var wrong error
+				thread := kthread.Run("t", func(cur *kthread.Current) error {
+					_ = cur.Allow(usr1)
+					ctx := cur.Context()
+					close(begun)
+					m.At("look")
+					if c.learns(cur) && !errors.Is(context.Cause(ctx), errReason) {
+						wrong = errors.New("the thread is asked to stop, and its context goes on")
+					}
+					<-asked // a stopper at a point may hold the lock that the end needs
+					return nil
+				})
+				m.Go("stopper", func(th *explore.Thread) {
+					<-begun
+					th.Step("ask")
+					thread.AskStop(errReason)
+					close(asked)
+				})
+				if name == "a signal ends a sleep" {
+					m.Go("sender", func(th *explore.Thread) {
+						th.Step("send")
+						_ = thread.Signal(usr1)
+					})
+				}
+				m.Check(func() error { return wrong })
+			})
+		})
+	}
+}
+
+// A workqueue is tied to a context while it ends, or while the context ends. Nothing is left
+// at the context, and the end of the context is never missed.
+func TestInterleavingsStopWithOfAWorkqueue(t *testing.T) {
+	for name, destroys := range map[string]bool{"is destroyed": true, "is not": false} {
+		t.Run(name, func(t *testing.T) {
+			orders.Explore(t, "begin, tied", func(m *explore.Model) {
+				q := modelled(m, 1)
+				q.Enqueue(&kthread.Work{Func: func() { m.At("run") }})
+				parent, cancel := context.WithCancel(m.Context())
+				ctx := &countingContext{opaque: opaque{parent}}
+				m.Go("tier", func(th *explore.Thread) {
+					th.Step("tie")
+					q.StopWith(ctx)
+				})
+				other := cancel
+				if destroys {
+					other = func() { _ = q.Destroy(context.Background()) }
+				}
+				m.Go("other", func(th *explore.Thread) {
+					th.Step("end")
+					other()
+				})
+				m.Check(func() error {
+					err := q.Destroy(context.Background())
+					cause := context.Cause(q.Context())
+					if destroys == errors.Is(cause, context.Canceled) || destroys && ctx.registered != 0 {
+						return fmt.Errorf("registered: %d; cause: %w; destroy: %w", ctx.registered, cause, err)
 					}
 					return nil
 				})

@@ -305,11 +305,11 @@ func TestInterleavingsCancelOfAWorkThatQueuesItself(t *testing.T) {
 		work.Func = func() {
 			m.At("run")
 			if runs++; runs < 3 {
-				worker.Queue(&work)
+				worker.Enqueue(&work)
 			}
 			m.At("end of the run")
 		}
-		worker.Queue(&work)
+		worker.Enqueue(&work)
 		idle := false
 		m.Go("canceller", func(th *explore.Thread) {
 			th.Step("cancel")
@@ -395,6 +395,31 @@ func TestInterleavingsStopAndContext(t *testing.T) {
 	}
 }
 
+// Each work that two goroutines queue runs, though the worker may be about to sleep, or
+// may be woken already.
+func TestInterleavingsEnqueueAndRun(t *testing.T) {
+	orders.Explore(t, "begin, commit, pool is changed, unpark", func(m *explore.Model) {
+		m.Adopt("begin", "kworker")
+		worker := kthread.RunWorker("w")
+		works := make([]kthread.Work, 2)
+		runs := 0
+		for i := range works {
+			works[i].Func = func() { runs++ }
+			m.Go(fmt.Sprint("queuer ", i), func(th *explore.Thread) {
+				th.Step("queue")
+				worker.Enqueue(&works[i])
+			})
+		}
+		m.Check(func() error {
+			if runs != 2 {
+				return fmt.Errorf("%d runs", runs)
+			}
+			return nil
+		})
+		m.Release(func() { _ = worker.Thread().Stop() })
+	})
+}
+
 // A wait for the end of a run returns, also if the worker parks after the run.
 func TestInterleavingsWaitForARunAndPark(t *testing.T) {
 	type waitFor func(*kthread.Worker, *kthread.Work, context.Context) error
@@ -412,7 +437,7 @@ func TestInterleavingsWaitForARunAndPark(t *testing.T) {
 				m.Adopt("begin", "kthread")
 				worker := kthread.RunWorker("w")
 				work := kthread.Work{Func: func() { m.At("end of the run") }}
-				worker.Queue(&work)
+				worker.Enqueue(&work)
 				waited, parked := errors.New("no answer"), errors.New("no answer")
 				m.Go("waiter", func(th *explore.Thread) {
 					th.Step("wait")
@@ -443,7 +468,7 @@ func TestInterleavingsFlushAndCancelInAParkedWorker(t *testing.T) {
 		var work kthread.Work
 		m.Before(func() { _ = worker.Thread().Park(context.Background()) })
 		work.Func = func() {}
-		worker.Queue(&work)
+		worker.Enqueue(&work)
 		flushed := errors.New("no answer")
 		m.Go("flusher", func(th *explore.Thread) {
 			th.Step("flush")

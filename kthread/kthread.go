@@ -72,9 +72,18 @@
 //
 // # Works
 //
-// A [Worker] is a thread that runs functions, one after the other. They can be
-// waited for, cancelled, and delayed. A work sees a stop of its worker through
-// [Worker.Current].
+// A [Work] is a function that is queued, and runs on a thread that others made. It
+// never runs twice at once, and a second request is forgotten while the first one is
+// pending. A caller can wait for it, cancel it, or delay it.
+//
+//   - Use a [Worker] if the works share state that needs no lock then, or if the thread
+//     is parked or has signals. It is one thread, from its start to its stop. A work sees
+//     that stop through [Worker.Current].
+//   - Use a [Workqueue] if works may run side by side, or seldom run at all. Its threads
+//     come and go. A work sees the end through [Workqueue.Context].
+//   - Use a buffered channel of funcs, and goroutines that call them, if each func runs
+//     once and nothing waits for a single one. The channel holds back a caller when it is
+//     full, which an Enqueue does not do.
 //
 // # Watching
 //
@@ -99,14 +108,16 @@
 //   - The first stop is asked, by Stop, by AskStop, or by the end of a context of
 //     StopWith; the thread's ShouldStop returns true, a sleep ends with [ErrStopped],
 //     its context ends, or Stopping is closed.
+//   - AskStop of a workqueue is called, or a context of its StopWith ends; the Context of
+//     the workqueue ends.
 //   - Signal is called; the Dequeue returns that takes this signal.
 //   - The thread calls ParkMe and parks; the Park of another goroutine returns nil.
 //   - Unpark is called; the ParkMe returns that it ends.
-//   - Queue, QueueDelayed or ModDelayed is called; the next run of this work
-//     begins. This holds also for a Queue that returns false because the work is
+//   - Enqueue, EnqueueAfter or ModDelayed is called; the next run of this work
+//     begins. This holds also for an Enqueue that returns false because the work is
 //     pending.
-//   - A run ends; the Flush, CancelSync or Destroy returns that waited for it, and
-//     the next run of the worker begins.
+//   - A run ends; the Flush, CancelSync, Drain or Destroy returns that waited for it,
+//     and the next run of the worker, or of the same work, begins.
 //
 // A wait on a queue orders as in package waitqueue.
 //
@@ -132,6 +143,7 @@
 //   - Flush of a delayed work whose time has not come runs it. The kernel hangs.
 //   - A work that is used with a second worker panics. The kernel warns.
 //   - A worker can be parked. The kernel's never looks whether it should.
+//   - A workqueue that refuses a work says so. In the kernel the work stays pending.
 //
 // # Different from the kernel, because of Go
 //
@@ -184,6 +196,7 @@ type Thread struct {
 	ctx     context.Context         // made when asked for; guarded by mu
 	cancel  context.CancelCauseFunc // of ctx; guarded by mu
 	ties    []func() bool           // each ends one StopWith; guarded by mu
+	member  *member                 // that it is in a pool, or nil; guarded by mu
 	// Lock order: mu before the task's.
 
 	task  waitqueue.Task
@@ -351,6 +364,12 @@ func (t *Thread) StopContext(ctx context.Context) error {
 // a deadline ended it. It also matches ctx.Err() and [context.Cause], as an error of
 // [waitqueue.ContextErr] does. A thread that is gone beats a ctx that has ended.
 //
+// After [Thread.StopWith], one context can end both the thread and this wait. The error of a
+// thread that was stopped for that matches [ErrStopped]. If the wait ends first, the error
+// does not match it, and the thread is on its way out. To get the thread's error, give Wait a
+// context that goes on. If ctx is the context of another thread, both errors match ErrStopped.
+// Then [Thread.Done] tells whether the thread is gone.
+//
 // If the thread itself calls Wait, the error matches [syscall.EDEADLK], except where
 // [Thread.Stop] says that the call is not noticed.
 //
@@ -450,21 +469,27 @@ func (t *Thread) exit() {
 	for _, untie := range ties {
 		untie()
 	}
-	if t.atExit != nil {
-		t.atExit()
-	}
+	atExit := t.atExit
 	t.letGo()
 	threads.remove(t)
+	if atExit != nil { // a pool without members has no thread in the list
+		atExit()
+	}
 	if t.awaited && !t.readied.Load() {
 		t.ready.open()
 	}
 	t.finish()
 }
 
-// letGo drops the function and the queues of a thread that is gone. A handle that
+// letGo drops the function, the queues and the pool of a thread that is gone. A handle that
 // is kept would keep them alive.
 func (t *Thread) letGo() {
 	t.fn, t.atExit, t.cur.shown = nil, nil, nil
+	if t.member != nil { // Optimization: most threads are in no pool; only this writes member.
+		t.mu.Lock()
+		t.member = nil
+		t.mu.Unlock()
+	}
 }
 
 // finish tells the waiters that the thread is gone. Done is closed first: a

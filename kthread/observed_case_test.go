@@ -25,6 +25,8 @@ type observedCase struct {
 	Depends         []struct{ Kind, Text string }
 	Steps           []observedStep
 	Stuck           []string
+
+	onQueues bool // its works run on workqueues
 }
 
 // An observedStep is one step of a script, its log, and the actors after it.
@@ -128,6 +130,7 @@ func (c observedCase) run(t *testing.T) (steps []playedStep, stuck, faults []str
 	}()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
+		w.onQueues = c.onQueues
 		w.cpu.take()
 		for _, name := range c.actors() {
 			w.actor(name)

@@ -85,7 +85,7 @@ var differences = []rule{
 		reason: "A function cannot take a priority entry off, because only prepared entries leave.",
 		holds:  (*comparison).unlinkedPriority,
 	}, {
-		name: "stopped worker", cites: "kthread.Worker.Queue", line: "a stopped worker",
+		name: "stopped worker", cites: "kthread.Worker.Enqueue", line: "a stopped worker",
 		reason: "The kernel's takes works and never runs them. A flush of them hangs.",
 		holds:  (*comparison).stoppedWorker,
 	}, {

@@ -151,8 +151,8 @@ func (k *work) run() {
 }
 
 func (w *world) workerActor(name string) *actor {
-	worker := w.workers[name]
-	a := &actor{w: w, name: name, thread: worker.Thread(), cur: worker.Current(), begun: true}
+	thread := threadOf(w.workers[name])
+	a := &actor{w: w, name: name, thread: thread, cur: thread.Own(), begun: true}
 	w.byGoroutine.Store(goroutine(), a)
 	return a
 }
@@ -166,7 +166,7 @@ func (k *work) pending() bool {
 }
 
 // on calls queue for a work on a worker. The work may belong to another worker.
-func (k *work) on(worker string, queue func(*kthread.Worker) bool) (ret string) {
+func (k *work) on(worker string, queue func(runner) bool) (ret string) {
 	before := k.worker
 	k.worker = worker
 	defer func() {
@@ -178,18 +178,18 @@ func (k *work) on(worker string, queue func(*kthread.Worker) bool) (ret string) 
 }
 
 // queue is kthread_queue_work of any work.
-func (k *work) queue(w *kthread.Worker) bool {
+func (k *work) queue(w runner) bool {
 	if k.plain != nil {
-		return w.Queue(k.plain)
+		return w.Enqueue(k.plain)
 	}
-	return w.QueueDelayed(k.delayed, 0)
+	return w.EnqueueAfter(k.delayed, 0)
 }
 
 // workers are the ops of workers and works.
 var workers = map[string]op{
-	"wcreate": func(a *actor, args []string) string { a.w.workers[args[0]] = kthread.CreateWorker(args[0]); return "0" },
-	"wrun":    func(a *actor, args []string) string { a.w.workers[args[0]] = kthread.RunWorker(args[0]); return "0" },
-	"wstart":  func(a *actor, args []string) string { return truth(a.w.workers[args[0]].Thread().WakeUp()) },
+	"wcreate": func(a *actor, args []string) string { a.w.makeRunner(args[0], kthread.CreateWorker); return "0" },
+	"wrun":    func(a *actor, args []string) string { a.w.makeRunner(args[0], kthread.RunWorker); return "0" },
+	"wstart":  func(a *actor, args []string) string { return truth(threadOf(a.w.workers[args[0]]).WakeUp()) },
 	"winit":   func(a *actor, args []string) string { delete(a.w.works, args[0]); a.w.work(args[0]); return "" },
 	"wprog":   func(a *actor, args []string) string { a.w.work(args[0]).prog = joined(args[1:]); return "" },
 	"wq": func(a *actor, args []string) string {
@@ -198,11 +198,11 @@ var workers = map[string]op{
 	},
 	"wdq": func(a *actor, args []string) string {
 		k := a.w.work(args[1])
-		return k.on(args[0], func(w *kthread.Worker) bool { return w.QueueDelayed(k.delayed, a.duration(args[2])) })
+		return k.on(args[0], func(w runner) bool { return w.EnqueueAfter(k.delayed, a.duration(args[2])) })
 	},
 	"wdmod": func(a *actor, args []string) string {
 		k := a.w.work(args[1])
-		return k.on(args[0], func(w *kthread.Worker) bool { return w.ModDelayed(k.delayed, a.duration(args[2])) })
+		return k.on(args[0], func(w runner) bool { return w.ModDelayed(k.delayed, a.duration(args[2])) })
 	},
 	"wflush": func(a *actor, args []string) string {
 		if k := a.w.work(args[0]); k.plain != nil {
@@ -214,11 +214,11 @@ var workers = map[string]op{
 	"wcancel":   cancelWork,
 	"wdcancel":  cancelWork,
 	"wdestroy":  func(a *actor, args []string) string { return failed(a.w.workers[args[0]].Destroy(background)) },
-	"wstop":     func(a *actor, args []string) string { return code(a.w.workers[args[0]].Thread().Stop()) },
-	"wpark":     func(a *actor, args []string) string { return code(a.w.workers[args[0]].Thread().Park(background)) },
+	"wstop":     func(a *actor, args []string) string { return code(threadOf(a.w.workers[args[0]]).Stop()) },
+	"wpark":     func(a *actor, args []string) string { return code(threadOf(a.w.workers[args[0]]).Park(background)) },
 	"runs":      func(a *actor, args []string) string { return fmt.Sprint(a.w.work(args[0]).runs) },
 	"wpending":  func(a *actor, args []string) string { return truth(a.w.work(args[0]).pending()) },
-	"wstate":    func(a *actor, args []string) string { return stateOrUnknown(a.w.workers[args[0]].Thread()) },
+	"wstate":    func(a *actor, args []string) string { return stateOrUnknown(threadOf(a.w.workers[args[0]])) },
 }
 
 // stateOrUnknown returns the state of a worker. One that waits for a work of its own

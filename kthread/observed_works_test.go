@@ -18,7 +18,7 @@ func (c *comparison) stoppedWorker(m mismatch) bool {
 // twoWorkers is about all that comes of the work after the panic.
 func (c *comparison) twoWorkers(m mismatch) bool {
 	for _, s := range c.playedTo(m.step) {
-		if slices.ContainsFunc(s.log, func(e event) bool { return strings.Contains(e.ret, "with one worker only") }) {
+		if slices.ContainsFunc(s.log, func(e event) bool { return strings.Contains(e.ret, "with one worker or workqueue only") }) {
 			return m.kind != "time" && (c.isWorker(m.actor) || c.ofWork(m))
 		}
 	}

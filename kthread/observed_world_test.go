@@ -45,7 +45,8 @@ type world struct {
 	hooks       map[string]*hook
 	gates       map[string]*waitqueue.Queue
 	works       map[string]*work
-	workers     map[string]*kthread.Worker
+	workers     map[string]runner
+	onQueues    bool // works run on workqueues
 }
 
 // A queue is a queue under test, and a lock for the waits that take one.
@@ -76,7 +77,7 @@ func newWorld() *world {
 		hooks:       map[string]*hook{},
 		gates:       map[string]*waitqueue.Queue{},
 		works:       map[string]*work{},
-		workers:     map[string]*kthread.Worker{},
+		workers:     map[string]runner{},
 	}
 	w.runner = &actor{w: w, name: "."}
 	point.Hook(w.point)
@@ -227,16 +228,18 @@ func (w *world) letGo() {
 			a.thread.OwnTask().WakeUp(^waitqueue.State(0))
 		}
 	}
-	for _, worker := range w.workers {
-		worker.Thread().Unpark()
+	for _, r := range w.workers {
+		if worker, ok := r.(*kthread.Worker); ok {
+			worker.Thread().Unpark()
+		}
 	}
 }
 
 // quit ends all goroutines.
 func (w *world) quit() {
 	w.cpu.release()
-	for _, worker := range w.workers {
-		_ = worker.Thread().Stop()
+	for _, r := range w.workers {
+		stopRunner(r)
 	}
 	for _, a := range w.all {
 		a.quit.Store(true)

@@ -141,6 +141,33 @@ func TestOrderOfAStopByAContext(t *testing.T) {
 	<-thread.Done()
 }
 
+// A work sees a stop of its workqueue.
+func TestOrderOfAStopOfAWorkqueue(t *testing.T) {
+	for name, ask := range map[string]func(*kthread.Workqueue){
+		"AskStop": func(q *kthread.Workqueue) { q.AskStop(nil) },
+		"StopWith": func(q *kthread.Workqueue) {
+			ctx, cancel := context.WithCancel(t.Context())
+			q.StopWith(ctx)
+			cancel()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x, begun, seen := 0, make(chan bool), 0
+			q := kthread.AllocWorkqueue("test", 1)
+			require.True(t, q.Enqueue(&kthread.Work{Func: func() {
+				close(begun)
+				<-q.Context().Done()
+				seen = x
+			}}))
+			<-begun
+			x = 1
+			ask(q)
+			require.NoError(t, q.Destroy(t.Context()))
+			require.Equal(t, 1, seen)
+		})
+	}
+}
+
 func TestOrderOfASignal(t *testing.T) {
 	x := 0
 	thread, err := kthread.Start(t.Context(), "t", func(cur *kthread.Current) error {
@@ -180,11 +207,11 @@ func TestOrderOfParking(t *testing.T) {
 
 func TestOrderOfAQueuedWork(t *testing.T) {
 	for name, queue := range map[string]func(*kthread.Worker, *kthread.DelayedWork){
-		"Queue":              func(w *kthread.Worker, d *kthread.DelayedWork) { w.Queue(&kthread.Work{Func: d.Func}) },
-		"QueueDelayed":       func(w *kthread.Worker, d *kthread.DelayedWork) { w.QueueDelayed(d, time.Millisecond) },
-		"QueueDelayed, now":  func(w *kthread.Worker, d *kthread.DelayedWork) { w.QueueDelayed(d, 0) },
+		"Enqueue":            func(w *kthread.Worker, d *kthread.DelayedWork) { w.Enqueue(&kthread.Work{Func: d.Func}) },
+		"EnqueueAfter":       func(w *kthread.Worker, d *kthread.DelayedWork) { w.EnqueueAfter(d, time.Millisecond) },
+		"EnqueueAfter, now":  func(w *kthread.Worker, d *kthread.DelayedWork) { w.EnqueueAfter(d, 0) },
 		"ModDelayed":         func(w *kthread.Worker, d *kthread.DelayedWork) { w.ModDelayed(d, time.Millisecond) },
-		"ModDelayed, sooner": func(w *kthread.Worker, d *kthread.DelayedWork) { w.QueueDelayed(d, time.Hour); w.ModDelayed(d, 0) },
+		"ModDelayed, sooner": func(w *kthread.Worker, d *kthread.DelayedWork) { w.EnqueueAfter(d, time.Hour); w.ModDelayed(d, 0) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorker(t)
@@ -204,10 +231,10 @@ func TestOrderOfAWorkThatIsPending(t *testing.T) {
 		require.NoError(t, w.Thread().Park(t.Context()))
 		x, ran := 0, make(chan int, 2)
 		k := kthread.Work{Func: func() { ran <- x }}
-		require.True(t, w.Queue(&k))
+		require.True(t, w.Enqueue(&k))
 		time.AfterFunc(time.Second, w.Thread().Unpark) // when this goroutine sleeps
 		x = 1
-		require.False(t, w.Queue(&k))
+		require.False(t, w.Enqueue(&k))
 		require.Equal(t, 1, <-ran)
 	})
 }
@@ -228,14 +255,44 @@ func TestOrderOfTheEndOfARun(t *testing.T) {
 			x, begun, ran := 0, make(chan bool), make(chan int, 1)
 			k := kthread.Work{Func: func() { begun <- true; x++ }}
 			next := kthread.Work{Func: func() { ran <- x }}
-			require.True(t, w.Queue(&k))
-			require.True(t, w.Queue(&next))
+			require.True(t, w.Enqueue(&k))
+			require.True(t, w.Enqueue(&next))
 			<-begun
 			require.NoError(t, wait(w, &k, t.Context()))
 			if name != "next run" {
 				require.Equal(t, 1, x)
 			}
 			require.Equal(t, 1, <-ran)
+		})
+	}
+}
+
+// The same in a workqueue, where the next run of the work may have another thread.
+func TestOrderOfTheEndOfARunInAWorkqueue(t *testing.T) {
+	waits := map[string]func(q *kthread.Workqueue, k *kthread.Work, ctx context.Context) error{
+		"Workqueue.Flush": func(q *kthread.Workqueue, _ *kthread.Work, ctx context.Context) error { return q.Flush(ctx) },
+		"Work.Flush":      func(_ *kthread.Workqueue, k *kthread.Work, ctx context.Context) error { return k.Flush(ctx) },
+		"Drain":           func(q *kthread.Workqueue, _ *kthread.Work, ctx context.Context) error { return q.Drain(ctx) },
+		"Destroy":         func(q *kthread.Workqueue, _ *kthread.Work, ctx context.Context) error { return q.Destroy(ctx) },
+		"CancelSync": func(_ *kthread.Workqueue, k *kthread.Work, ctx context.Context) error {
+			_, err := k.CancelSync(ctx)
+			return err
+		},
+	}
+	for name, wait := range waits {
+		t.Run(name, func(t *testing.T) {
+			q := newWorkqueue(t, 3)
+			x, begun := 0, make(chan bool)
+			k := kthread.Work{Func: func() { x++; begun <- true; x++ }}
+			for i := range 3 { // the runs are in order too
+				require.True(t, q.Enqueue(&k))
+				<-begun
+				if i == 2 {
+					break
+				}
+			}
+			require.NoError(t, wait(q, &k, t.Context()))
+			require.Equal(t, 6, x)
 		})
 	}
 }

@@ -19,6 +19,13 @@ import (
 
 // The test binary is also a program with a thread that panics.
 func TestMain(m *testing.M) {
+	if os.Getenv("KPRIM_TEST_PANIC") == "work" {
+		q := kthread.AllocWorkqueue("boom", 2)
+		k := kthread.Work{Func: func() { panic("boom") }}
+		q.Enqueue(&k)
+		fmt.Println("heard of it:", k.Flush(context.Background()))
+		os.Exit(0)
+	}
 	if os.Getenv("KPRIM_TEST_PANIC") != "" {
 		thread, err := kthread.Start(context.Background(), "boom", func(*kthread.Current) error { panic("boom") })
 		fmt.Println("heard of it:", thread, err)
@@ -34,9 +41,9 @@ func TestPanicInAThreadEndsTheProgram(t *testing.T) {
 	}
 	self, err := os.Executable()
 	require.NoError(t, err)
-	for range 25 {
+	for i := range 40 {
 		cmd := exec.Command(self)
-		cmd.Env = append(os.Environ(), "KPRIM_TEST_PANIC=1")
+		cmd.Env = append(os.Environ(), "KPRIM_TEST_PANIC="+[]string{"thread", "work"}[i%2])
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
 		out, err := cmd.Output()
@@ -46,7 +53,7 @@ func TestPanicInAThreadEndsTheProgram(t *testing.T) {
 		require.Error(t, err)
 		require.Empty(t, string(out))
 		require.Contains(t, stderr.String(), "panic: boom")
-		require.Contains(t, stderr.String(), "TestMain.func1", "where it happened")
+		require.Contains(t, stderr.String(), "TestMain.func", "where it happened")
 	}
 }
 

@@ -51,10 +51,11 @@ func (cur *Current) MarshalText() ([]byte, error) { return []byte(cur.String()),
 //
 //	worker 7 [flusher]
 func (w *Worker) String() string {
-	if w.thread == nil {
+	t := w.self.thread
+	if t == nil {
 		return "worker without a thread"
 	}
-	return fmt.Sprintf("worker %d [%s]", w.thread.pid, w.thread.label.name)
+	return fmt.Sprintf("worker %d [%s]", t.pid, t.label.name)
 }
 
 // Format prints the text of [Worker.String] for every verb, as [Thread.Format]
@@ -65,12 +66,12 @@ func (w *Worker) Format(f fmt.State, verb rune) { format(f, verb, w) }
 // encoding/json.
 func (w *Worker) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
 
-// String names the worker that the work belongs to, as in
+// String names the worker or the workqueue that the work belongs to, as in
 //
 //	work of worker 7 [flusher]
 func (k *Work) String() string {
-	if w := k.worker.Load(); w != nil {
-		return "work of " + w.String()
+	if p := k.pool.Load(); p != nil {
+		return "work of " + p.owner.String()
 	}
 	return "work of no worker"
 }

@@ -56,11 +56,11 @@ func TestValuesPrintAsWords(t *testing.T) {
 	})
 	worker := kthread.RunWorker("busy too")
 	var again kthread.DelayedWork
-	again.Func = func() { worker.QueueDelayed(&again, time.Microsecond) }
-	worker.QueueDelayed(&again, 0)
+	again.Func = func() { worker.EnqueueAfter(&again, time.Microsecond) }
+	worker.EnqueueAfter(&again, 0)
 	var work kthread.Work
 	work.Func = func() {}
-	worker.Queue(&work)
+	worker.Enqueue(&work)
 
 	pid, wpid := thread.Info().Pid, worker.Thread().Info().Pid
 	for _, c := range []struct {

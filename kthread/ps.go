@@ -160,11 +160,24 @@ func (t *Thread) Info() Info {
 	return Info{
 		Pid:     t.pid,
 		State:   t.task.State(),
-		Wchan:   t.task.Wchan(),
+		Wchan:   t.wchan(),
 		Age:     t.age(),
 		WakeUps: t.task.WakeUps(),
 		Name:    t.label.name,
 	}
+}
+
+// wchan returns the name of the queue that the thread sleeps on. A thread that runs works
+// sleeps on none when there are none.
+func (t *Thread) wchan() string {
+	t.mu.Lock()
+	m := t.member
+	t.mu.Unlock()
+	name := t.task.Wchan()
+	if name == "" && m != nil {
+		name = m.wchan()
+	}
+	return name
 }
 
 // age returns the time since the thread was created, or 0 if the clock of that

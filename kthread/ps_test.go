@@ -272,7 +272,7 @@ func TestWorkerThatIsGoneKeepsNoDelayedWorkAlive(t *testing.T) {
 		work := func() weak.Pointer[large] {
 			captured := new(large)
 			d := &kthread.DelayedWork{Func: func() { captured.data[0] = 1 }}
-			require.True(t, w.QueueDelayed(d, time.Hour))
+			require.True(t, w.EnqueueAfter(d, time.Hour))
 			require.True(t, w.ModDelayed(d, 2*time.Hour))
 			return weak.Make(captured)
 		}()

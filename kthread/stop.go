@@ -34,13 +34,11 @@ func (t *Thread) AskStop(reason error) {
 	//	stopper: set the flag
 	t.stop.CompareAndSwap(nil, stopFor(reason))
 	point.At("stop flag is set", t)
-	t.mu.Lock()
+	// The context ends before the sleep, after which the thread looks at the cause. This takes
+	// mu between the flag and the interrupt. So a Flush that has not seen the flag has cleared
+	// its interrupt before.
+	t.endContext()
 	t.task.Interrupt()
-	cancel := t.cancel
-	t.mu.Unlock()
-	if cancel != nil {
-		cancel(t.cause()) // not for this reason: another stop may have come before
-	}
 	t.Unpark()
 	point.At("unparked for the stop", t)
 	t.WakeUp()
@@ -56,6 +54,21 @@ func stopFor(reason error) *failure {
 		text = errStopped.text + ": " + text
 	}
 	return &failure{text, errors.Join(errStopped, reason)}
+}
+
+// endContext ends the context, if there is one, because a stop is asked. The thread does it
+// too when it learns of the stop, for the stopper may be late:
+//
+//	stopper: set the flag
+//	thread: a signal ends its sleep, and a stop is asked; look at the cause
+//	stopper: end the context
+func (t *Thread) endContext() {
+	t.mu.Lock()
+	cancel := t.cancel
+	t.mu.Unlock()
+	if cancel != nil {
+		cancel(t.cause()) // which is the first reason, and need not be the caller's
+	}
 }
 
 // cause returns the error of the sleeps that the stop ends, or nil if no stop is asked.
@@ -75,8 +88,13 @@ func (t *Thread) withReason(result error) error {
 	case result == nil:
 		return stop
 	}
-	text := strings.TrimPrefix(result.Error(), prefix)
-	return &failure{text + " (" + stop.text + ")", errors.Join(result, stop)}
+	return withStop(result, stop)
+}
+
+// withStop adds a stop to an error. The result matches both.
+func withStop(err error, stop *failure) error {
+	text := strings.TrimPrefix(err.Error(), prefix)
+	return &failure{text + " (" + stop.text + ")", errors.Join(err, stop)}
 }
 
 // Stopping returns a channel that is closed when the thread is asked to stop, for select
@@ -91,9 +109,9 @@ func (t *Thread) context() context.Context {
 	defer t.mu.Unlock()
 	if t.ctx == nil {
 		t.ctx, t.cancel = context.WithCancelCause(t.label.ctx)
-		if t.exited || t.stop.Load() != nil { // the exit or the stop may have looked for the cancel already
-			t.cancel(t.cause())
-		}
+	}
+	if t.exited || t.stop.Load() != nil { // whose end of the context was too early, or is late
+		t.cancel(t.cause())
 	}
 	return t.ctx
 }

@@ -434,3 +434,23 @@ func TestHammerReasons(t *testing.T) {
 		require.True(t, isClosed(thread.Stopping()))
 	}
 }
+
+// One context ends the thread and a wait for it. The doc comment of Wait says how to tell
+// the errors apart.
+func TestWaitWithTheContextThatStopsTheThread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		thread := kthread.Run("t", func(*kthread.Current) error { <-hold; return nil })
+		ctx, cancel := context.WithCancelCause(t.Context())
+		synctest.Wait()
+		thread.StopWith(ctx)
+		cancel(errReason)
+		err := thread.Wait(ctx)
+		require.ErrorIs(t, err, errReason)
+		require.NotErrorIs(t, err, kthread.ErrStopped)
+		synctest.Wait() // the stop comes on a goroutine of its own
+		close(hold)
+		requireStoppedBy(t, thread.Wait(t.Context()))
+		requireStoppedBy(t, thread.Wait(ctx))
+	})
+}

@@ -52,9 +52,9 @@ func (k *heldWork) run() {
 func (k *heldWork) end() { k.letGo <- struct{}{} }
 
 // runHeld queues a held work and returns when it runs.
-func runHeld(t *testing.T, w *kthread.Worker) *heldWork {
+func runHeld(t *testing.T, w queuer) *heldWork {
 	k := newHeld()
-	require.True(t, w.Queue(&k.Work))
+	require.True(t, w.Enqueue(&k.Work))
 	synctest.Wait()
 	require.Equal(t, 1, k.begun)
 	return k
@@ -101,7 +101,7 @@ func TestKernel22WorkIsQueuedAndCancelledWhileItRuns(t *testing.T) {
 		})
 	}
 	scene("(a) queued again: it runs again later", func(t *testing.T, w *kthread.Worker, k *heldWork) {
-		require.True(t, w.Queue(&k.Work))
+		require.True(t, w.Enqueue(&k.Work))
 		synctest.Wait()
 		require.Equal(t, 1, k.begun)
 		k.end()
@@ -111,8 +111,8 @@ func TestKernel22WorkIsQueuedAndCancelledWhileItRuns(t *testing.T) {
 		k.end()
 	})
 	scene("(b) queued once more: refused", func(t *testing.T, w *kthread.Worker, k *heldWork) {
-		require.True(t, w.Queue(&k.Work))
-		require.False(t, w.Queue(&k.Work))
+		require.True(t, w.Enqueue(&k.Work))
+		require.False(t, w.Enqueue(&k.Work))
 		k.end()
 		k.end()
 		synctest.Wait()
@@ -120,7 +120,7 @@ func TestKernel22WorkIsQueuedAndCancelledWhileItRuns(t *testing.T) {
 	})
 	scene("(c) cancelled while it queues itself: refused, and it was not pending", func(t *testing.T, w *kthread.Worker, k *heldWork) {
 		requeued := true
-		k.then = func() { requeued = w.Queue(&k.Work) }
+		k.then = func() { requeued = w.Enqueue(&k.Work) }
 		cancel := cancelOf(t.Context(), k.CancelSync)
 		synctest.Wait()
 		require.Empty(t, cancel, "it runs")
@@ -132,7 +132,7 @@ func TestKernel22WorkIsQueuedAndCancelledWhileItRuns(t *testing.T) {
 		require.Equal(t, 1, k.begun)
 	})
 	scene("(d) cancelled when it runs and is pending: it was pending", func(t *testing.T, w *kthread.Worker, k *heldWork) {
-		require.True(t, w.Queue(&k.Work))
+		require.True(t, w.Enqueue(&k.Work))
 		cancel := cancelOf(t.Context(), k.CancelSync)
 		synctest.Wait()
 		require.Empty(t, cancel, "it runs")
@@ -150,8 +150,8 @@ func TestKernel23FlushStopAndDestroyWithWorksQueued(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorker(t)
 				a, b, c := runHeld(t, w), newHeld(), newHeld()
-				require.True(t, w.Queue(&b.Work))
-				require.True(t, w.Queue(&c.Work))
+				require.True(t, w.Enqueue(&b.Work))
+				require.True(t, w.Enqueue(&c.Work))
 				f(t, w, a, b, c)
 			})
 		})
@@ -160,7 +160,7 @@ func TestKernel23FlushStopAndDestroyWithWorksQueued(t *testing.T) {
 		flush := answerOf(w.Flush)
 		synctest.Wait()
 		d := newHeld()
-		require.True(t, w.Queue(&d.Work))
+		require.True(t, w.Enqueue(&d.Work))
 		for _, k := range []*heldWork{a, b, c} {
 			synctest.Wait()
 			require.Empty(t, flush)
@@ -220,9 +220,9 @@ func TestWorksRunInTheOrderInWhichTheyWereQueued(t *testing.T) {
 		works := make([]kthread.Work, 5)
 		for i := range works {
 			works[i].Func = func() { order = append(order, i) }
-			require.True(t, w.Queue(&works[i]))
+			require.True(t, w.Enqueue(&works[i]))
 		}
-		require.False(t, w.Queue(&works[0]), "and it keeps its place")
+		require.False(t, w.Enqueue(&works[0]), "and it keeps its place")
 		first.end()
 		require.NoError(t, w.Flush(t.Context()))
 		require.Equal(t, []int{0, 1, 2, 3, 4}, order)
@@ -235,12 +235,12 @@ func TestPendingWorkIsNotQueuedAgain(t *testing.T) {
 		first := runHeld(t, w)
 		runs := 0
 		k := counter(&runs)
-		require.True(t, w.Queue(k))
-		require.False(t, w.Queue(k))
+		require.True(t, w.Enqueue(k))
+		require.False(t, w.Enqueue(k))
 		first.end()
 		require.NoError(t, w.Flush(t.Context()))
 		require.Equal(t, 1, runs)
-		require.True(t, w.Queue(k), "it is pending no longer")
+		require.True(t, w.Enqueue(k), "it is pending no longer")
 		require.NoError(t, w.Flush(t.Context()))
 		require.Equal(t, 2, runs)
 	})
@@ -253,13 +253,13 @@ func TestWorkMayQueueWorks(t *testing.T) {
 		other := counter(&others)
 		var k kthread.Work
 		k.Func = func() {
-			require.True(t, w.Queue(other))
+			require.True(t, w.Enqueue(other))
 			if runs++; runs < 3 {
-				require.True(t, w.Queue(&k))
-				require.False(t, w.Queue(&k))
+				require.True(t, w.Enqueue(&k))
+				require.False(t, w.Enqueue(&k))
 			}
 		}
-		require.True(t, w.Queue(&k))
+		require.True(t, w.Enqueue(&k))
 		synctest.Wait()
 		require.Equal(t, 3, runs)
 		require.Equal(t, 3, others)
@@ -290,7 +290,7 @@ func TestHammerWorkNeverRunsTwiceAtOnce(t *testing.T) {
 		all.Go(func() {
 			for n := range int64(rounds) {
 				state[i].Store(n)
-				if w.Queue(&k) {
+				if w.Enqueue(&k) {
 					queued.Add(1)
 				}
 			}
@@ -312,7 +312,7 @@ func TestHammerWorkSeesWhatHappenedBefore(t *testing.T) {
 	k := counter(&plain)
 	for i := range 2000 {
 		plain++
-		require.True(t, w.Queue(k))
+		require.True(t, w.Enqueue(k))
 		require.NoError(t, k.Flush(t.Context()))
 		require.Equal(t, 2*(i+1), plain)
 	}
@@ -329,7 +329,7 @@ func TestWorkerThatIsGoneRefusesWorks(t *testing.T) {
 				synctest.Wait()
 				_ = w.Thread().Stop()
 				k := counter(&runs)
-				require.False(t, w.Queue(k))
+				require.False(t, w.Enqueue(k))
 				require.NoError(t, k.Flush(t.Context()))
 				require.NoError(t, w.Flush(t.Context()))
 				wasPending, err := k.CancelSync(t.Context())
@@ -347,7 +347,7 @@ func TestDroppedWorkIsNotPending(t *testing.T) {
 		w := newWorker(t)
 		first, runs := runHeld(t, w), 0
 		k := counter(&runs)
-		require.True(t, w.Queue(k))
+		require.True(t, w.Enqueue(k))
 		stop := answerOf(w.Thread().StopContext)
 		synctest.Wait()
 		first.end()
@@ -370,7 +370,7 @@ func TestFirstWorkStartsACreatedWorker(t *testing.T) {
 		w := kthread.CreateWorker("worker")
 		require.Equal(t, "worker", w.Thread().Name())
 		runs := 0
-		require.True(t, w.Queue(counter(&runs)))
+		require.True(t, w.Enqueue(counter(&runs)))
 		require.NoError(t, w.Flush(t.Context()))
 		require.Equal(t, 1, runs)
 		require.NoError(t, w.Destroy(t.Context()))
@@ -386,18 +386,18 @@ func TestRunWorkerRunsAtOnce(t *testing.T) {
 }
 
 func TestWorkBelongsToOneWorker(t *testing.T) {
-	const message = "kthread: a work can be used with one worker only"
+	const message = "kthread: a work can be used with one worker or workqueue only"
 	synctest.Test(t, func(t *testing.T) {
 		w, other, runs := newWorker(t), newWorker(t), 0
 		k := counter(&runs)
-		require.True(t, w.Queue(k))
+		require.True(t, w.Enqueue(k))
 		require.NoError(t, k.Flush(t.Context()))
-		require.PanicsWithValue(t, message, func() { other.Queue(k) })
+		require.PanicsWithValue(t, message, func() { other.Enqueue(k) })
 
 		d := kthread.DelayedWork{Func: func() { runs++ }}
-		require.True(t, w.QueueDelayed(&d, 0))
+		require.True(t, w.EnqueueAfter(&d, 0))
 		require.NoError(t, d.Flush(t.Context()))
-		require.PanicsWithValue(t, message, func() { other.QueueDelayed(&d, 0) })
+		require.PanicsWithValue(t, message, func() { other.EnqueueAfter(&d, 0) })
 		require.PanicsWithValue(t, message, func() { other.ModDelayed(&d, 0) })
 
 		require.NoError(t, other.Destroy(t.Context()), "it has not been harmed")
@@ -412,15 +412,15 @@ func TestWorkNeedsAFunction(t *testing.T) {
 		w := newWorker(t)
 		var k kthread.Work
 		var d kthread.DelayedWork
-		require.PanicsWithValue(t, message, func() { w.Queue(&k) })
-		require.PanicsWithValue(t, message, func() { w.QueueDelayed(&d, 0) })
+		require.PanicsWithValue(t, message, func() { w.Enqueue(&k) })
+		require.PanicsWithValue(t, message, func() { w.EnqueueAfter(&d, 0) })
 		require.PanicsWithValue(t, message, func() { w.ModDelayed(&d, 0) })
 
 		runs := 0
 		k.Func = func() { runs++ }
 		d.Func = k.Func
-		require.True(t, w.Queue(&k), "it has not been harmed")
-		require.True(t, w.QueueDelayed(&d, 0))
+		require.True(t, w.Enqueue(&k), "it has not been harmed")
+		require.True(t, w.EnqueueAfter(&d, 0))
 		require.NoError(t, w.Destroy(t.Context()))
 		require.Equal(t, 2, runs)
 	})
@@ -433,7 +433,7 @@ func TestFlushWithNothingToWaitForReturnsAtOnce(t *testing.T) {
 		require.NoError(t, w.Flush(ctx))
 		k := counter(&runs)
 		require.NoError(t, k.Flush(ctx), "never queued")
-		require.True(t, w.Queue(k))
+		require.True(t, w.Enqueue(k))
 		synctest.Wait()
 		require.NoError(t, w.Flush(ctx))
 		require.NoError(t, k.Flush(ctx), "it has run")
@@ -465,8 +465,8 @@ func TestFlushDoesNotWaitForLaterRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorker(t)
 		k := newHeld()
-		k.then = func() { require.Equal(t, k.begun < 3, k.begun < 3 && w.Queue(&k.Work)) }
-		require.True(t, w.Queue(&k.Work))
+		k.then = func() { require.Equal(t, k.begun < 3, k.begun < 3 && w.Enqueue(&k.Work)) }
+		require.True(t, w.Enqueue(&k.Work))
 		synctest.Wait()
 		of, all := answerOf(k.Flush), answerOf(w.Flush)
 		synctest.Wait()
@@ -485,7 +485,7 @@ func TestFlushOfAWorkThatRunsAndIsPendingWaitsForBoth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorker(t)
 		k := runHeld(t, w)
-		require.True(t, w.Queue(&k.Work))
+		require.True(t, w.Enqueue(&k.Work))
 		flush := answerOf(k.Flush)
 		synctest.Wait()
 		k.end()
@@ -502,7 +502,7 @@ func TestFlushEndsWithItsContext(t *testing.T) {
 		w := newWorker(t)
 		first, runs := runHeld(t, w), 0
 		k := counter(&runs)
-		require.True(t, w.Queue(k))
+		require.True(t, w.Enqueue(k))
 		for _, flush := range []func(context.Context) error{w.Flush, k.Flush, first.Flush, w.Destroy} {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			require.ErrorIs(t, flush(ctx), syscall.ETIMEDOUT)
@@ -516,7 +516,7 @@ func TestFlushEndsWithItsContext(t *testing.T) {
 		first.end()
 		require.NoError(t, w.Flush(t.Context()))
 		require.Equal(t, 1, runs, "nothing was taken off")
-		require.True(t, w.Queue(k), "and the worker lives on")
+		require.True(t, w.Enqueue(k), "and the worker lives on")
 	})
 }
 
@@ -527,7 +527,7 @@ func TestStopEndsEveryFlush(t *testing.T) {
 		early := answerOf(w.Flush)
 		synctest.Wait()
 		k := counter(&runs)
-		require.True(t, w.Queue(k))
+		require.True(t, w.Enqueue(k))
 		pending, all, destroy := answerOf(k.Flush), answerOf(w.Flush), answerOf(w.Destroy)
 		running, cancel := answerOf(first.Flush), cancelOf(t.Context(), first.CancelSync)
 		synctest.Wait()
@@ -551,7 +551,7 @@ func TestFlushOfAWorkThatIsCancelledEnds(t *testing.T) {
 		w := newWorker(t)
 		first, runs := runHeld(t, w), 0
 		k := counter(&runs)
-		require.True(t, w.Queue(k))
+		require.True(t, w.Enqueue(k))
 		flush := answerOf(k.Flush)
 		synctest.Wait()
 		wasPending, err := k.CancelSync(t.Context())
@@ -569,7 +569,7 @@ func TestGoexitInAWorkEndsTheWorker(t *testing.T) {
 		k, runs := runHeld(t, w), 0
 		k.then = runtime.Goexit
 		other := counter(&runs)
-		require.True(t, w.Queue(other))
+		require.True(t, w.Enqueue(other))
 		of, cancel := answerOf(k.Flush), cancelOf(t.Context(), k.CancelSync)
 		lost, all, destroy := answerOf(other.Flush), answerOf(w.Flush), answerOf(w.Destroy)
 		synctest.Wait()
@@ -582,7 +582,7 @@ func TestGoexitInAWorkEndsTheWorker(t *testing.T) {
 		}
 		require.NoError(t, w.Flush(t.Context()))
 		require.NoError(t, k.Flush(t.Context()))
-		require.False(t, w.Queue(&k.Work))
+		require.False(t, w.Enqueue(&k.Work))
 		require.Zero(t, runs)
 	})
 }
@@ -605,19 +605,19 @@ func TestWorkCannotWaitForItsOwnWorker(t *testing.T) {
 		"Worker.Destroy": func(ctx context.Context) error { return w.Destroy(ctx) },
 		"Flush itself":   func(ctx context.Context) error { return self.Flush(ctx) },
 		"Flush itself when pending": func(ctx context.Context) error {
-			w.Queue(self)
+			w.Enqueue(self)
 			defer cancel(&self, true)(ctx)
 			return self.Flush(ctx)
 		},
 		"Flush a pending one": func(ctx context.Context) error { return other.Flush(ctx) },
 		"Flush a delayed one": func(ctx context.Context) error {
 			d := kthread.DelayedWork{Func: func() {}}
-			w.QueueDelayed(&d, time.Hour)
+			w.EnqueueAfter(&d, time.Hour)
 			return d.Flush(ctx)
 		},
 		"CancelSync itself": cancel(&self, false),
 		"CancelSync itself when pending": func(ctx context.Context) error {
-			w.Queue(self)
+			w.Enqueue(self)
 			return cancel(&self, true)(ctx)
 		},
 	} {
@@ -630,16 +630,16 @@ func TestWorkCannotWaitForItsOwnWorker(t *testing.T) {
 				var err error
 				self = &kthread.Work{Func: func() {
 					if runs++; runs == 1 {
-						require.True(t, w.Queue(other))
+						require.True(t, w.Enqueue(other))
 						err = f(t.Context())
 					}
 				}}
-				require.True(t, w.Queue(self))
+				require.True(t, w.Enqueue(self))
 				synctest.Wait()
 				require.ErrorIs(t, err, syscall.EDEADLK)
 				require.Equal(t, 1, runs)
 				require.Equal(t, 1, others, "the worker lives on")
-				require.True(t, w.Queue(self), "and can be used as before")
+				require.True(t, w.Enqueue(self), "and can be used as before")
 				require.NoError(t, w.Destroy(t.Context()))
 				require.Equal(t, 2, runs)
 				require.Zero(t, time.Since(start))
@@ -655,15 +655,15 @@ func TestDelayedWorkCannotWaitForItself(t *testing.T) {
 		d.Func = func() {
 			runs++
 			require.ErrorIs(t, d.Flush(t.Context()), syscall.EDEADLK)
-			require.True(t, w.QueueDelayed(&d, time.Hour))
+			require.True(t, w.EnqueueAfter(&d, time.Hour))
 			wasPending, err := d.CancelSync(t.Context())
 			require.ErrorIs(t, err, syscall.EDEADLK)
 			require.True(t, wasPending)
 		}
-		require.True(t, w.QueueDelayed(&d, 0))
+		require.True(t, w.EnqueueAfter(&d, 0))
 		pass(2 * time.Hour)
 		require.Equal(t, 1, runs)
-		require.True(t, w.QueueDelayed(&d, 0))
+		require.True(t, w.EnqueueAfter(&d, 0))
 		require.NoError(t, w.Destroy(t.Context()))
 		require.Equal(t, 2, runs)
 	})
@@ -673,16 +673,16 @@ func TestWorkMayAskWhereThereIsNothingToWaitFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, runs := newWorker(t), 0
 		idle, pending, never := counter(&runs), counter(&runs), counter(&runs)
-		require.True(t, w.Queue(idle))
+		require.True(t, w.Enqueue(idle))
 		require.NoError(t, w.Flush(t.Context()))
-		require.True(t, w.Queue(&kthread.Work{Func: func() {
+		require.True(t, w.Enqueue(&kthread.Work{Func: func() {
 			require.NoError(t, idle.Flush(t.Context()))
 			require.NoError(t, never.Flush(t.Context()))
 			wasPending, err := idle.CancelSync(t.Context())
 			require.NoError(t, err)
 			require.False(t, wasPending)
 
-			require.True(t, w.Queue(pending))
+			require.True(t, w.Enqueue(pending))
 			wasPending, err = pending.CancelSync(t.Context())
 			require.NoError(t, err)
 			require.True(t, wasPending)
@@ -698,7 +698,7 @@ func TestWorkOfAnotherWorkerMayWait(t *testing.T) {
 		w, other := newWorker(t), newWorker(t)
 		k := runHeld(t, w)
 		var err, spawned error
-		require.True(t, other.Queue(&kthread.Work{Func: func() { err = w.Flush(t.Context()) }}))
+		require.True(t, other.Enqueue(&kthread.Work{Func: func() { err = w.Flush(t.Context()) }}))
 		k.then = func() {
 			done := answerOf(func(ctx context.Context) error {
 				ctx, cancel := context.WithTimeout(ctx, time.Second)
@@ -722,7 +722,7 @@ func TestCancelSyncOfAWorkThatIsIdle(t *testing.T) {
 			wasPending, err := k.CancelSync(endedContext(t))
 			require.NoError(t, err, when)
 			require.False(t, wasPending, when)
-			require.True(t, w.Queue(k), when)
+			require.True(t, w.Enqueue(k), when)
 			synctest.Wait()
 		}
 		require.Equal(t, 2, runs)
@@ -734,14 +734,14 @@ func TestCancelSyncTakesAPendingWorkOff(t *testing.T) {
 		w := newWorker(t)
 		first, runs := runHeld(t, w), 0
 		k := counter(&runs)
-		require.True(t, w.Queue(k))
+		require.True(t, w.Enqueue(k))
 		wasPending, err := k.CancelSync(endedContext(t))
 		require.NoError(t, err, "it waits for nothing")
 		require.True(t, wasPending)
 		first.end()
 		require.NoError(t, w.Flush(t.Context()))
 		require.Zero(t, runs)
-		require.True(t, w.Queue(k), "afterwards it can be queued anew")
+		require.True(t, w.Enqueue(k), "afterwards it can be queued anew")
 		require.NoError(t, w.Flush(t.Context()))
 		require.Equal(t, 1, runs)
 	})
@@ -755,13 +755,13 @@ func TestWorkIsRefusedWhileItIsCancelled(t *testing.T) {
 		impatient, giveUp := context.WithCancel(t.Context())
 		first, second := cancelOf(impatient, k.CancelSync), cancelOf(t.Context(), k.CancelSync)
 		synctest.Wait()
-		require.False(t, w.Queue(&k.Work))
+		require.False(t, w.Enqueue(&k.Work))
 		giveUp()
 		require.ErrorIs(t, (<-first).err, context.Canceled)
-		require.False(t, w.Queue(&k.Work), "one of them still waits")
+		require.False(t, w.Enqueue(&k.Work), "one of them still waits")
 		k.end()
 		require.Equal(t, cancelled{false, nil}, <-second)
-		require.True(t, w.Queue(&k.Work))
+		require.True(t, w.Enqueue(&k.Work))
 		k.end()
 		require.NoError(t, w.Flush(t.Context()))
 		require.Equal(t, 2, k.ended)
@@ -772,14 +772,14 @@ func TestCancelSyncEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorker(t)
 		k := runHeld(t, w)
-		require.True(t, w.Queue(&k.Work))
+		require.True(t, w.Enqueue(&k.Work))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		wasPending, err := k.CancelSync(ctx)
 		require.ErrorIs(t, err, syscall.ETIMEDOUT)
 		require.True(t, wasPending, "and it was taken off")
 		require.Zero(t, k.ended)
-		require.True(t, w.Queue(&k.Work), "it can be queued again")
+		require.True(t, w.Enqueue(&k.Work), "it can be queued again")
 		k.end()
 		k.end()
 		require.NoError(t, w.Flush(t.Context()))
@@ -797,13 +797,13 @@ func TestHammerCancelSync(t *testing.T) {
 	var k kthread.Work
 	k.Func = func() {
 		runs++
-		if again--; again > 0 && w.Queue(&k) {
+		if again--; again > 0 && w.Enqueue(&k) {
 			queued.Add(1)
 		}
 	}
 	for range 3000 {
 		again = rand.N(4)
-		if w.Queue(&k) {
+		if w.Enqueue(&k) {
 			queued.Add(1)
 		}
 		for range rand.N(4) {
@@ -822,14 +822,14 @@ func TestDestroyRunsWhatIsPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, runs := newWorker(t), 0
 		for range 10 {
-			require.True(t, w.Queue(counter(&runs)))
+			require.True(t, w.Enqueue(counter(&runs)))
 		}
 		for _, when := range []string{"once", "twice"} {
 			require.NoError(t, w.Destroy(t.Context()), when)
 			require.Equal(t, 10, runs)
 			require.True(t, isDone(w.Thread()))
 		}
-		require.False(t, w.Queue(counter(&runs)))
+		require.False(t, w.Enqueue(counter(&runs)))
 	})
 }
 
@@ -870,13 +870,13 @@ func TestParkHoldsWorksBack(t *testing.T) {
 		w := newWorker(t)
 		first, runs := runHeld(t, w), 0
 		k := counter(&runs)
-		require.True(t, w.Queue(k))
+		require.True(t, w.Enqueue(k))
 		park := answerOf(w.Thread().Park)
 		synctest.Wait()
 		require.Empty(t, park, "a work runs")
 		first.end()
 		require.NoError(t, <-park)
-		require.True(t, w.Queue(counter(&runs)))
+		require.True(t, w.Enqueue(counter(&runs)))
 		flush := answerOf(w.Flush)
 		synctest.Wait()
 		require.Zero(t, runs)
@@ -886,7 +886,7 @@ func TestParkHoldsWorksBack(t *testing.T) {
 		require.Equal(t, 2, runs)
 
 		require.NoError(t, w.Thread().Park(t.Context()), "it sleeps")
-		require.True(t, w.Queue(k))
+		require.True(t, w.Enqueue(k))
 		flush = answerOf(w.Flush)
 		synctest.Wait()
 		require.NoError(t, w.Thread().Stop())
@@ -899,7 +899,7 @@ func TestWorkerThatIsParkedBeforeItsFirstRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, runs := kthread.CreateWorker("worker"), 0
 		require.NoError(t, w.Thread().Park(t.Context()))
-		require.True(t, w.Queue(counter(&runs)))
+		require.True(t, w.Enqueue(counter(&runs)))
 		synctest.Wait()
 		require.Zero(t, runs)
 		w.Thread().Unpark()
@@ -939,16 +939,16 @@ func TestDelayedWorkRunsAfterTheDelay(t *testing.T) {
 				w := begin("worker")
 				var ran notes
 				d := ran.work()
-				require.True(t, w.QueueDelayed(d, time.Minute))
+				require.True(t, w.EnqueueAfter(d, time.Minute))
 				require.NoError(t, w.Flush(t.Context()), "its time has not come")
 				pass(time.Minute - 1)
-				require.False(t, w.QueueDelayed(d, 0), "it is pending")
-				require.False(t, w.QueueDelayed(d, time.Hour))
+				require.False(t, w.EnqueueAfter(d, 0), "it is pending")
+				require.False(t, w.EnqueueAfter(d, time.Hour))
 				synctest.Wait()
 				require.Empty(t, ran.all())
 				pass(time.Hour)
 				require.Equal(t, []time.Duration{time.Minute}, ran.all())
-				require.True(t, w.QueueDelayed(d, time.Minute), "it is pending no longer")
+				require.True(t, w.EnqueueAfter(d, time.Minute), "it is pending no longer")
 				pass(time.Hour)
 				require.Len(t, ran.all(), 2)
 				require.NoError(t, w.Destroy(t.Context()))
@@ -963,13 +963,13 @@ func TestDelayOfZeroOrLessQueuesAtOnce(t *testing.T) {
 		first := runHeld(t, w)
 		var ran notes
 		a, b := ran.work(), ran.work()
-		require.True(t, w.QueueDelayed(a, 0))
-		require.True(t, w.QueueDelayed(b, -time.Hour))
+		require.True(t, w.EnqueueAfter(a, 0))
+		require.True(t, w.EnqueueAfter(b, -time.Hour))
 		seen := 0
-		require.True(t, w.Queue(&kthread.Work{Func: func() { seen = len(ran.all()) }}))
+		require.True(t, w.Enqueue(&kthread.Work{Func: func() { seen = len(ran.all()) }}))
 		for _, d := range []*kthread.DelayedWork{a, b} {
-			require.False(t, w.QueueDelayed(d, 0), "it is pending")
-			require.False(t, w.QueueDelayed(d, time.Hour))
+			require.False(t, w.EnqueueAfter(d, 0), "it is pending")
+			require.False(t, w.EnqueueAfter(d, time.Hour))
 		}
 		first.end()
 		require.NoError(t, w.Flush(t.Context()))
@@ -988,9 +988,9 @@ func TestDelayedWorkCanBeQueuedAgainOnceItRuns(t *testing.T) {
 		note := d.Func
 		d.Func = func() {
 			note()
-			require.True(t, w.QueueDelayed(d, time.Minute))
+			require.True(t, w.EnqueueAfter(d, time.Minute))
 		}
-		require.True(t, w.QueueDelayed(d, time.Second))
+		require.True(t, w.EnqueueAfter(d, time.Second))
 		pass(2*time.Minute + time.Second)
 		require.Equal(t, []time.Duration{time.Second, time.Minute + time.Second, 2*time.Minute + time.Second}, ran.all())
 		wasPending, err := d.CancelSync(t.Context())
@@ -1026,7 +1026,7 @@ func TestModDelayed(t *testing.T) {
 				d := ran.work()
 				c.before(w, d)
 				require.Equal(t, c.wasPending, w.ModDelayed(d, c.delay))
-				require.False(t, w.QueueDelayed(d, 0), "it is pending")
+				require.False(t, w.EnqueueAfter(d, 0), "it is pending")
 				first.end()
 				pass(10 * time.Hour)
 				require.Equal(t, c.ran, ran.all())
@@ -1037,14 +1037,14 @@ func TestModDelayed(t *testing.T) {
 }
 
 func armedFor(delay time.Duration) func(*kthread.Worker, *kthread.DelayedWork) {
-	return func(w *kthread.Worker, d *kthread.DelayedWork) { w.QueueDelayed(d, delay) }
+	return func(w *kthread.Worker, d *kthread.DelayedWork) { w.EnqueueAfter(d, delay) }
 }
 
 // heldDelayed is runHeld for a delayed work.
 func heldDelayed(t *testing.T, w *kthread.Worker) (*kthread.DelayedWork, *heldWork) {
 	k := newHeld()
 	d := &kthread.DelayedWork{Func: k.run}
-	require.True(t, w.QueueDelayed(d, 0))
+	require.True(t, w.EnqueueAfter(d, 0))
 	synctest.Wait()
 	require.Equal(t, 1, k.begun)
 	return d, k
@@ -1067,12 +1067,12 @@ func TestDelayedWorkIsRefusedWhileItIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorker(t)
 		d, k := heldDelayed(t, w)
-		require.True(t, w.QueueDelayed(d, time.Minute))
+		require.True(t, w.EnqueueAfter(d, time.Minute))
 		cancel := cancelOf(t.Context(), d.CancelSync)
 		synctest.Wait()
 		require.Empty(t, cancel, "it runs")
 		for _, delay := range []time.Duration{0, time.Minute} {
-			require.False(t, w.QueueDelayed(d, delay))
+			require.False(t, w.EnqueueAfter(d, delay))
 			require.True(t, w.ModDelayed(d, delay), "the cancel wins")
 		}
 		k.end()
@@ -1080,7 +1080,7 @@ func TestDelayedWorkIsRefusedWhileItIsCancelled(t *testing.T) {
 		require.Equal(t, 1, k.ended)
 		pass(time.Hour)
 		require.Equal(t, 1, k.begun)
-		require.True(t, w.QueueDelayed(d, time.Minute), "afterwards it can be queued anew")
+		require.True(t, w.EnqueueAfter(d, time.Minute), "afterwards it can be queued anew")
 		k.end()
 		require.NoError(t, d.Flush(t.Context()))
 	})
@@ -1097,11 +1097,11 @@ func TestCancelSyncOfADelayedWork(t *testing.T) {
 			return wasPending
 		}
 		require.False(t, cancel(), "never queued")
-		require.True(t, w.QueueDelayed(d, time.Minute))
+		require.True(t, w.EnqueueAfter(d, time.Minute))
 		require.True(t, cancel(), "armed")
 		require.False(t, cancel(), "idle")
 		first := runHeld(t, w)
-		require.True(t, w.QueueDelayed(d, 0))
+		require.True(t, w.EnqueueAfter(d, 0))
 		require.True(t, cancel(), "pending")
 		first.end()
 		pass(time.Hour)
@@ -1120,7 +1120,7 @@ func TestFlushOfADelayedWork(t *testing.T) {
 		var ran notes
 		d := ran.work()
 		require.NoError(t, d.Flush(endedContext(t)), "never queued")
-		require.True(t, w.QueueDelayed(d, time.Minute))
+		require.True(t, w.EnqueueAfter(d, time.Minute))
 		require.NoError(t, d.Flush(t.Context()))
 		require.Equal(t, []time.Duration{0}, ran.all(), "its time need not come")
 		require.NoError(t, d.Flush(endedContext(t)), "idle")
@@ -1143,11 +1143,11 @@ func TestTimerOfAWorkerThatIsGoneDoesNothing(t *testing.T) {
 		var ran notes
 		armed, late, modified, flushed, idle := ran.work(), ran.work(), ran.work(), ran.work(), ran.work()
 		for _, d := range []*kthread.DelayedWork{armed, late, modified, flushed} {
-			require.True(t, w.QueueDelayed(d, time.Minute))
+			require.True(t, w.EnqueueAfter(d, time.Minute))
 		}
 		require.NoError(t, w.Destroy(t.Context()), "it does not wait for the timers")
 
-		require.False(t, w.QueueDelayed(armed, 0))
+		require.False(t, w.EnqueueAfter(armed, 0))
 		wasPending, err := armed.CancelSync(t.Context())
 		require.NoError(t, err)
 		require.True(t, wasPending)
@@ -1156,7 +1156,7 @@ func TestTimerOfAWorkerThatIsGoneDoesNothing(t *testing.T) {
 		require.ErrorIs(t, flushed.Flush(t.Context()), syscall.ESRCH)
 		require.NoError(t, flushed.Flush(t.Context()))
 		for _, delay := range []time.Duration{0, time.Minute} {
-			require.False(t, w.QueueDelayed(idle, delay))
+			require.False(t, w.EnqueueAfter(idle, delay))
 			require.False(t, w.ModDelayed(idle, delay))
 		}
 		pass(time.Hour)
@@ -1203,12 +1203,12 @@ func TestStoppedTimerThatFiresLateDoesNothing(t *testing.T) {
 					switch i % 3 { // in this order or in that
 					case 0:
 						time.AfterFunc(time.Minute, f)
-						w.QueueDelayed(d, time.Minute)
+						w.EnqueueAfter(d, time.Minute)
 					case 1:
-						w.QueueDelayed(d, time.Minute)
+						w.EnqueueAfter(d, time.Minute)
 						time.AfterFunc(time.Minute, f)
 					case 2:
-						w.QueueDelayed(d, time.Minute)
+						w.EnqueueAfter(d, time.Minute)
 						time.Sleep(time.Minute)
 						f()
 					}
@@ -1257,7 +1257,7 @@ func TestHammerDelayedWork(t *testing.T) {
 						t.Error(err)
 					}
 				case 2, 3:
-					if w.QueueDelayed(&d, delay) {
+					if w.EnqueueAfter(&d, delay) {
 						queued.Add(1)
 					}
 				default:
@@ -1282,10 +1282,10 @@ func ExampleWorker() {
 	w := kthread.RunWorker("painter")
 	walls := kthread.Work{Func: func() { fmt.Println("the walls are painted") }}
 	doors := kthread.Work{Func: func() { fmt.Println("the doors are painted") }}
-	w.Queue(&walls)
-	w.Queue(&doors)
+	w.Enqueue(&walls)
+	w.Enqueue(&doors)
 	fmt.Println("flushed:", w.Flush(ctx))
-	w.Queue(&walls)
+	w.Enqueue(&walls)
 	fmt.Println("destroyed:", w.Destroy(ctx))
 	// Output:
 	// the walls are painted
@@ -1303,7 +1303,7 @@ func ExampleDelayedWork() {
 	save := kthread.DelayedWork{Func: func() { fmt.Println("saved after", changes, "changes") }}
 	for range 3 {
 		changes++
-		w.QueueDelayed(&save, time.Hour) // refused while one is due
+		w.EnqueueAfter(&save, time.Hour) // refused while one is due
 	}
 	fmt.Println("flushed:", save.Flush(ctx)) // does not wait for that hour
 	fmt.Println("destroyed:", w.Destroy(ctx))
@@ -1319,7 +1319,7 @@ func TestFlushThatWasGivenUpLeavesNothingBehind(t *testing.T) {
 		worker := kthread.RunWorker("w")
 		require.NoError(t, worker.Thread().Park(t.Context()))
 		work := kthread.Work{Func: func() {}}
-		require.True(t, worker.Queue(&work))
+		require.True(t, worker.Enqueue(&work))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, worker.Flush(ctx), syscall.ETIMEDOUT)
@@ -1335,7 +1335,7 @@ func TestFlushThatWasGivenUpLeavesNothingBehind(t *testing.T) {
 // A worker that is gone has no say in the works of another one, whose lock it
 // does not hold.
 func TestWorkerThatIsGoneRefusesWorksOfAnother(t *testing.T) {
-	const message = "kthread: a work can be used with one worker only"
+	const message = "kthread: a work can be used with one worker or workqueue only"
 	synctest.Test(t, func(t *testing.T) {
 		gone, w := kthread.RunWorker("gone"), newWorker(t)
 		require.NoError(t, gone.Destroy(t.Context()))
@@ -1343,13 +1343,13 @@ func TestWorkerThatIsGoneRefusesWorksOfAnother(t *testing.T) {
 		var ran notes
 		pending, armed := ran.work(), ran.work()
 		work := kthread.Work{Func: pending.Func}
-		require.True(t, w.Queue(&work))
-		require.True(t, w.QueueDelayed(pending, 0))
-		require.True(t, w.QueueDelayed(armed, time.Second))
-		require.PanicsWithValue(t, message, func() { gone.Queue(&work) })
+		require.True(t, w.Enqueue(&work))
+		require.True(t, w.EnqueueAfter(pending, 0))
+		require.True(t, w.EnqueueAfter(armed, time.Second))
+		require.PanicsWithValue(t, message, func() { gone.Enqueue(&work) })
 		for _, d := range []*kthread.DelayedWork{pending, armed} {
 			for _, delay := range []time.Duration{0, time.Minute} {
-				require.PanicsWithValue(t, message, func() { gone.QueueDelayed(d, delay) })
+				require.PanicsWithValue(t, message, func() { gone.EnqueueAfter(d, delay) })
 				require.PanicsWithValue(t, message, func() { gone.ModDelayed(d, delay) })
 			}
 		}
@@ -1367,9 +1367,9 @@ func TestWorkRefusedByAWorkerThatIsGoneIsFree(t *testing.T) {
 		require.NoError(t, gone.Destroy(t.Context()))
 		ran := false
 		work := kthread.Work{Func: func() { ran = true }}
-		require.False(t, gone.Queue(&work))
+		require.False(t, gone.Enqueue(&work))
 		next := kthread.RunWorker("next")
-		require.True(t, next.Queue(&work))
+		require.True(t, next.Enqueue(&work))
 		require.NoError(t, next.Destroy(t.Context()))
 		require.True(t, ran)
 	})
@@ -1380,7 +1380,7 @@ func TestWorkRefusedByAWorkerThatIsGoneIsFree(t *testing.T) {
 func TestIdleWorkerDropsSignals(t *testing.T) {
 	w := newWorker(t)
 	allow := kthread.Work{Func: func() { _ = w.Current().Allow(usr1) }}
-	require.True(t, w.Queue(&allow))
+	require.True(t, w.Enqueue(&allow))
 	require.NoError(t, allow.Flush(t.Context()))
 	require.NoError(t, w.Thread().Signal(usr1))
 	require.Eventually(t, func() bool { return !w.Current().Interrupted() }, time.Second, time.Millisecond, "the worker spins")
@@ -1388,9 +1388,9 @@ func TestIdleWorkerDropsSignals(t *testing.T) {
 	begin, found := make(chan bool), make(chan syscall.Signal, 1)
 	first := kthread.Work{Func: func() { begin <- true; <-begin }}
 	second := kthread.Work{Func: func() { found <- w.Current().Dequeue() }}
-	require.True(t, w.Queue(&first))
+	require.True(t, w.Enqueue(&first))
 	<-begin
-	require.True(t, w.Queue(&second))
+	require.True(t, w.Enqueue(&second))
 	require.NoError(t, w.Thread().Signal(usr1))
 	begin <- true
 	require.Equal(t, usr1, <-found)
@@ -1404,7 +1404,7 @@ func TestHammerDelayedWorkIsQueuedWhileItBegins(t *testing.T) {
 	d := kthread.DelayedWork{Func: func() { ran++ }}
 	queued := 0
 	for range 2000 {
-		if w.QueueDelayed(&d, 0) {
+		if w.EnqueueAfter(&d, 0) {
 			queued++
 		}
 	}
@@ -1442,7 +1442,7 @@ func TestEndOfARunIsToldThoughTheWorkerParksOrStops(t *testing.T) {
 					k.end()
 					require.NoError(t, <-asked)
 					require.NoError(t, <-waited)
-					require.Equal(t, end == "parks", w.Queue(&k.Work), "it can be queued again")
+					require.Equal(t, end == "parks", w.Enqueue(&k.Work), "it can be queued again")
 					require.Equal(t, 1, k.begun)
 					_, err := k.CancelSync(t.Context())
 					require.NoError(t, err)
@@ -1468,7 +1468,7 @@ func TestEndOfADelayedRunIsToldThoughTheWorkerParks(t *testing.T) {
 				held.end()
 				require.NoError(t, <-parked)
 				require.NoError(t, <-waited)
-				require.True(t, w.QueueDelayed(d, time.Hour), "it can be queued again")
+				require.True(t, w.EnqueueAfter(d, time.Hour), "it can be queued again")
 			})
 		})
 	}
@@ -1492,7 +1492,7 @@ func TestFlushInAParkedWorkerEndsWhenTheWorkIsTakenOff(t *testing.T) {
 				w := newWorker(t)
 				require.NoError(t, w.Thread().Park(t.Context()))
 				d := kthread.DelayedWork{Func: func() {}}
-				require.True(t, w.QueueDelayed(&d, 0))
+				require.True(t, w.EnqueueAfter(&d, 0))
 				flushes := []<-chan error{answerOf(d.Flush), answerOf(w.Flush), answerOf(d.Flush)}
 				for _, flush := range flushes {
 					synctest.Wait()
@@ -1530,8 +1530,8 @@ func TestWorkSeesTheStopOfItsWorker(t *testing.T) {
 					require.True(t, w.Current().ShouldStop())
 				}}
 				d := kthread.DelayedWork{Func: func() { endedLate = sleep(other.Current()) }}
-				w.Queue(&k)
-				other.QueueDelayed(&d, time.Minute)
+				w.Enqueue(&k)
+				other.EnqueueAfter(&d, time.Minute)
 				pass(2 * time.Minute)
 				require.NoError(t, w.Thread().Stop())
 				require.Equal(t, kthread.ErrStopped, ended)
@@ -1554,7 +1554,7 @@ func TestCurrentOfAWorkerIsItsThread(t *testing.T) {
 			require.Same(t, w.Thread(), w.Current().Thread())
 			stopped = w.Current().Thread().Stop()
 		}}
-		w.Queue(&k)
+		w.Enqueue(&k)
 		require.NoError(t, w.Thread().Wait(t.Context()))
 		require.ErrorIs(t, stopped, syscall.EDEADLK)
 	})
@@ -1572,7 +1572,7 @@ func ExampleWorker_Current() {
 		}
 		fmt.Println("pages:", pages, "stopped:", worker.Current().ShouldStop())
 	}}
-	worker.Queue(&crawl)
+	worker.Enqueue(&crawl)
 	<-begun
 	fmt.Println(worker.Thread().Stop())
 	// Output:
@@ -1590,7 +1590,7 @@ func TestFlushOfARunningWorkOutlastsTheCancelOfAnother(t *testing.T) {
 				k, other := runHeld(t, w), kthread.Work{Func: func() {}}
 				waited := answerOf(func(ctx context.Context) error { return wait(w, &k.Work, ctx) })
 				synctest.Wait()
-				require.True(t, w.Queue(&other))
+				require.True(t, w.Enqueue(&other))
 				wasPending, err := other.CancelSync(t.Context())
 				require.NoError(t, err)
 				require.True(t, wasPending)
@@ -1601,4 +1601,145 @@ func TestFlushOfARunningWorkOutlastsTheCancelOfAnother(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Queueing a work and running it allocates nothing. A delayed work makes its timer once.
+func TestWorkAllocatesNothing(t *testing.T) {
+	w := newWorker(t)
+	ran := make(chan bool)
+	k := kthread.Work{Func: func() { ran <- true }}
+	d := kthread.DelayedWork{Func: k.Func}
+	for name, queue := range map[string]func() bool{
+		"Enqueue":      func() bool { return w.Enqueue(&k) },
+		"EnqueueAfter": func() bool { return w.EnqueueAfter(&d, 1) },
+		"ModDelayed":   func() bool { return !w.ModDelayed(&d, 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Zero(t, testing.AllocsPerRun(100, func() {
+				require.True(t, queue())
+				<-ran
+			}))
+		})
+	}
+}
+
+// A caller whose work a worker has refused finds Stopping closed, as the doc comment of
+// Enqueue says. It is open if the work is pending.
+func TestStoppingTellsWhyAWorkerRefuses(t *testing.T) {
+	for name, end := range map[string]func(*kthread.Worker){
+		"Stop":   func(w *kthread.Worker) { _ = w.Thread().Stop() },
+		"Goexit": func(w *kthread.Worker) { w.Enqueue(&kthread.Work{Func: runtime.Goexit}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := kthread.RunWorker("w")
+				held := runHeld(t, w)
+				require.True(t, w.Enqueue(&held.Work))
+				require.False(t, w.Enqueue(&held.Work))
+				require.False(t, isClosed(w.Thread().Stopping()))
+				held.end()
+				synctest.Wait()
+				held.end()
+				end(w)
+				synctest.Wait()
+				require.False(t, w.Enqueue(&held.Work))
+				require.True(t, isClosed(w.Thread().Stopping()))
+			})
+		})
+	}
+}
+
+// The reason of a stop is in the errors of a worker, also if its thread has never run.
+func TestReasonOfAStopIsInTheErrorsOfAWorker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := kthread.CreateWorker("w")
+		w.Thread().AskStop(errReason)
+		require.ErrorIs(t, w.Destroy(t.Context()), errReason)
+
+		w = kthread.RunWorker("w")
+		held := runHeld(t, w)
+		pending := newHeld()
+		require.True(t, w.Enqueue(&pending.Work))
+		timed := kthread.DelayedWork{Func: func() {}}
+		require.True(t, w.EnqueueAfter(&timed, time.Hour))
+		answers := []<-chan error{answerOf(w.Flush), answerOf(pending.Flush), answerOf(w.Destroy)}
+		synctest.Wait()
+		w.Thread().AskStop(errReason)
+		held.end()
+		synctest.Wait()
+		for _, answer := range append(answers, answerOf(timed.Flush)) {
+			err := <-answer
+			require.EqualError(t, err, "kthread: the worker is gone (asked to stop: out of memory)")
+			for _, want := range []error{syscall.ESRCH, kthread.ErrStopped, errReason} {
+				require.ErrorIs(t, err, want)
+			}
+		}
+		requireStoppedBy(t, w.Destroy(t.Context()))
+	})
+}
+
+// A context may end because another worker is gone. That ends the wait of Destroy, and does
+// not stop this worker.
+func TestDestroyIsNotFooledByTheCauseOfItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		other := kthread.RunWorker("other")
+		var timed kthread.DelayedWork
+		timed.Func = func() {}
+		require.True(t, other.EnqueueAfter(&timed, time.Hour))
+		synctest.Wait()
+		require.NoError(t, other.Thread().Stop())
+		gone := timed.Flush(t.Context())
+		require.ErrorIs(t, gone, syscall.ESRCH)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(gone)
+
+		w := newWorker(t)
+		held := runHeld(t, w)
+		require.ErrorIs(t, w.Destroy(ctx), context.Canceled)
+		require.False(t, isClosed(w.Thread().Stopping()))
+		held.end()
+	})
+}
+
+// A flush whose work is taken off ends when the turn of that work would have come, also if
+// another flush waits for later works.
+func TestFlushOfAWorkThatIsTakenOffEndsAtItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorker(t)
+		first, taken, last := runHeld(t, w), newHeld(), newHeld()
+		require.True(t, w.Enqueue(&taken.Work))
+		require.True(t, w.Enqueue(&last.Work))
+		flush, all := answerOf(taken.Flush), answerOf(w.Flush)
+		synctest.Wait()
+		require.Equal(t, cancelled{true, nil}, <-cancelOf(t.Context(), taken.CancelSync))
+		synctest.Wait()
+		require.Empty(t, flush)
+		first.end()
+		require.NoError(t, <-flush)
+		require.Zero(t, last.ended)
+		require.Empty(t, all)
+		last.end()
+		require.NoError(t, <-all)
+	})
+}
+
+// The handle of a worker's thread that is gone keeps neither the worker nor its works alive.
+func TestHandleOfAWorkerThatIsGoneKeepsNoWorker(t *testing.T) {
+	var collected atomic.Bool
+	w := kthread.RunWorker("w")
+	thread := w.Thread()
+	runtime.AddCleanup(w, func(int) { collected.Store(true) }, 0)
+	w.Enqueue(&kthread.Work{Func: func() {}})
+	require.NoError(t, w.Destroy(t.Context()))
+	w = nil
+	require.Eventually(t, func() bool {
+		runtime.GC()
+		return collected.Load()
+	}, 5*time.Second, time.Millisecond)
+	require.NoError(t, thread.Stop())
+}
+
+// A worker that has not run waits for no work yet.
+func TestWorkerThatHasNotRunIsNotShownAsIdle(t *testing.T) {
+	require.Empty(t, kthread.CreateWorker("w").Thread().Info().Wchan)
 }

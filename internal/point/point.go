@@ -51,7 +51,7 @@ var All = []Point{
 
 	{"begin", "kthread", false, "a thread's goroutine begins"},
 	{"stop flag is set", "kthread", false, "Stop has set its flag, and has not woken the thread"},
-	{"tied", "kthread", false, "StopWith has registered at its context, and the thread does not know yet"},
+	{"tied", "kthread", false, "StopWith has registered at its context, and has not noted how to undo that"},
 	{"unparked for the stop", "kthread", false, "Stop has taken a park back, and has not woken the thread"},
 	{"park is asked", "kthread", false, "Park has asked, and has not woken the thread"},
 	{"park is taken back", "kthread", false, "Unpark has taken the request back, and has not woken the thread"},
@@ -59,6 +59,7 @@ var All = []Point{
 	{"looked", "kthread", false, "ParkMe has looked for a request, and has not acted on it"},
 	{"answered", "kthread", false, "ParkMe has answered, and does not sleep yet"},
 	{"exited", "kthread", false, "a thread refuses requests, and has not answered the earlier ones"},
+	{"pool is changed", "kthread", false, "a Worker or Workqueue is changed, and has woken no thread"},
 	{"done is closed", "kthread", false, "Done is closed, and Stop and Wait do not know yet"},
 
 	{"posted", "rwevent", false, "Post has stored its event, and has woken nobody"},
