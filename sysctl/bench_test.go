@@ -31,10 +31,13 @@ var sink int64
 
 // load is a look at a variable in the hot path.
 func load() paired.Contest {
-	var limit sysctl.Int
 	var plain atomic.Int64
-	limit.Store(9527)
+	var pointer atomic.Pointer[int64]
 	plain.Store(9527)
+	pointer.Store(new(plain.Load()))
+	limit := sysctl.NewVar(plain.Load())
+	var three sysctl.Vec[int32]
+	three.Store(1, 2, 3)
 	return paired.Contest{Name: "Load", Ways: []paired.Way{
 		{Name: "atomic.Int64", Run: func(n int) {
 			var sum int64
@@ -43,10 +46,24 @@ func load() paired.Contest {
 			}
 			sink = sum
 		}},
-		{Name: "sysctl.Int", Run: func(n int) {
+		{Name: "atomic.Pointer", Run: func(n int) {
 			var sum int64
 			for range n {
-				sum += int64(limit.Load())
+				sum += *pointer.Load()
+			}
+			sink = sum
+		}},
+		{Name: "sysctl.Var", Run: func(n int) {
+			var sum int64
+			for range n {
+				sum += limit.Load()
+			}
+			sink = sum
+		}},
+		{Name: "sysctl.Vec", Run: func(n int) {
+			var sum int64
+			for range n {
+				sum += int64(three.At(1))
 			}
 			sink = sum
 		}},
@@ -69,7 +86,7 @@ func readFile() paired.Contest {
 // readWrapped is a read of a stock handler, and of the same one in a wrapper and in
 // twenty wrappers.
 func readWrapped() paired.Contest {
-	var s sysctl.String
+	var s sysctl.Var[string]
 	s.Store("Linux")
 	c := paired.Contest{Name: "ReadWrapped"}
 	for _, name := range []string{"itself", "wrap", "twenty"} {
@@ -180,7 +197,7 @@ func mapOf(size int, pick func(i int) int) paired.Way {
 	return reading(fmt.Sprintf("map-%d", size), size, pick,
 		func() { files = map[string]func() []byte{} },
 		func(dir, name string) {
-			s := new(sysctl.String)
+			s := new(sysctl.Var[string])
 			s.Store("Linux")
 			files[dir+"/"+name] = func() []byte { return []byte(s.Load() + "\n") }
 		},
@@ -214,7 +231,7 @@ func reading(name string, size int, pick func(int) int, begin func(), add func(d
 }
 
 func mustRegister(tree *sysctl.Tree, dir, name string) {
-	s := new(sysctl.String)
+	s := new(sysctl.Var[string])
 	s.Store("Linux")
 	_, err := tree.Register(dir, sysctl.Entry{Name: name, Mode: 0o444, Handler: sysctl.DoString(s, 65)})
 	if err != nil {
@@ -245,7 +262,7 @@ var names100k = func() []string {
 // registered makes trees of so many entries each, one Register for each entry,
 // until there are as many entries as wanted.
 func registered(l layout, size, entries int) {
-	handler := sysctl.DoIntVec(new(sysctl.Int))
+	handler := sysctl.DoIntVec(new(sysctl.Var[int32]))
 	for left := entries; left > 0; left -= size {
 		var tree sysctl.Tree
 		for i := range min(size, left) {
@@ -283,7 +300,7 @@ func register(l layout) paired.Contest {
 
 // mapped is the least that could be done: one map of entries by path.
 func mapped(l layout, size, entries int) {
-	handler := sysctl.DoIntVec(new(sysctl.Int))
+	handler := sysctl.DoIntVec(new(sysctl.Var[int32]))
 	for left := entries; left > 0; left -= size {
 		tree := map[string]*sysctl.Entry{}
 		for i := range min(size, left) {

@@ -6,8 +6,6 @@ import (
 	"math/bits"
 	"slices"
 	"strconv"
-	"sync"
-	"sync/atomic"
 )
 
 // A Bitmap is a variable that holds a set of small numbers. [NewBitmap] makes
@@ -15,11 +13,17 @@ import (
 // the set all at once: a Load never sees a part of the change, and two changes at the
 // same time are both kept. A Bitmap must not be copied after first use.
 //
+// Check and Changed are as in a [Var], with words in the form of Load's result. Both must
+// leave the words as they are. A Bitmap is an [encoding.TextMarshaler] and an
+// [encoding.TextUnmarshaler], and prints as a list of numbers and ranges.
+//
 // Kernel: an unsigned long array of bits, of which the data of a ctl_table holds the address
 type Bitmap struct {
+	Check   func(old, new []uint64) error // refuses a write
+	Changed func(Change[[]uint64])        // is told of each change
+
 	bits int
-	mu   sync.Mutex // held over each change
-	p    atomic.Pointer[[]uint64]
+	cell cell[[]uint64]
 }
 
 // NewBitmap returns an empty set for the numbers from 0 to bits-1. It panics if bits
@@ -29,26 +33,28 @@ func NewBitmap(bits int) *Bitmap {
 		panic(fmt.Sprintf("sysctl: NewBitmap(%d)", bits))
 	}
 	b := &Bitmap{bits: bits}
-	b.p.Store(b.empty())
+	words := b.empty()
+	b.cell.p.Store(&words)
 	return b
 }
 
-func (b *Bitmap) empty() *[]uint64 {
-	words := make([]uint64, (b.bits+63)/64)
-	return &words
-}
+func (b *Bitmap) empty() []uint64 { return make([]uint64, (b.bits+63)/64) }
+
+func (b *Bitmap) words() []uint64 { return b.cell.load() }
+
+func (b *Bitmap) owner() owner[[]uint64] { return owner[[]uint64]{b.Check, b.Changed} }
 
 // Has reports whether n is in the set.
 //
 // Kernel: test_bit
-func (b *Bitmap) Has(n int) bool { return n >= 0 && n < b.bits && isSet(*b.p.Load(), n) }
+func (b *Bitmap) Has(n int) bool { return n >= 0 && n < b.bits && isSet(b.words(), n) }
 
 func isSet(words []uint64, n int) bool { return words[n/64]>>(n%64)&1 != 0 }
 
 // Load returns a copy of the set: n is in it if bit n%64 of word n/64 is set.
 //
 // Kernel: bitmap_to_arr64
-func (b *Bitmap) Load() []uint64 { return slices.Clone(*b.p.Load()) }
+func (b *Bitmap) Load() []uint64 { return slices.Clone(b.words()) }
 
 // Store replaces the set. words have the form of Load's result; words that are missing
 // at the end are 0. It panics if a number in the set is not within the bounds.
@@ -63,10 +69,8 @@ func (b *Bitmap) Store(words []uint64) {
 		}
 	}
 	all := b.empty()
-	copy(*all, words)
-	b.mu.Lock() // without it, a change that is under way would overwrite all
-	defer b.mu.Unlock()
-	b.p.Store(all)
+	copy(all, words)
+	b.store(func([]uint64) []uint64 { return all })
 }
 
 // Set puts the numbers from first to last into the set. It panics if they are
@@ -95,11 +99,39 @@ func (b *Bitmap) change(first, last int, f func(words []uint64, first, last int)
 	if first < 0 || last >= b.bits || first > last {
 		panic(fmt.Sprintf("sysctl: %d to %d, in a Bitmap of %d bits", first, last, b.bits))
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	words := b.Load()
-	f(words, first, last)
-	b.p.Store(&words)
+	b.store(func(old []uint64) []uint64 {
+		words := slices.Clone(old)
+		f(words, first, last)
+		return words
+	})
+}
+
+// store replaces the set for the program itself.
+func (b *Bitmap) store(f func(old []uint64) []uint64) {
+	// The error is nil, because nothing is checked.
+	_ = b.cell.change(b.cell.byProgram("Store"), b.owner().unchecked(), func(old []uint64) ([]uint64, error) { return f(old), nil })
+}
+
+// String returns the set as a list of numbers and ranges in order, as in 1-3,7.
+func (b *Bitmap) String() string {
+	if b == nil || b.bits == 0 {
+		return ""
+	}
+	return string(b.appendText(nil))
+}
+
+// MarshalText returns the text of String, for [encoding.TextMarshaler].
+func (b *Bitmap) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
+
+// UnmarshalText replaces the set, as a write does, for [encoding.TextUnmarshaler] and
+// [flag.TextVar].
+func (b *Bitmap) UnmarshalText(text []byte) error {
+	words := b.empty()
+	_, err := (&largeBitmap{b}).items(text, false, words)
+	if err != nil {
+		return named(err)
+	}
+	return named(b.cell.change(b.cell.byProgram("UnmarshalText"), b.owner(), func([]uint64) ([]uint64, error) { return words, nil }))
 }
 
 func setRange(words []uint64, first, last int) {
@@ -129,27 +161,33 @@ func DoLargeBitmap(data *Bitmap) Handler { return &largeBitmap{data} }
 
 type largeBitmap struct{ data *Bitmap }
 
-func (h *largeBitmap) fault() error { return checkData(h.data == nil, 1) }
+func (h *largeBitmap) fault() error {
+	if h.data == nil {
+		return errNoData
+	}
+	return startFault(h.data.Check, h.data.Load())
+}
 
 func (h *largeBitmap) Read(r *Request, p []byte) (int, error) {
 	if h.data.bits == 0 {
 		return 0, nil
 	}
-	return readText(r, p, h.text)
+	return readText(r, p, func(text []byte) []byte { return append(h.data.appendText(text), '\n') })
 }
 
-// text returns the list, with a newline.
-func (h *largeBitmap) text() (text []byte) {
-	words := *h.data.p.Load() // once: all of the text is from one write
-	for n := 0; n < h.data.bits; n++ {
+// appendText appends the list.
+func (b *Bitmap) appendText(text []byte) []byte {
+	words := b.words() // once: all of the text is from one write
+	begin := len(text)
+	for n := 0; n < b.bits; n++ {
 		if !isSet(words, n) {
 			continue
 		}
 		first := n
-		for n+1 < h.data.bits && isSet(words, n+1) {
+		for n+1 < b.bits && isSet(words, n+1) {
 			n++
 		}
-		if text != nil {
+		if len(text) > begin {
 			text = append(text, ',')
 		}
 		text = strconv.AppendInt(text, int64(first), 10)
@@ -157,26 +195,29 @@ func (h *largeBitmap) text() (text []byte) {
 			text = strconv.AppendInt(append(text, '-'), int64(n), 10)
 		}
 	}
-	return append(text, '\n')
+	return text
 }
 
 func (h *largeBitmap) Write(r *Request, p []byte) (int, error) {
 	if len(p) == 0 || h.data.bits == 0 {
 		return 0, nil
 	}
-	words := *h.data.empty()
+	words := h.data.empty()
 	rest, err := h.items(p[:min(len(p), window)], len(p) > window, words)
 	if err != nil {
 		return 0, err
 	}
-	h.data.mu.Lock()
-	defer h.data.mu.Unlock()
-	if r.Pos != 0 {
-		for i, old := range *h.data.p.Load() {
-			words[i] |= old
+	err = h.data.cell.change(r, h.data.owner(), func(old []uint64) ([]uint64, error) {
+		if r.Pos != 0 {
+			for i, word := range old {
+				words[i] |= word
+			}
 		}
+		return words, nil
+	})
+	if err != nil {
+		return 0, err
 	}
-	h.data.p.Store(&words)
 	used := min(len(p), window) - len(rest)
 	r.Pos += int64(used)
 	return used, nil
@@ -228,8 +269,8 @@ func (h *largeBitmap) number(p []byte, follows func(byte) bool) (uint64, []byte,
 	if err == nil {
 		err = f.unsigned()
 	}
-	if err == nil {
-		err = within(f.magnitude, 0, uint64(h.data.bits)-1)
+	if err == nil && f.magnitude >= uint64(h.data.bits) { // also of the zero Bitmap, which has no bits
+		err = invalid("%d is not from 0 to %d", f.magnitude, h.data.bits-1)
 	}
 	return f.magnitude, rest, err
 }

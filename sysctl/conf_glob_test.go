@@ -14,7 +14,7 @@ import (
 // loadedBy returns the value of the entry at path, which was 0, after a Load of text.
 func loadedBy(t *testing.T, path, text string) int32 {
 	var tree sysctl.Tree
-	var v sysctl.Int
+	var v sysctl.Var[int32]
 	i := strings.LastIndexByte(path, '/')
 	_, err := tree.Register(path[:max(0, i)], sysctl.Entry{Name: path[i+1:], Mode: 0o644, Handler: sysctl.DoIntVec(&v)})
 	require.NoError(t, err)
@@ -78,7 +78,7 @@ func TestNameOfFilesIsAPatternOfTheShell(t *testing.T) {
 		"c/?.conf": 11, "*/b.conf": 11, "c/.*.conf": 111, "c/.h.conf": 111, "c/[.]h.conf": 0, "c/*h.conf": 0, "c/?h.conf": 0,
 	} {
 		var tree sysctl.Tree
-		var v sysctl.Int
+		var v sysctl.Var[int32]
 		_, err := tree.Register("", sysctl.Entry{Name: "x", Mode: 0o644, Handler: sysctl.DoIntVec(&v)})
 		require.NoError(t, err)
 		err = tree.Load(sysctl.Root, files, pattern)
@@ -120,7 +120,7 @@ func TestPipeIsNotReadAndHides(t *testing.T) {
 		"LoadSystem": func(tree *sysctl.Tree, files fs.FS) error { return tree.LoadSystem(sysctl.Root, files) },
 	} {
 		var tree sysctl.Tree
-		var v sysctl.Int
+		var v sysctl.Var[int32]
 		_, err := tree.Register("", sysctl.Entry{Name: "x", Mode: 0o644, Handler: sysctl.DoIntVec(&v)})
 		require.NoError(t, err)
 		require.NoError(t, load(&tree, pipes{fstest.MapFS{

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -42,9 +43,14 @@ func (m *modelConf) read(name, text string) {
 		}
 		where := fmt.Sprintf("%s:%d: ", name, i+1)
 		part := modelLine.FindStringSubmatch(line)
+		malformed := false
+		if m := regexp.MustCompile(`(?s)^(.*?)[ \t\v\f\r]*:$`).FindStringSubmatch(part[2]); m != nil && strings.HasPrefix(part[4], `"`) {
+			text, err := strconv.Unquote(part[4])
+			part[2], part[4], malformed = m[1], text, err != nil
+		}
 		path, excludes := modelPath(part[2]), part[3] == ""
 		switch {
-		case part[1]+part[3] == "", part[2] == "",
+		case part[1]+part[3] == "", part[2] == "", malformed,
 			strings.Contains(line, "\x00"), i == 0 && strings.HasPrefix(line, "\ufeff"),
 			strings.ContainsAny(path, "*?[") && modelIsMalformed(path, excludes):
 			m.errs = append(m.errs, where+"syntax")
@@ -85,6 +91,13 @@ func (m *modelConf) apply() {
 				m.write(s, path)
 			}
 		}
+	}
+}
+
+// applyAll is apply, for files that are all or nothing.
+func (m *modelConf) applyAll() {
+	if m.apply(); len(m.errs) > 0 {
+		m.written = nil
 	}
 }
 

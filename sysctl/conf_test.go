@@ -126,6 +126,11 @@ var linesOfAFile = map[string]struct {
 	"blanks within a value":                {"kernel.hostname = a  b\tc", []string{"kernel/hostname=a  b\tc\n"}, nil},
 	"what looks like a comment":            {"kernel.hostname = x # y ; z", []string{"kernel/hostname=x # y ; z\n"}, nil},
 	"quotes":                               {`kernel.hostname = "x"`, []string{"kernel/hostname=\"x\"\n"}, nil},
+	"quotes after a colon":                 {"a := \" x \\n\\x00\"\nkernel.hostname:=\"\u00e4\\xff\" \n-kernel.none := \"x\"\n- a :=\"\"", []string{"a= x \n\x00\n", "kernel/hostname=\u00e4\xff\n", "a=\n"}, nil},
+	"a colon without quotes":               {"a := x\na:='x'\n:=5\na:=\n-a:\na := `x`", nil, []string{"1: open a :: ENOENT", "2: open a:: ENOENT", "3: open :: ENOENT", "4: open a:: ENOENT", "6: open a :: ENOENT"}},
+	"quotes that are malformed":            {"a := \"x\na := \"x\" y\na := \"\\q\"\na := \"\n:=\"x\"\n-a:=\"x", nil, []string{"1: syntax", "2: syntax", "3: syntax", "4: syntax", "5: syntax", "6: syntax"}},
+	"a pattern and quotes":                 {"kernel.msgm?x := \"1\"\nkernel.msg[[:lower:]:=\"2\"\n", []string{"kernel/msgmax=1\n"}, []string{"2: syntax"}},
+	"quotes without a newline":             {"a := \"x\ny\"", nil, []string{"1: syntax", "2: syntax"}},
 	"an empty value":                       {"kernel.hostname=\nkernel.msgmax =  \n", []string{"kernel/hostname=\n", "kernel/msgmax=\n"}, nil},
 	"comments":                             {"#kernel.hostname=x\n;kernel.hostname=x\n  # kernel.hostname=x\n\t; x\n", nil, nil},
 	"lines of one character":               {"a\n=\n-\n   b   \n\n#\n;\n \n - \n-\r\n\xe4", nil, []string{"1: syntax", "2: syntax", "4: syntax"}},
@@ -249,9 +254,9 @@ func TestEscapedBracketIsABracket(t *testing.T) {
 // The values are those of real handlers: what is refused stays as it was.
 func TestBadSettingsAreReportedAndGoodOnesApplied(t *testing.T) {
 	var tree sysctl.Tree
-	var name sysctl.String
-	var size, ttl sysctl.Int
-	var rmem sysctl.Ints
+	var name sysctl.Var[string]
+	var size, ttl sysctl.Var[int32]
+	var rmem sysctl.Vec[int32]
 	rmem.Store(4096, 131072, 6291456)
 	size.Store(8192)
 	ttl.Store(64)
@@ -259,7 +264,7 @@ func TestBadSettingsAreReportedAndGoodOnesApplied(t *testing.T) {
 		sysctl.Entry{Name: "name", Mode: 0o644, Handler: sysctl.DoString(&name, 16)},
 		sysctl.Entry{Name: "size", Mode: 0o644, Handler: sysctl.DoIntVec(&size)},
 		sysctl.Entry{Name: "ttl", Mode: 0o644, Handler: sysctl.DoIntVecMinMax(&ttl, 1, 255)},
-		sysctl.Entry{Name: "rmem", Mode: 0o600, Handler: sysctl.DoIntVecWhole(&rmem, 1, 1<<30)})
+		sysctl.Entry{Name: "rmem", Mode: 0o600, Handler: sysctl.Whole(&rmem, 1, 1<<30)})
 	require.NoError(t, err)
 
 	err = tree.Load(sysctl.Root, fstest.MapFS{
@@ -371,7 +376,7 @@ func TestEveryNameCanBeSetByAFileAndReadInAnFS(t *testing.T) {
 // A long list is written piece by piece, also from a file.
 func TestRefusedSettingKeepsWhatWasStoredBefore(t *testing.T) {
 	var tree sysctl.Tree
-	bits, pair := sysctl.NewBitmap(1<<16), new(sysctl.Ints)
+	bits, pair := sysctl.NewBitmap(1<<16), new(sysctl.Vec[int32])
 	pair.Store(1, 2)
 	_, err := tree.Register("k",
 		sysctl.Entry{Name: "bits", Mode: 0o644, Handler: sysctl.DoLargeBitmap(bits)},
@@ -669,10 +674,88 @@ func FuzzLoad(f *testing.F) {
 		}
 		m.read(files[0], first)
 		m.read(files[1], second)
+		all := *m
 		m.apply()
 		require.Equal(t, m.written, b.written)
 		require.Equal(t, m.errs, errs)
+		all.applyAll()
+		requireAllOrNothing(t, &all, fsys, files, system)
 	})
+}
+
+// requireAllOrNothing compares Settings with the model. The entries are as in a
+// book, but can be asked.
+func requireAllOrNothing(t *testing.T, m *modelConf, fsys fs.FS, files []string, system bool) {
+	var tree sysctl.Tree
+	var written []string
+	for path, failure := range bookEntries() {
+		dir, name := "", path
+		if i := strings.LastIndexByte(path, '/'); i >= 0 {
+			dir, name = path[:i], path[i+1:]
+		}
+		mode := fs.FileMode(0o644)
+		if strings.HasSuffix(failure, "EACCES") {
+			mode = 0o444
+		}
+		v := &sysctl.Var[string]{
+			Parse: func(text string) (string, error) {
+				switch {
+				case strings.HasSuffix(failure, "EINVAL"):
+					return "", syscall.EINVAL
+				case strings.HasSuffix(failure, "ENOENT"):
+					return "", syscall.ENOENT
+				}
+				return text, nil
+			},
+			Format:  func(text string) string { return text },
+			Changed: func(c sysctl.Change[string]) { written = append(written, c.Path+"="+c.New+"\n") },
+		}
+		_, err := tree.Register(dir, sysctl.Entry{Name: name, Mode: mode, Handler: v})
+		require.NoError(t, err)
+	}
+	var s sysctl.Settings
+	if system {
+		s.Unknown = func(*sysctl.SettingError) {}
+		s.System(fsys)
+	} else {
+		s.Files(fsys, files...)
+	}
+	var errs []string
+	for _, e := range failures(t, s.Check(&tree, sysctl.Root)) {
+		errs = append(errs, e.File+":"+brief(e))
+	}
+	require.Equal(t, m.errs, errs)
+	require.Empty(t, written)
+	require.Equal(t, fmt.Sprint(s.Check(&tree, sysctl.Root)), fmt.Sprint(s.Apply(&tree, sysctl.Root)))
+	require.Equal(t, m.written, written)
+	requirePutBack(t, &tree, &s, &written)
+}
+
+// requirePutBack applies the settings again, and one that is refused after a store. All
+// values are as before then. The settings may have patterns and repetitions.
+func requirePutBack(t *testing.T, tree *sysctl.Tree, s *sysctl.Settings, written *[]string) {
+	all := func() (texts []string) {
+		require.NoError(t, tree.Walk(func(path string, e sysctl.Entry) error {
+			text, err := tree.ReadFile(sysctl.Root, path)
+			texts = append(texts, path+"="+string(text)+tree.Source(path))
+			return err
+		}))
+		return texts
+	}
+	*written = nil
+	_, err := tree.Register("", sysctl.Entry{Name: "last", Mode: 0o644, Handler: sysctl.NewVar(0, func(_, new int) error {
+		if len(*written) > 0 {
+			return syscall.EBUSY
+		}
+		return nil
+	})})
+	require.NoError(t, err)
+	require.NoError(t, s.Set("last=0"))
+	before := all()
+	if err := s.Apply(tree, sysctl.Root); len(*written) > 0 {
+		require.ErrorIs(t, err, syscall.EBUSY)
+		require.Equal(t, before, all())
+	}
 }
 
 // longList is a list of more than 4095 bytes, from 10 on.

@@ -9,19 +9,23 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net/netip"
+	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/kprim/kprim/sysctl"
 )
 
 func ExampleTree() {
-	var helper sysctl.String
+	helper := sysctl.NewVar("", sysctl.Matches(`(/[\w.-]+)*`))
 	var tree sysctl.Tree
 	header, err := tree.Register("kernel", sysctl.Entry{
 		Name:    "myevent_handler",
 		Mode:    0o644,
-		Handler: sysctl.DoString(&helper, 256),
+		Handler: helper,
+		Doc:     "the helper program",
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -33,44 +37,91 @@ func ExampleTree() {
 	fmt.Println(helper.Load(), err)
 	err = tree.WriteFile(sysctl.Nobody, "kernel/myevent_handler", []byte("/bin/sh\n"))
 	fmt.Println(helper.Load(), err)
+	_ = tree.Walk(func(path string, e sysctl.Entry) error {
+		fmt.Println(e)
+		return nil
+	})
 	// Output:
 	// /path/to/helper <nil>
 	// /path/to/helper open kernel/myevent_handler: permission denied
+	// -rw-r--r-- myevent_handler  the helper program
 }
 
-// A limit that is read in the hot path, and changed while the program runs.
-func ExampleInt() {
-	var limit sysctl.Int
-	limit.Store(10)
+// A limit that is read in the hot path, and changed while the program runs. The program is
+// told of each change, and may refuse it.
+func ExampleVar() {
+	limit := sysctl.NewVar(10, sysctl.Between(1, 100), func(old, new int) error {
+		if new < old/2 {
+			return fmt.Errorf("from %d to %d is too large a step", old, new)
+		}
+		return nil
+	})
+	limit.Changed = func(c sysctl.Change[int]) {
+		fmt.Printf("%s: %d to %d, by %v, %s\n", c.Path, c.Old, c.New, c.Cred, c.Source)
+	}
 
 	var tree sysctl.Tree
-	header, err := tree.Register("kernel", sysctl.Entry{
-		Name:    "limit",
-		Mode:    0o644,
-		Handler: sysctl.DoIntVecMinMax(&limit, 1, 100),
-	})
+	header, err := tree.Register("net", sysctl.Entry{Name: "limit", Mode: 0o644, Handler: limit})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer header.Unregister()
 
-	fmt.Println(tree.WriteFile(sysctl.Root, "kernel/limit", []byte("50\n")))
-	fmt.Println(tree.WriteFile(sysctl.Root, "kernel/limit", []byte("500\n")))
+	fmt.Println(tree.WriteFile(sysctl.Root, "net/limit", []byte("50\n")))
+	fmt.Println(tree.WriteFile(sysctl.Root, "net/limit", []byte("500\n")))
+	fmt.Println(tree.WriteFile(sysctl.Root, "net/limit", []byte("1\n")))
 	for requests := range limit.Load() { // an atomic load
 		if requests == 49 {
 			fmt.Println("the limit is reached")
 		}
 	}
 	// Output:
+	// net/limit: 10 to 50, by Root, WriteFile
 	// <nil>
-	// write kernel/limit: 500 is not from 1 to 100: invalid argument
+	// write net/limit: 500 is not from 1 to 100: invalid argument
+	// write net/limit: from 50 to 1 is too large a step: invalid argument
 	// the limit is reached
+}
+
+// Values of other types. Each is shown as it was written, or in a shorter form.
+func ExampleNewVar() {
+	var tree sysctl.Tree
+	header, err := tree.Register("",
+		sysctl.Entry{Name: "verbose", Mode: 0o644, Handler: sysctl.NewVar(false)},
+		sysctl.Entry{Name: "timeout", Mode: 0o644, Handler: sysctl.NewVar(time.Second, sysctl.Between(0, time.Hour))},
+		sysctl.Entry{Name: "body", Mode: 0o644, Handler: sysctl.NewVar[sysctl.Bytes](64 << 10)},
+		sysctl.Entry{Name: "mode", Mode: 0o644, Handler: sysctl.NewVar("fast", sysctl.OneOf("fast", "safe"))},
+		sysctl.Entry{Name: "allow", Mode: 0o644, Handler: sysctl.NewVar([]netip.Prefix{})},
+		sysctl.Entry{Name: "uptime", Mode: 0o444, Handler: sysctl.Func(func() string { return "1h" })},
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer header.Unregister()
+
+	for _, line := range []string{"verbose=on", "timeout=90s", "body=1.5M", "mode=safe", "allow=10.0.0.0/8, ::1/128", "uptime=0"} {
+		name, value, _ := strings.Cut(line, "=")
+		if err := tree.WriteFile(sysctl.Root, name, []byte(value)); err != nil {
+			fmt.Println(err)
+			continue
+		}
+		text, _ := tree.ReadFile(sysctl.Root, name)
+		fmt.Printf("%s: %s", name, text)
+	}
+	// Output:
+	// verbose: true
+	// timeout: 1m30s
+	// body: 1536KiB
+	// mode: safe
+	// allow: 10.0.0.0/8,::1/128
+	// open uptime: permission denied
 }
 
 // A loop that is told of each change. It ends with the entry, or its context.
 func ExampleTree_Changes() {
-	var level sysctl.String
+	var level sysctl.Var[string]
 	var tree sysctl.Tree
 	header, err := tree.Register("debug", sysctl.Entry{
 		Name: "level", Mode: 0o644, Handler: sysctl.DoString(&level, 16),
@@ -83,7 +134,7 @@ func ExampleTree_Changes() {
 	changes := tree.Changes(context.Background(), "debug/level") // from here on
 	var loop sync.WaitGroup
 	loop.Go(func() {
-		for text := range changes {
+		for _, text := range changes {
 			fmt.Print("now ", text)
 			header.Unregister()
 		}
@@ -122,7 +173,7 @@ func (f trigger) Write(r *sysctl.Request, p []byte) (int, error) {
 
 // Handlers of one's own, one around a stock handler and one from nothing.
 func ExampleHandler() {
-	var name sysctl.String
+	var name sysctl.Var[string]
 	var tree sysctl.Tree
 	header, err := tree.Register("net",
 		sysctl.Entry{Name: "name", Mode: 0o644, Handler: upper{sysctl.DoString(&name, 16)}},
@@ -151,8 +202,8 @@ func ExampleHandler() {
 
 // All that Nobody may read, as find and cat would show it.
 func ExampleTree_FS() {
-	var threads sysctl.Int
-	var host, secret sysctl.String
+	var threads sysctl.Var[int32]
+	var host, secret sysctl.Var[string]
 	threads.Store(100)
 	host.Store("troll")
 	var tree sysctl.Tree

@@ -30,7 +30,7 @@ const tooLarge = 4 << 20
 // An Unregister does not wait for files, and a file does not keep its entry. After it:
 //
 //   - reads, writes and Stat give [syscall.ENOENT], even if the name is registered again
-//   - Poll gives PollErr and PollHup
+//   - Changed says that it is gone
 //   - Seek and SetCred still work
 //
 // Errors of the call itself go before ENOENT: [syscall.EINVAL] for a negative position,
@@ -48,7 +48,7 @@ type File struct {
 	pos int64      // guarded by mu
 
 	cred atomic.Uint32 // a Cred
-	seen atomic.Uint64 // the file's events at the last Poll that reported some
+	seen atomic.Uint64 // the event of the file that the last Changed reported
 }
 
 // OpenFile opens the entry at path to read it, to write it or both:
@@ -129,7 +129,7 @@ func (f *File) ReadAs(cred Cred, p []byte, pos int64) (int, error) {
 func (f *File) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n, pos, err := f.write(f.owner(), p, f.pos)
+	n, pos, err := f.write("File", f.owner(), p, f.pos)
 	f.pos = pos
 	return n, f.short(n, len(p), err)
 }
@@ -141,7 +141,7 @@ func (f *File) WriteAt(p []byte, pos int64) (int, error) { return f.WriteAs(f.ow
 
 // WriteAs is WriteAt for another Cred than the file's own, as ReadAs is ReadAt.
 func (f *File) WriteAs(cred Cred, p []byte, pos int64) (int, error) {
-	n, _, err := f.write(cred, p, pos)
+	n, _, err := f.write("File", cred, p, pos)
 	return n, f.short(n, len(p), err)
 }
 
@@ -194,7 +194,19 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 //
 // Differs: writes all of the text.
 func (t *Tree) WriteFile(cred Cred, path string, text []byte) error {
-	f, err := t.open(cred, path, os.O_WRONLY)
+	return t.WriteFrom("WriteFile", cred, path, text)
+}
+
+// WriteFrom is [Tree.WriteFile] for a write that comes from source: a file and its line, a
+// request, a peer. Handlers have it in [Request], and a [Change] tells it.
+func (t *Tree) WriteFrom(source string, cred Cred, path string, text []byte) error {
+	return t.put(Request{Cred: cred, Source: source}, path, text)
+}
+
+// put writes text to the entry at path, as r says: with its Cred and its Source, in a
+// batch, or not at all if r is dry.
+func (t *Tree) put(r Request, path string, text []byte) error {
+	f, err := t.open(r.Cred, path, os.O_WRONLY)
 	if err != nil {
 		return err
 	}
@@ -202,14 +214,33 @@ func (t *Tree) WriteFile(cred Cred, path string, text []byte) error {
 	if len(text) >= tooLarge {
 		return &fs.PathError{Op: "write", Path: path, Err: tooMany(len(text))}
 	}
-	r := Request{Cred: cred, Path: f.path, tree: t}
+	r.Path, r.tree, r.secret = f.path, t, f.isSecret()
+	_, ok := stockOf(f.Handler)
+	if !ok && r.dry {
+		return nil // it would store, because it does not know that it must not
+	}
+	if b := r.batch; b != nil {
+		b.file = f
+		if !ok {
+			r.batch = nil // a wrapper passes it on, and there would be two ways back
+			b.own(r)
+		}
+	}
+	if err := f.writeAll(&r, text); err != nil {
+		return &fs.PathError{Op: "write", Path: path, Err: err}
+	}
+	return nil
+}
+
+// writeAll has the handler write until all of the text is used.
+func (f *file) writeAll(r *Request, text []byte) error {
 	for len(text) > 0 {
-		n, err := f.write(&r, text)
+		n, err := f.write(r, text)
 		if err == nil && n == 0 {
 			err = errNothingUsed
 		}
 		if err != nil {
-			return &fs.PathError{Op: "write", Path: path, Err: err}
+			return err
 		}
 		text = text[n:]
 	}
@@ -282,12 +313,13 @@ func (f *File) read(cred Cred, p []byte, pos int64) (n int, after int64, err err
 	return n, r.Pos, nil
 }
 
-func (f *File) write(cred Cred, p []byte, pos int64) (n int, after int64, err error) {
+func (f *File) write(source string, cred Cred, p []byte, pos int64) (n int, after int64, err error) {
 	r, err := f.use("write", cred, mayWrite, p, pos)
 	if err != nil {
 		return 0, pos, err
 	}
 	defer f.file.header.unuse()
+	r.Source = source
 	if n, err = f.file.write(&r, p); err != nil {
 		return 0, pos, f.failed("write", err)
 	}
@@ -320,7 +352,7 @@ func (f *File) use(op string, cred Cred, want fs.FileMode, p []byte, pos int64) 
 		f.file.header.unuse()
 		return Request{}, f.failed(op, tooMany(len(p)))
 	}
-	return Request{Pos: pos, Cred: cred, Path: f.file.path, tree: f.tree}, nil
+	return Request{Pos: pos, Cred: cred, Path: f.file.path, tree: f.tree, secret: f.file.isSecret()}, nil
 }
 
 func outside(n int, pos int64) error {
@@ -344,9 +376,15 @@ func (f *file) read(r *Request, p []byte) (int, error) {
 // write has the handler write. It tells the waiters of a change afterwards, even
 // if the handler fails or panics, because the handler may have stored a part.
 func (f *file) write(r *Request, p []byte) (int, error) {
-	defer f.changed()
+	if !r.dry {
+		defer f.changed()
+	}
 	n, err := f.Handler.Write(r, p)
-	return checked(r, n, len(p), err)
+	n, err = checked(r, n, len(p), err)
+	if err == nil && n > 0 && !r.dry {
+		comesFrom(&f.source, r.Source)
+	}
+	return n, err
 }
 
 // checked does not believe a handler that reports fewer bytes than none, more
@@ -362,9 +400,4 @@ func checked(r *Request, n, most int, err error) (int, error) {
 		return 0, fmt.Errorf("the handler moved the position to %d: %w", r.Pos, syscall.EIO)
 	}
 	return n, err
-}
-
-func (f *file) changed() {
-	f.events.Add(1)
-	f.poll.WakeUpAll()
 }

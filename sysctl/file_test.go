@@ -21,12 +21,13 @@ import (
 
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/sysctl"
+	"github.com/kprim/kprim/sysctl/vfs"
 	"github.com/kprim/kprim/waitqueue"
 )
 
 // demo is a tree with one entry, an int.
-func demo(t *testing.T, mode fs.FileMode) (*sysctl.Tree, *sysctl.Int, *sysctl.Header) {
-	tree, limit := new(sysctl.Tree), new(sysctl.Int)
+func demo(t *testing.T, mode fs.FileMode) (*sysctl.Tree, *sysctl.Var[int32], *sysctl.Header) {
+	tree, limit := new(sysctl.Tree), new(sysctl.Var[int32])
 	header, err := tree.Register("kernel", sysctl.Entry{Name: "limit", Mode: mode, Handler: sysctl.DoIntVecMinMax(limit, 0, 100)})
 	require.NoError(t, err)
 	return tree, limit, header
@@ -116,7 +117,7 @@ func TestTruncationAsksForTheRightToWrite(t *testing.T) {
 // The end of what is read or written is a position too.
 func TestPositionsEndWhereTheTypeDoes(t *testing.T) {
 	var tree sysctl.Tree
-	var s sysctl.String
+	var s sysctl.Var[string]
 	_, err := tree.Register("", sysctl.Entry{Name: "s", Mode: 0o644, Handler: sysctl.DoString(&s, 8)})
 	require.NoError(t, err)
 	f := open(t, &tree, "s")
@@ -145,7 +146,7 @@ func TestPositionsEndWhereTheTypeDoes(t *testing.T) {
 
 func TestRequestsThatAreTooLarge(t *testing.T) {
 	var tree sysctl.Tree
-	var s sysctl.String
+	var s sysctl.Var[string]
 	_, err := tree.Register("", sysctl.Entry{Name: "s", Mode: 0o644, Handler: sysctl.DoString(&s, 8)})
 	require.NoError(t, err)
 	f := open(t, &tree, "s")
@@ -181,7 +182,9 @@ func TestFilesOfAnEntryThatHasGone(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ENOENT)
 	_, err = f.Write([]byte("5\n"))
 	require.ErrorIs(t, err, syscall.ENOENT)
-	require.Equal(t, sysctl.PollErr|sysctl.PollHup, f.Poll())
+	changed, gone := f.Changed()
+	require.False(t, changed)
+	require.True(t, gone)
 	pos, err := f.Seek(3, io.SeekStart)
 	require.NoError(t, err)
 	require.EqualValues(t, 3, pos)
@@ -212,12 +215,12 @@ func TestShortWriteSaysSo(t *testing.T) {
 // What was wrong, in which entry, with the errno; and the old value is there.
 func TestErrorsSayWhatWasWrongWhere(t *testing.T) {
 	var tree sysctl.Tree
-	ints, ulong, d, b := new(sysctl.Ints), new(sysctl.Ulong), new(sysctl.Duration), sysctl.NewBitmap(64)
+	ints, ulong, d, b := new(sysctl.Vec[int32]), new(sysctl.Var[uint64]), new(sysctl.Var[time.Duration]), sysctl.NewBitmap(64)
 	ints.Store(7, 7)
 	for name, h := range map[string]sysctl.Handler{
-		"int": sysctl.DoIntVecMinMax(ints, -5, 100), "seconds": sysctl.DoIntVecJiffies(ints), "ms": sysctl.DoIntVecMsJiffies(ints),
-		"uint": sysctl.DoUintMinMax(new(sysctl.Uint), 1, 9), "ulong": sysctl.DoUlongVecMinMax(ulong, 0, 9),
-		"whole": sysctl.DoIntVecWhole(ints, 0, 9), "duration": sysctl.DoDuration(d, 0, time.Second), "bitmap": sysctl.DoLargeBitmap(b),
+		"int": sysctl.DoIntVecMinMax(ints, -5, 100), "seconds": sysctl.DoJiffies(ints, time.Second, math.MinInt32, math.MaxInt32), "ms": sysctl.DoJiffies(ints, time.Millisecond, math.MinInt32, math.MaxInt32),
+		"uint": sysctl.DoUintMinMax(sysctl.NewVar[uint32](1), 1, 9), "ulong": sysctl.DoUlongVecMinMax(ulong, 0, 9),
+		"whole": sysctl.Whole(ints, 0, 9), "duration": sysctl.Bounded(d, 0, time.Second), "bitmap": sysctl.DoLargeBitmap(b),
 	} {
 		_, err := tree.Register("k", sysctl.Entry{Name: name, Mode: 0o644, Handler: h})
 		require.NoError(t, err)
@@ -463,7 +466,7 @@ func TestChangesComeInOrder(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			for text := range tree.Changes(ctx, "kernel/limit") {
+			for _, text := range tree.Changes(ctx, "kernel/limit") {
 				got = append(got, text)
 			}
 		}()
@@ -504,7 +507,7 @@ func TestChangesBody(t *testing.T) {
 			time.Sleep(time.Second)
 			_ = tree.WriteFile(sysctl.Root, "kernel/limit", []byte("1"))
 		}()
-		for text := range tree.Changes(t.Context(), "kernel/limit") {
+		for _, text := range tree.Changes(t.Context(), "kernel/limit") {
 			if text == "10\n" {
 				break
 			}
@@ -519,7 +522,7 @@ func TestChangesBeforeTheLoopAreSeen(t *testing.T) {
 	tree, _, _ := demo(t, 0o644)
 	changes := tree.Changes(t.Context(), "kernel/limit")
 	require.NoError(t, tree.WriteFile(sysctl.Root, "kernel/limit", []byte("5")))
-	for text := range changes {
+	for _, text := range changes {
 		require.Equal(t, "5\n", text)
 		break
 	}
@@ -531,18 +534,18 @@ func TestNotifyIsSeenByThoseWhoPoll(t *testing.T) {
 		tree, limit, header := demo(t, 0o600)
 		f, other := open(t, tree, "kernel/limit"), open(t, tree, "kernel/limit")
 		limit.Store(5)
-		require.Zero(t, f.Poll()&sysctl.PollErr, "nobody is told")
+		require.False(t, isChanged(f), "nobody is told")
 		require.NoError(t, tree.Notify("/kernel/limit"))
 		for _, f := range []*sysctl.File{f, other} {
-			require.Equal(t, sysctl.PollIn|sysctl.PollRdNorm|sysctl.PollErr|sysctl.PollPri, f.Poll())
-			require.Zero(t, f.Poll()&sysctl.PollErr, "one report")
+			require.Equal(t, vfs.PollIn|vfs.PollRdNorm|vfs.PollErr|vfs.PollPri, f.Events())
+			require.False(t, isChanged(f), "one report")
 		}
 		go func() {
 			time.Sleep(time.Second)
 			limit.Store(6)
 			_ = tree.Notify("kernel/limit")
 		}()
-		for text := range tree.Changes(t.Context(), "kernel/limit") {
+		for _, text := range tree.Changes(t.Context(), "kernel/limit") {
 			require.Equal(t, "6\n", text)
 			break
 		}
@@ -574,14 +577,14 @@ func TestChangesEndWithTheirContextThoughTheBodyWrites(t *testing.T) {
 // A write that fails half-way has changed the first value.
 func TestFailedWriteIsAChangeToo(t *testing.T) {
 	var tree sysctl.Tree
-	var v sysctl.Ints
+	var v sysctl.Vec[int32]
 	v.Store(1, 2)
 	_, err := tree.Register("", sysctl.Entry{Name: "v", Mode: 0o644, Handler: sysctl.DoIntVec(&v)})
 	require.NoError(t, err)
 	f := open(t, &tree, "v")
 	require.Error(t, tree.WriteFile(sysctl.Root, "v", []byte("9 x")))
 	require.Equal(t, []int32{9, 2}, v.Load())
-	require.NotZero(t, f.Poll()&sysctl.PollPri)
+	require.True(t, isChanged(f))
 }
 
 // A heldUp handler stays in a write until it may leave.
@@ -607,7 +610,7 @@ func TestSlowHandlerHoldsUpNobodyWhoNeedsNoPosition(t *testing.T) {
 		done <- err
 	}()
 	<-h.entered
-	require.Equal(t, sysctl.PollIn|sysctl.PollOut|sysctl.PollRdNorm|sysctl.PollWrNorm, f.Poll())
+	require.Equal(t, vfs.PollIn|vfs.PollOut|vfs.PollRdNorm|vfs.PollWrNorm, f.Events())
 	_, err = f.ReadAt(make([]byte, 8), 0)
 	require.Equal(t, io.EOF, err)
 	f.SetCred(sysctl.Root)
@@ -616,7 +619,7 @@ func TestSlowHandlerHoldsUpNobodyWhoNeedsNoPosition(t *testing.T) {
 		header.Unregister()
 		close(gone)
 	}()
-	for f.Poll() != sysctl.PollErr|sysctl.PollHup {
+	for f.Events() != vfs.PollErr|vfs.PollHup {
 		runtime.Gosched() // it is unregistered, and waits for the write
 	}
 	close(h.leave)
@@ -692,7 +695,7 @@ func (m *moody) Read(r *sysctl.Request, p []byte) (int, error) {
 func TestChangesGoOnAfterOneThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tree sysctl.Tree
-		m := &moody{Handler: sysctl.DoIntVec(new(sysctl.Int))}
+		m := &moody{Handler: sysctl.DoIntVec(new(sysctl.Var[int32]))}
 		_, err := tree.Register("", sysctl.Entry{Name: "x", Mode: 0o644, Handler: m})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -701,7 +704,7 @@ func TestChangesGoOnAfterOneThatCannotBeRead(t *testing.T) {
 		changes := tree.Changes(ctx, "x")
 		go func() {
 			defer close(done)
-			for text := range changes {
+			for _, text := range changes {
 				got = append(got, text)
 			}
 		}()
@@ -729,7 +732,7 @@ func TestRangesOverTheSameChangesShareNothing(t *testing.T) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			for text := range changes {
+			for _, text := range changes {
 				if text == "6\n" {
 					return
 				}
@@ -743,7 +746,7 @@ func TestRangesOverTheSameChangesShareNothing(t *testing.T) {
 	all.Wait()
 	for range 2 {
 		n := 0
-		for text := range changes {
+		for _, text := range changes {
 			require.Equal(t, "6\n", text, "what is there, for there was a change")
 			n++
 			break
@@ -757,7 +760,7 @@ func TestThreadThatRangesOverChangesCanBeStopped(t *testing.T) {
 		tree, _, _ := demo(t, 0o644)
 		var seen []string
 		thread := kthread.Run("watcher", func(cur *kthread.Current) error {
-			for text := range tree.Changes(cur.Context(), "kernel/limit") {
+			for _, text := range tree.Changes(cur.Context(), "kernel/limit") {
 				seen = append(seen, text)
 			}
 			return fmt.Errorf("stopped: %t", cur.ShouldStop())
@@ -775,9 +778,9 @@ func TestThreadThatRangesOverChangesCanBeStopped(t *testing.T) {
 func TestChangeIsCountedBeforeTheWakeUp(t *testing.T) {
 	tree, _, _ := demo(t, 0o644)
 	f := open(t, tree, "kernel/limit")
-	var polled []sysctl.PollEvents
+	var polled []uint32
 	e := &waitqueue.Entry{Func: func(*waitqueue.Entry, waitqueue.State, any) int {
-		polled = append(polled, f.Poll())
+		polled = append(polled, f.Events())
 		return 0
 	}}
 	f.WaitQueue().Add(e)
@@ -785,8 +788,8 @@ func TestChangeIsCountedBeforeTheWakeUp(t *testing.T) {
 	require.NoError(t, tree.WriteFile(sysctl.Root, "kernel/limit", []byte("1")))
 	require.Error(t, tree.WriteFile(sysctl.Root, "kernel/limit", []byte("x")))
 	require.NoError(t, tree.Notify("kernel/limit"))
-	const report = sysctl.PollIn | sysctl.PollRdNorm | sysctl.PollErr | sysctl.PollPri
-	require.Equal(t, []sysctl.PollEvents{report, report, report}, polled)
+	const report = vfs.PollIn | vfs.PollRdNorm | vfs.PollErr | vfs.PollPri
+	require.Equal(t, []uint32{report, report, report}, polled)
 }
 
 // As in Linux, where the two together are for a device that is neither read nor
@@ -925,7 +928,7 @@ func TestThreadThatWaitsForAChangeCanBeStopped(t *testing.T) {
 		seen := 0
 		thread := kthread.Run("watcher", func(cur *kthread.Current) error {
 			for {
-				err := cur.Wait(f.WaitQueue(), func() bool { return f.Poll()&sysctl.PollErr != 0 })
+				err := cur.Wait(f.WaitQueue(), func() bool { return isChanged(f) })
 				if err != nil {
 					return err
 				}
@@ -951,20 +954,20 @@ func TestReasonsCanBeMatched(t *testing.T) {
 		{sysctl.Entry{Name: "x", Mode: 0o1000, Handler: good}, sysctl.ErrMode},
 		{sysctl.Entry{Name: "x"}, sysctl.ErrNoHandler},
 		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVec(nil)}, sysctl.ErrNoData},
-		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVec((*sysctl.Int)(nil))}, sysctl.ErrNoData},
-		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVec((*sysctl.Ints)(nil))}, sysctl.ErrNoData},
-		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVec(new(sysctl.Ints))}, sysctl.ErrNoMaxlen},
-		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVecMsJiffiesMinMax(nil, 0, 1)}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVec((*sysctl.Var[int32])(nil))}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVec((*sysctl.Vec[int32])(nil))}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVec(new(sysctl.Vec[int32]))}, sysctl.ErrNoMaxlen},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoJiffies[int32](nil, time.Millisecond, 0, 1)}, sysctl.ErrNoData},
 		{sysctl.Entry{Name: "x", Handler: sysctl.DoUint(nil)}, sysctl.ErrNoData},
-		{sysctl.Entry{Name: "x", Handler: sysctl.DoUint8MinMax(nil, 0, 1)}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoUintMinMax[uint32](nil, 0, 1)}, sysctl.ErrNoData},
 		{sysctl.Entry{Name: "x", Handler: sysctl.DoUlongVecMinMax(nil, 0, 1)}, sysctl.ErrNoData},
-		{sysctl.Entry{Name: "x", Handler: sysctl.DoUlongVecMinMax(new(sysctl.Ulongs), 0, 1)}, sysctl.ErrNoMaxlen},
+		{sysctl.Entry{Name: "x", Handler: sysctl.DoUlongVecMinMax(new(sysctl.Vec[uint64]), 0, 1)}, sysctl.ErrNoMaxlen},
 		{sysctl.Entry{Name: "x", Handler: sysctl.DoBool(nil)}, sysctl.ErrNoData},
 		{sysctl.Entry{Name: "x", Handler: sysctl.DoStaticKey(nil)}, sysctl.ErrNoData},
 		{sysctl.Entry{Name: "x", Handler: sysctl.DoLargeBitmap(nil)}, sysctl.ErrNoData},
-		{sysctl.Entry{Name: "x", Handler: sysctl.DoDuration(nil, 0, 1)}, sysctl.ErrNoData},
-		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVecWhole(nil, 0, 1)}, sysctl.ErrNoData},
-		{sysctl.Entry{Name: "x", Handler: sysctl.DoIntVecWhole(new(sysctl.Ints), 0, 1)}, sysctl.ErrNoMaxlen},
+		{sysctl.Entry{Name: "x", Handler: sysctl.Bounded(nil, 0, 1)}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.Whole(nil, 0, 1)}, sysctl.ErrNoData},
+		{sysctl.Entry{Name: "x", Handler: sysctl.Whole(new(sysctl.Vec[int32]), 0, 1)}, sysctl.ErrNoMaxlen},
 		{sysctl.Entry{Name: "x", Handler: sysctl.DoWritesStrict(nil)}, sysctl.ErrNoData},
 	} {
 		_, err := tree.Register("", c.entry)
@@ -975,8 +978,9 @@ func TestReasonsCanBeMatched(t *testing.T) {
 
 func TestDuration(t *testing.T) {
 	var tree sysctl.Tree
-	var d sysctl.Duration
-	_, err := tree.Register("", sysctl.Entry{Name: "d", Mode: 0o644, Handler: sysctl.DoDuration(&d, time.Millisecond, time.Hour)})
+	var d sysctl.Var[time.Duration]
+	d.Store(time.Second)
+	_, err := tree.Register("", sysctl.Entry{Name: "d", Mode: 0o644, Handler: sysctl.Bounded(&d, time.Millisecond, time.Hour)})
 	require.NoError(t, err)
 	for text, want := range map[string]time.Duration{"1.5s\n": 1500 * time.Millisecond, " 2m ": 2 * time.Minute, "1h": time.Hour} {
 		require.NoError(t, tree.WriteFile(sysctl.Root, "d", []byte(text)))
@@ -991,16 +995,16 @@ func TestDuration(t *testing.T) {
 	require.Equal(t, "1m30s\n", string(text))
 	require.NoError(t, tree.WriteFile(sysctl.Root, "d", nil))
 	n, err := open(t, &tree, "d").WriteAt([]byte("5s"), 1)
-	require.NoError(t, err)
-	require.Equal(t, 2, n)
-	require.Equal(t, 90*time.Second, d.Load(), "ignored")
+	require.ErrorIs(t, err, syscall.EINVAL)
+	require.Zero(t, n)
+	require.Equal(t, 90*time.Second, d.Load())
 }
 
 func TestWholeVector(t *testing.T) {
 	var tree sysctl.Tree
-	var v sysctl.Ints
+	var v sysctl.Vec[int32]
 	v.Store(1, 2, 3)
-	_, err := tree.Register("", sysctl.Entry{Name: "v", Mode: 0o644, Handler: sysctl.DoIntVecWhole(&v, 0, 10)})
+	_, err := tree.Register("", sysctl.Entry{Name: "v", Mode: 0o644, Handler: sysctl.Whole(&v, 0, 10)})
 	require.NoError(t, err)
 	require.NoError(t, tree.WriteFile(sysctl.Root, "v", []byte(" 4\t5 0x6\n")))
 	require.Equal(t, []int32{4, 5, 6}, v.Load())
@@ -1094,4 +1098,10 @@ func TestNegativePositionIsWrongBeforeTheDirection(t *testing.T) {
 			require.ErrorIs(t, err, syscall.EBADF, path)
 		}
 	}
+}
+
+// isChanged reports what File.Changed does of an entry that is there.
+func isChanged(f *sysctl.File) bool {
+	changed, gone := f.Changed()
+	return changed && !gone
 }

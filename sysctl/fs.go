@@ -21,8 +21,7 @@ import (
 // not. Among them are these:
 //
 //   - The file servers of [net/http] answer with an empty body: FileServerFS,
-//     ServeFileFS, and FileServer with [net/http.FS]. A handler of a few lines serves
-//     the tree: call [Tree.ReadFile] with the path of the URL, and write the text.
+//     ServeFileFS, and FileServer with [net/http.FS]. Package sysctlhttp serves the tree.
 //   - [archive/tar.Writer.AddFS] fails with [archive/tar.ErrWriteTooLong]. Copy the
 //     tree to a directory by [os.CopyFS] first, or use [archive/zip.Writer.AddFS].
 //

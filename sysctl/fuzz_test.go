@@ -93,9 +93,9 @@ func FuzzIntVec(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind, mode, padding, pos uint8, start, min, max int32, first, second string, again bool, size uint8) {
 		c := trial{cred: sysctl.Root, mode: modeOf(mode), pos: int64(pos), size: int(size)}
 		c.writes = writesOf(pad(first, " ", padding), second, again)
-		var one sysctl.Int
-		var three sysctl.Ints
-		var truth sysctl.Bool
+		var one sysctl.Var[int32]
+		var three sysctl.Vec[int32]
+		var truth sysctl.Var[bool]
 		one.Store(start)
 		three.Store(start, 0, -1)
 		truth.Store(start < 0)
@@ -153,13 +153,13 @@ func FuzzJiffies(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind, hz, padding uint8, start, min, max int32, text string, several bool) {
 		c := trial{cred: sysctl.Root, mode: sysctl.Strict, hz: choose(hz, 100, 250, 1000), size: 5}
 		c.writes = []string{pad(text, " ", padding)}
-		var one sysctl.Int
-		var three sysctl.Ints
+		var one sysctl.Var[int32]
+		var three sysctl.Vec[int32]
 		one.Store(start)
 		three.Store(start, -start, start/2)
 		m := &modelVector{values: modelInts(start), min: big.NewInt(math.MinInt32), max: big.NewInt(math.MaxInt32)}
 		c.model = m
-		var data sysctl.IntData = &one
+		var data sysctl.Vector[int32] = &one
 		c.load = func() string { return fmt.Sprint([]int32{one.Load()}) }
 		if several {
 			data, m.values = &three, modelInts(start, -start, start/2)
@@ -167,13 +167,13 @@ func FuzzJiffies(f *testing.F) {
 		}
 		switch kind % 4 {
 		case 0:
-			c.handler, m.unit = sysctl.DoIntVecJiffies(data), modelSeconds(int64(c.hz))
+			c.handler, m.unit = sysctl.DoJiffies(data, time.Second, math.MinInt32, math.MaxInt32), modelSeconds(int64(c.hz))
 		case 1:
-			c.handler, m.unit = sysctl.DoIntVecUserHZJiffies(data), modelUserHZ(int64(c.hz))
+			c.handler, m.unit = sysctl.DoJiffies(data, 10*time.Millisecond, math.MinInt32, math.MaxInt32), modelUserHZ(int64(c.hz))
 		case 2:
-			c.handler, m.unit = sysctl.DoIntVecMsJiffies(data), modelMs(int64(c.hz))
+			c.handler, m.unit = sysctl.DoJiffies(data, time.Millisecond, math.MinInt32, math.MaxInt32), modelMs(int64(c.hz))
 		case 3:
-			c.handler, m.unit = sysctl.DoIntVecMsJiffiesMinMax(data, min, max), modelMs(int64(c.hz))
+			c.handler, m.unit = sysctl.DoJiffies(data, time.Millisecond, min, max), modelMs(int64(c.hz))
 			m.min, m.max = big.NewInt(int64(min)), big.NewInt(int64(max))
 		}
 		c.run(t)
@@ -203,8 +203,8 @@ func FuzzUint(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind, mode, padding, pos uint8, start, min, max uint32, first, second string, again bool) {
 		c := trial{cred: sysctl.Root, mode: modeOf(mode), pos: int64(pos), size: 5}
 		c.writes = writesOf(pad(first, " ", padding), second, again)
-		var word sysctl.Uint
-		var octet sysctl.Uint8
+		var word sysctl.Var[uint32]
+		var octet sysctl.Var[uint8]
 		word.Store(start)
 		octet.Store(uint8(start))
 		m := &modelScalar{uint64(start), 0, math.MaxUint32}
@@ -221,7 +221,7 @@ func FuzzUint(f *testing.F) {
 			if kind%4 == 3 {
 				m.min, m.max = uint64(uint8(min)), uint64(uint8(max))
 			}
-			c.handler = sysctl.DoUint8MinMax(&octet, uint8(m.min), uint8(m.max))
+			c.handler = sysctl.DoUintMinMax(&octet, uint8(m.min), uint8(m.max))
 			c.load = func() string { return fmt.Sprint(octet.Load()) }
 		}
 		c.run(t)
@@ -252,13 +252,13 @@ func FuzzUlong(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind, hz, mode, padding, pos uint8, start, min, max uint64, first, second string, again bool) {
 		c := trial{cred: sysctl.Root, mode: modeOf(mode), pos: int64(pos), hz: choose(hz, 100, 250, 1000), size: 5}
 		c.writes = writesOf(pad(first, " ", padding), second, again)
-		var one sysctl.Ulong
-		var three sysctl.Ulongs
+		var one sysctl.Var[uint64]
+		var three sysctl.Vec[uint64]
 		one.Store(start)
 		three.Store(start, 0, math.MaxUint64)
 		m := &modelVector{values: modelUlongs(start), min: new(big.Int).SetUint64(min), max: new(big.Int).SetUint64(max)}
 		c.model = m
-		var data sysctl.UlongData = &one
+		var data sysctl.Vector[uint64] = &one
 		c.load = func() string { return fmt.Sprint([]uint64{one.Load()}) }
 		if kind&1 != 0 {
 			data, m.values = &three, modelUlongs(start, 0, math.MaxUint64)
@@ -267,7 +267,7 @@ func FuzzUlong(f *testing.F) {
 		if kind&2 == 0 {
 			c.handler, m.unit = sysctl.DoUlongVecMinMax(data, min, max), modelUnsigned
 		} else {
-			c.handler, m.unit = sysctl.DoUlongVecMsJiffiesMinMax(data, min, max), modelUlongMs(int64(c.hz))
+			c.handler, m.unit = sysctl.DoJiffies(data, time.Millisecond, min, max), modelUlongMs(int64(c.hz))
 		}
 		c.run(t)
 	})
@@ -290,7 +290,7 @@ func FuzzString(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, size, mode, pos uint8, start, first, second, third string) {
 		maxlen := choose(size, 1, 8, 65)
-		var s sysctl.String
+		var s sysctl.Var[string]
 		m := newModelString(start, maxlen)
 		s.Store(m.value()) // what there is room for
 		trial{
@@ -375,41 +375,43 @@ func FuzzBeyond(f *testing.F) {
 		m := &modelWhole{}
 		c := trial{model: m, cred: sysctl.Root, mode: sysctl.Strict, writes: []string{text, text}, size: 3}
 		if vector {
-			var v sysctl.Ints
+			var v sysctl.Vec[int32]
 			v.Store(7, -8, 9)
-			c.handler = sysctl.DoIntVecWhole(&v, int32(min), int32(max))
+			c.handler = sysctl.Whole(&v, int32(min), int32(max))
 			c.load = func() string { return strings.Trim(strings.ReplaceAll(fmt.Sprint(v.Load()), " ", "\t"), "[]") }
 			m.shown = "7\t-8\t9"
-			m.parse = func(text string) string {
+			c.outside = int32(min) > -8 || int32(max) < 9
+			m.parse = func(text string) (string, bool) {
 				words := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\n", r) })
 				if len(words) != 3 {
-					return ""
+					return "", false
 				}
 				for i, word := range words {
 					magnitude, minus, ok := parseModelNumber(word)
 					if !ok || modelNumberHere.FindString(word) != word {
-						return ""
+						return "", false
 					}
 					value := signed(magnitude, minus)
 					if value.Cmp(big.NewInt(int64(int32(min)))) < 0 || value.Cmp(big.NewInt(int64(int32(max)))) > 0 {
-						return ""
+						return "", false
 					}
 					words[i] = value.String()
 				}
-				return strings.Join(words, "\t")
+				return strings.Join(words, "\t"), true
 			}
 		} else {
-			var d sysctl.Duration
+			var d sysctl.Var[time.Duration]
 			d.Store(time.Minute)
-			c.handler = sysctl.DoDuration(&d, time.Duration(min), time.Duration(max))
+			c.handler = sysctl.Bounded(&d, time.Duration(min), time.Duration(max))
 			c.load = func() string { return d.Load().String() }
 			m.shown = "1m0s"
-			m.parse = func(text string) string {
-				v, ok := modelTime(text)
+			c.outside = time.Duration(min) > time.Minute || time.Duration(max) < time.Minute
+			m.parse = func(text string) (string, bool) {
+				v, ok := modelTime(strings.Trim(text, " \t\n"))
 				if !ok || v.Cmp(big.NewInt(min)) < 0 || v.Cmp(big.NewInt(max)) > 0 {
-					return ""
+					return "", false
 				}
-				return time.Duration(v.Int64()).String()
+				return time.Duration(v.Int64()).String(), true
 			}
 			if modelFraction.MatchString(text) {
 				return // it is computed in floating point, which may be one less

@@ -41,11 +41,11 @@ func hammer(t *testing.T, f func(r *rand.Rand)) {
 // the bitmap a range of ten.
 type vectors struct {
 	tree   sysctl.Tree
-	ints   sysctl.Ints
-	whole  sysctl.Ints
-	ulongs sysctl.Ulongs
+	ints   sysctl.Vec[int32]
+	whole  sysctl.Vec[int32]
+	ulongs sysctl.Vec[uint64]
 	bits   *sysctl.Bitmap
-	text   sysctl.String
+	text   sysctl.Var[string]
 	header *sysctl.Header
 }
 
@@ -61,7 +61,7 @@ func newVectors(t *testing.T) *vectors {
 	var err error
 	v.header, err = v.tree.Register("v",
 		sysctl.Entry{Name: "ints", Mode: 0o644, Handler: sysctl.DoIntVec(&v.ints)},
-		sysctl.Entry{Name: "whole", Mode: 0o644, Handler: sysctl.DoIntVecWhole(&v.whole, 0, 2000)},
+		sysctl.Entry{Name: "whole", Mode: 0o644, Handler: sysctl.Whole(&v.whole, 0, 2000)},
 		sysctl.Entry{Name: "ulongs", Mode: 0o644, Handler: sysctl.DoUlongVecMinMax(&v.ulongs, 0, 2000)},
 		sysctl.Entry{Name: "bits", Mode: 0o644, Handler: sysctl.DoLargeBitmap(v.bits)},
 		sysctl.Entry{Name: "text", Mode: 0o644, Handler: sysctl.DoString(&v.text, 64)},
@@ -106,7 +106,7 @@ func TestHammerNothingThatIsReadIsTorn(t *testing.T) {
 	var changes, polls atomic.Int64
 	for _, name := range vectorNames {
 		loops.Go(func() {
-			for text := range v.tree.Changes(context.Background(), "v/"+name) {
+			for _, text := range v.tree.Changes(context.Background(), "v/"+name) {
 				changes.Add(1)
 				if err := torn(name, text); err != nil {
 					t.Error(err)
@@ -115,12 +115,12 @@ func TestHammerNothingThatIsReadIsTorn(t *testing.T) {
 		})
 		loops.Go(func() {
 			f := open(t, &v.tree, "v/"+name)
-			var events sysctl.PollEvents
-			woken := func() bool {
-				events = f.Poll()
-				return events&sysctl.PollErr != 0
+			var gone bool
+			woken := func() (changed bool) {
+				changed, gone = f.Changed()
+				return changed || gone
 			}
-			for events&sysctl.PollHup == 0 { // that is: until it is unregistered
+			for !gone { // that is: until it is unregistered
 				if err := f.WaitQueue().Wait(context.Background(), woken); err != nil {
 					t.Error(err)
 				}
@@ -253,7 +253,7 @@ func TestHammerOpenFilesOfEntriesThatGo(t *testing.T) {
 					calls.Add(1)
 				}
 			}
-			if events := f.Poll(); events&sysctl.PollHup == 0 {
+			if _, gone := f.Changed(); !gone {
 				calls.Add(1)
 			}
 		}
@@ -274,7 +274,7 @@ func second[T any](_ T, err error) error { return err }
 // behind the one before it, as with a position of the kernel's.
 func TestHammerWritersOfOneFileTakeTurns(t *testing.T) {
 	var tree sysctl.Tree
-	var s sysctl.String
+	var s sysctl.Var[string]
 	_, err := tree.Register("", sysctl.Entry{Name: "s", Mode: 0o644, Handler: sysctl.DoString(&s, 1<<16)})
 	require.NoError(t, err)
 	f := open(t, &tree, "s")
@@ -301,7 +301,7 @@ func TestHammerWritersOfOneFileTakeTurns(t *testing.T) {
 // under way: neither from a vector nor from a bitmap.
 func TestHammerWritesOfPartsAreNotLost(t *testing.T) {
 	var tree sysctl.Tree
-	var v sysctl.Ints
+	var v sysctl.Vec[int32]
 	v.Store(0, 0, 0)
 	b := sysctl.NewBitmap(8 * 1000)
 	_, err := tree.Register("",

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,15 +20,15 @@ import (
 // A write is before the Load that returns its value.
 func TestWriteIsBeforeTheLoadThatReturnsItsValue(t *testing.T) {
 	b := sysctl.NewBitmap(8)
-	var i sysctl.Int
-	var u sysctl.Uint
-	var u8 sysctl.Uint8
-	var l sysctl.Ulong
-	var is sysctl.Ints
-	var ls sysctl.Ulongs
-	var bo sysctl.Bool
-	var s sysctl.String
-	var d sysctl.Duration
+	var i sysctl.Var[int32]
+	var u sysctl.Var[uint32]
+	var u8 sysctl.Var[uint8]
+	var l sysctl.Var[uint64]
+	var is sysctl.Vec[int32]
+	var ls sysctl.Vec[uint64]
+	var bo sysctl.Var[bool]
+	var s sysctl.Var[string]
+	var d sysctl.Var[time.Duration]
 	is.Store(0)
 	ls.Store(0)
 	for name, c := range map[string]struct {
@@ -38,12 +39,12 @@ func TestWriteIsBeforeTheLoadThatReturnsItsValue(t *testing.T) {
 		"Int":      {sysctl.DoIntVec(&i), "7", func() bool { return i.Load() == 7 }},
 		"Ints":     {sysctl.DoIntVec(&is), "7", func() bool { return is.Load()[0] == 7 }},
 		"Uint":     {sysctl.DoUint(&u), "7", func() bool { return u.Load() == 7 }},
-		"Uint8":    {sysctl.DoUint8MinMax(&u8, 0, 9), "7", func() bool { return u8.Load() == 7 }},
+		"Uint8":    {sysctl.DoUintMinMax(&u8, 0, 9), "7", func() bool { return u8.Load() == 7 }},
 		"Ulong":    {sysctl.DoUlongVecMinMax(&l, 0, 9), "7", func() bool { return l.Load() == 7 }},
 		"Ulongs":   {sysctl.DoUlongVecMinMax(&ls, 0, 9), "7", func() bool { return ls.Load()[0] == 7 }},
 		"Bool":     {sysctl.DoBool(&bo), "1", bo.Load},
 		"String":   {sysctl.DoString(&s, 8), "7", func() bool { return s.Load() == "7" }},
-		"Duration": {sysctl.DoDuration(&d, 0, 9), "7ns", func() bool { return d.Load() == 7 }},
+		"Duration": {sysctl.Bounded(&d, 0, 9), "7ns", func() bool { return d.Load() == 7 }},
 		"Bitmap":   {sysctl.DoLargeBitmap(b), "7", func() bool { return b.Has(7) }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -139,7 +140,7 @@ func TestWriteAndNotifyAreBeforeTheReportOfAChange(t *testing.T) {
 				}
 			})
 			all.Go(func() {
-				for polled.Poll()&sysctl.PollPri == 0 {
+				for !isChanged(polled) {
 					runtime.Gosched()
 				}
 				if set != 1 {
@@ -147,7 +148,7 @@ func TestWriteAndNotifyAreBeforeTheReportOfAChange(t *testing.T) {
 				}
 			})
 			all.Go(func() {
-				_ = slept.WaitQueue().Wait(context.Background(), func() bool { return slept.Poll()&sysctl.PollPri != 0 })
+				_ = slept.WaitQueue().Wait(context.Background(), func() bool { return isChanged(slept) })
 				if set != 1 {
 					t.Error("the wake-up is before the change")
 				}

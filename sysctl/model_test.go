@@ -491,6 +491,18 @@ type trial struct {
 	pos     int64    // of the first write
 	writes  []string // to one open file, one after the other
 	size    int      // of the buffer for reading
+	outside bool     // the start value is, so Register refuses the handler
+}
+
+// refused reports whether Register refuses the handler.
+func (c trial) refused() bool {
+	switch m := c.model.(type) {
+	case *modelVector:
+		return m.min.Cmp(m.max) > 0 || slices.ContainsFunc(m.values, func(v *big.Int) bool { return v.Cmp(m.min) < 0 || v.Cmp(m.max) > 0 })
+	case *modelScalar:
+		return m.v < m.min || m.v > m.max
+	}
+	return c.outside
 }
 
 // run requires that both end in the same way.
@@ -498,6 +510,11 @@ func (c trial) run(t *testing.T) {
 	tree := &sysctl.Tree{HZ: c.hz}
 	tree.SetWriteMode(c.mode)
 	_, err := tree.Register("", sysctl.Entry{Name: "x", Mode: 0o666, Handler: c.handler})
+	if c.refused() {
+		require.ErrorIs(t, err, syscall.EINVAL)
+		// Register does not look into a wrapper.
+		_, err = tree.Register("", sysctl.Entry{Name: "x", Mode: 0o666, Handler: struct{ sysctl.Handler }{c.handler}})
+	}
 	require.NoError(t, err)
 	f, err := tree.OpenFile(c.cred, "x", os.O_RDWR)
 	require.NoError(t, err)
@@ -506,12 +523,17 @@ func (c trial) run(t *testing.T) {
 	require.Equal(t, c.model.value(), c.load(), "at the beginning")
 	for i, text := range c.writes {
 		what := fmt.Sprintf("write %d, mode %d, %.200q at %d", i+1, c.mode, text[:min(len(text), 200)], pos)
+		shown := c.load()
+		dryN, dryPos, dryErr := f.DryWrite([]byte(text))
+		require.Equal(t, shown, c.load(), "a dry write stores nothing: %s", what)
 		want := c.model.write(c.mode, pos, text)
 		n, err := f.Write([]byte(text))
+		require.Equal(t, fmt.Sprint(n, err), fmt.Sprint(dryN, dryErr), "a dry write tells the same: %s", what)
 		if want.err == nil && want.n < len(text) {
 			want.err = io.ErrShortWrite
 		}
 		pos, _ = f.Seek(0, io.SeekCurrent)
+		require.Equal(t, pos, dryPos, "a dry write moves the same: %s", what)
 		require.Equal(t, want.n, n, what)
 		require.Equal(t, want.pos, pos, what)
 		require.True(t, errors.Is(err, want.err), "%s: %v", what, err)
@@ -589,13 +611,16 @@ func modelTime(text string) (v *big.Int, ok bool) {
 // A modelWhole is a value that a write replaces as a whole.
 type modelWhole struct {
 	shown string
-	parse func(text string) string // what will be shown, empty if it is refused
+	parse func(text string) (shown string, ok bool) // of a text without its last newline
 }
 
 func (m *modelWhole) write(mode sysctl.WriteMode, pos int64, text string) modelResult {
-	if text != "" && (mode != sysctl.Strict || pos == 0) {
-		shown := m.parse(strings.Trim(text, " \t\n"))
-		if shown == "" {
+	if text != "" {
+		if mode == sysctl.Strict && pos != 0 {
+			return modelResult{0, pos, syscall.EINVAL}
+		}
+		shown, ok := m.parse(strings.TrimSuffix(text, "\n"))
+		if !ok {
 			return modelResult{0, pos, syscall.EINVAL}
 		}
 		m.shown = shown
@@ -605,4 +630,4 @@ func (m *modelWhole) write(mode sysctl.WriteMode, pos int64, text string) modelR
 
 func (m *modelWhole) value() string    { return m.shown }
 func (m *modelWhole) text() string     { return m.shown + "\n" }
-func (m *modelWhole) readAtOnce() bool { return true }
+func (m *modelWhole) readAtOnce() bool { return false }

@@ -107,40 +107,60 @@ func (f figure) append(text []byte) []byte {
 	return strconv.AppendUint(text, f.magnitude, 10)
 }
 
-// readText is the Read of a handler whose text can only be read in one go. text
-// is not called where there is nothing to read.
-func readText(r *Request, p []byte, text func() []byte) (int, error) {
+// readText is the Read of a handler whose text can only be read in one go. text appends
+// the text, and is not called where there is nothing to read.
+func readText(r *Request, p []byte, text func([]byte) []byte) (int, error) {
 	if r.Pos != 0 {
 		return 0, nil
 	}
-	n := copy(p, text())
+	n := copy(p, text(p[:0:len(p)])) // Optimization: a text for which p has room is built in its place
 	r.Pos += int64(n)
 	return n, nil
 }
 
-// A vector is the data of a handler for several values.
-type vector[T any] interface {
-	values() []T
-
-	// change calls f with a copy of the values. f sets the first n of them. Then
-	// the copy becomes the values, all at once.
-	change(f func(values []T) (n int))
+// readOn is the Read of a handler h whose text is read on at r.Pos. build appends the text
+// without its newline. If r has begun to read a text of h, readOn goes on with that one.
+// The present text may be another one, and a part of it behind a part of the old one
+// would be a text that no writer has written.
+func readOn(r *Request, p []byte, h Handler, build func([]byte) ([]byte, error)) (int, error) {
+	text, err := textFor(r, p, h, build)
+	if err != nil || r.Pos >= int64(len(text)) {
+		return 0, err
+	}
+	n := copy(p, text[r.Pos:])
+	r.Pos += int64(n)
+	return n, nil
 }
 
-// readVector shows all values, with tabs between them.
-func readVector[T any](r *Request, p []byte, data vector[T], show func(T) figure) (int, error) {
-	return readText(r, p, func() (text []byte) {
-		for i, v := range data.values() {
-			if i > 0 {
-				text = append(text, '\t')
-			}
-			text = show(v).append(text)
+// textFor returns the text for readOn, with its newline.
+func textFor(r *Request, p []byte, h Handler, build func([]byte) ([]byte, error)) ([]byte, error) {
+	if r.Pos > 0 && r.seen != nil && r.seen.of == h {
+		return r.seen.text, nil
+	}
+	var text []byte
+	if r.seen == nil {
+		text = p[:0:len(p)] // Optimization: a text for which p has room is built in its place
+	}
+	text, err := build(text)
+	if err != nil {
+		return nil, err
+	}
+	text = append(text, '\n')
+	if r.seen != nil {
+		*r.seen = snapshot{of: h, text: text}
+	}
+	return text, nil
+}
+
+// appendValues appends all values, with tabs between them.
+func appendValues[T any](text []byte, values []T, show func(T) figure) []byte {
+	for i, v := range values {
+		if i > 0 {
+			text = append(text, '\t')
 		}
-		if text != nil {
-			text = append(text, '\n')
-		}
-		return text
-	})
+		text = show(v).append(text)
+	}
+	return text
 }
 
 // writeVector sets as many values as text has numbers, and no more than there
@@ -148,7 +168,7 @@ func readVector[T any](r *Request, p []byte, data vector[T], show func(T) figure
 // it used, with the white space after the last number.
 //
 // Kernel: do_proc_dointvec, do_proc_doulongvec_minmax
-func writeVector[T any](r *Request, p []byte, data vector[T], parse func(figure) (T, error)) (int, error) {
+func writeVector[T any](r *Request, p []byte, data Vector[T], parse func(figure) (T, error)) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -158,7 +178,7 @@ func writeVector[T any](r *Request, p []byte, data vector[T], parse func(figure)
 	}
 	rest := p[:min(len(p), window)]
 	var err error
-	data.change(func(values []T) (n int) {
+	refusal := data.set(r, func(values []T) (n int) {
 		for ; n < len(values); n++ {
 			if rest = skipSpaces(rest); len(rest) == 0 {
 				break
@@ -178,6 +198,9 @@ func writeVector[T any](r *Request, p []byte, data vector[T], parse func(figure)
 		}
 		return n
 	})
+	if err == nil {
+		err = refusal
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -217,6 +240,13 @@ func writeScalar(r *Request, p []byte, set func(uint64) error) (int, error) {
 	return len(p), nil
 }
 
+func (f figure) sign(v int64) int64 {
+	if f.negative {
+		return -v
+	}
+	return v
+}
+
 // unsigned refuses a sign, even in -0.
 func (f figure) unsigned() error {
 	if f.negative {
@@ -226,7 +256,7 @@ func (f figure) unsigned() error {
 }
 
 // within refuses a value outside the bounds.
-func within[T int64 | uint64](v, min, max T) error {
+func within[T int32 | uint8 | uint32 | uint64](v, min, max T) error {
 	if v < min || v > max {
 		return invalid("%d is not from %d to %d", v, min, max)
 	}

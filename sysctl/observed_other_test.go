@@ -12,6 +12,7 @@ import (
 
 	"github.com/kprim/kprim/internal/observed"
 	"github.com/kprim/kprim/sysctl"
+	"github.com/kprim/kprim/sysctl/vfs"
 )
 
 // notHere says why an operation cannot be done by a Tree, or nothing.
@@ -115,7 +116,7 @@ func observedPoll(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
 	f, writer := openEntry(c, tree, os.O_RDWR), openEntry(c, tree, os.O_RDWR)
 	write := func(text string) { must(writer.Write([]byte(text))) }
 	what, urgent := c.Asks()
-	var events sysctl.PollEvents
+	var events uint32
 	switch what {
 	case "fresh open", "entry without a poll field":
 	case "after read to end":
@@ -124,7 +125,7 @@ func observedPoll(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
 		write(map[bool]string{false: "new\n"}[strings.Contains(what, "zero")])
 	case "second poll without a read", "second poll", "and once more":
 		write("new\n")
-		f.Poll()
+		f.Events()
 	case "two changes before a poll":
 		write("a\n")
 		write("b\n")
@@ -141,13 +142,13 @@ func observedPoll(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
 		write("new\n")
 	case "the original then no longer (shared state)":
 		write("new\n")
-		f.Poll() // by the dup, which is the same file
+		f.Events() // by the dup, which is the same file
 	case "blocked poll woken by a writer", "woken after about 0.2 s":
 		begun := time.Now()
 		time.AfterFunc(200*time.Millisecond, func() { write("new\n") })
 		_ = f.WaitQueue().Wait(context.Background(), func() bool {
-			events = f.Poll()
-			return events&sysctl.PollErr != 0
+			events = f.Events()
+			return events&vfs.PollErr != 0
 		})
 		if took := time.Since(begun); what == "woken after about 0.2 s" {
 			o.Polled, o.Errno = []string{fmt.Sprint(took)}, []string{""}
@@ -160,15 +161,15 @@ func observedPoll(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
 		panic("an unknown step: " + c.What)
 	}
 	if events == 0 {
-		events = f.Poll()
+		events = f.Events()
 	}
 	o.Polled = []string{}
 	for _, e := range []struct {
 		name string
-		bit  sysctl.PollEvents
+		bit  uint32
 	}{
-		{"IN", sysctl.PollIn}, {"PRI", sysctl.PollPri}, {"OUT", sysctl.PollOut}, {"ERR", sysctl.PollErr},
-		{"HUP", sysctl.PollHup}, {"RDNORM", sysctl.PollRdNorm}, {"WRNORM", sysctl.PollWrNorm},
+		{"IN", vfs.PollIn}, {"PRI", vfs.PollPri}, {"OUT", vfs.PollOut}, {"ERR", vfs.PollErr},
+		{"HUP", vfs.PollHup}, {"RDNORM", vfs.PollRdNorm}, {"WRNORM", vfs.PollWrNorm},
 	} {
 		wanted := !urgent || e.name == "PRI" || e.name == "ERR" || e.name == "HUP"
 		if wanted && events&e.bit != 0 {

@@ -1,9 +1,6 @@
 package sysctl
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // String returns the name of the constant, as in "Root", and for another value the
 // number, as in "Cred(7)".
@@ -39,35 +36,3 @@ func (m WriteMode) String() string {
 // MarshalText returns the text of [WriteMode.String], for log/slog and
 // encoding/json.
 func (m WriteMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
-
-// eventNames are in the order of the bits.
-var eventNames = []struct {
-	bit  PollEvents
-	name string
-}{
-	{PollIn, "PollIn"}, {PollPri, "PollPri"}, {PollOut, "PollOut"}, {PollErr, "PollErr"},
-	{PollHup, "PollHup"}, {PollRdNorm, "PollRdNorm"}, {PollWrNorm, "PollWrNorm"},
-}
-
-// String returns the names of the constants, as in "PollIn|PollRdNorm". Bits without
-// a name are one number, as in "PollIn|0x2000". Without any bit it returns "none".
-func (e PollEvents) String() string {
-	var names []string
-	for _, n := range eventNames {
-		if e&n.bit != 0 {
-			names = append(names, n.name)
-			e &^= n.bit
-		}
-	}
-	switch {
-	case e != 0:
-		names = append(names, fmt.Sprintf("%#x", uint16(e)))
-	case names == nil:
-		return "none"
-	}
-	return strings.Join(names, "|")
-}
-
-// MarshalText returns the text of [PollEvents.String], for log/slog and
-// encoding/json.
-func (e PollEvents) MarshalText() ([]byte, error) { return []byte(e.String()), nil }

@@ -20,11 +20,6 @@ func TestValuesPrintAsWords(t *testing.T) {
 		"Nobody": sysctl.Cred(0), "Group": sysctl.Group, "Root": sysctl.Root, "Cred(3)": sysctl.Cred(3), "Cred(255)": sysctl.Cred(255),
 		"Legacy": sysctl.Legacy, "Warn": sysctl.WriteMode(0), "Strict": new(sysctl.Tree).WriteMode(),
 		"WriteMode(2)": sysctl.WriteMode(2), "WriteMode(-2)": sysctl.WriteMode(-2), "WriteMode(-2147483648)": sysctl.WriteMode(-1 << 31),
-		"none": sysctl.PollEvents(0), "PollIn": sysctl.PollIn, "PollPri|PollErr": sysctl.PollErr | sysctl.PollPri,
-		"PollIn|PollOut|PollRdNorm|PollWrNorm": sysctl.PollIn | sysctl.PollOut | sysctl.PollRdNorm | sysctl.PollWrNorm,
-		"PollHup|0x2000":                       sysctl.PollHup | 0x2000,
-		"0x8000":                               sysctl.PollEvents(0x8000),
-		"PollIn|PollPri|PollOut|PollErr|PollHup|PollRdNorm|PollWrNorm|0xfea0": sysctl.PollEvents(0xffff),
 	} {
 		for _, verb := range []string{"%v", "%s", "%+v"} {
 			require.Equal(t, want, fmt.Sprintf(verb, v), verb)

@@ -55,24 +55,38 @@ func (t *Tree) ReadFile(cred Cred, path string) ([]byte, error) {
 }
 
 // A stock handler is a handler of this package. It gives all of its text in one part
-// if the buffer has more room than the text. No type that a program can embed has the
-// method, so no handler of a program is taken for one.
+// if the buffer has more room than the text.
 type stock interface {
 	fault() error // why an entry cannot have the handler, or nil
 }
 
-// A snapshot is the text that a [DoString] handler has begun to give. A reading
+// An embeddable handler is a stock handler that a type of a program can embed. The type
+// has the methods of the handler then, and may have a Read of its own.
+type embeddable interface {
+	itself() Handler
+}
+
+// stockOf returns h as a stock handler, if it is one.
+func stockOf(h Handler) (s stock, ok bool) {
+	s, ok = h.(stock)
+	if e, may := h.(embeddable); may {
+		ok = ok && e.itself() == h
+	}
+	return s, ok
+}
+
+// A snapshot is the text that a [DoString] handler, a [Var] or a [Func] has begun to give. A reading
 // has one place for it, which every Request and copy of a Request points to. So a
 // wrapper need not say that it wraps a handler, nor which.
 type snapshot struct {
-	of   *doString
-	text string
+	of   Handler // a pointer of this package
+	text []byte
 }
 
 // text reads until the end. It gives up between two calls of the handler when ctx
 // has ended.
 func (f *file) text(ctx context.Context, cred Cred) ([]byte, error) {
-	if _, ok := f.Handler.(stock); ok {
+	if _, ok := stockOf(f.Handler); ok {
 		text, err := f.first(ctx, &Request{Cred: cred, Path: f.path, tree: f.header.tree}, make([]byte, 64)) // most texts are short
 		return text, ended(err)
 	}
@@ -82,7 +96,10 @@ func (f *file) text(ctx context.Context, cred Cred) ([]byte, error) {
 	}
 	r := &reading{Request: Request{Cred: cred, Path: f.path, tree: f.header.tree}}
 	text, err := f.whole(ctx, r, buf[:])
-	if len(text) <= len(buf) {
+	switch {
+	case r.seen.of != nil && bytes.Equal(text, r.seen.text):
+		text = r.seen.text // which no later reading has
+	case len(text) <= len(buf):
 		text = bytes.Clone(text) // it may be in buf
 	}
 	if err == nil {
@@ -120,7 +137,7 @@ func (f *file) whole(ctx context.Context, r *reading, buf []byte) ([]byte, error
 	r.seen = &r.snapshot
 	for i := 0; i < maxAttempts && r.calls < maxCalls; i++ {
 		text, starts, err := f.attempt(ctx, r, buf)
-		if err != nil || starts == nil || r.seen.of != nil && string(text) == r.seen.text {
+		if err != nil || starts == nil || r.seen.of != nil && bytes.Equal(text, r.seen.text) {
 			return text, err
 		}
 		text = bytes.Clone(text) // of buf

@@ -1,6 +1,7 @@
 package sysctl_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -224,7 +225,7 @@ func TestChangesOfAReaderThatNotifiesEnd(t *testing.T) {
 		require.NoError(t, err)
 		changes := tree.Changes(ctx, "x")
 		require.NoError(t, tree.Notify("x"))
-		for text := range changes {
+		for _, text := range changes {
 			require.Empty(t, text)
 		}
 		require.Equal(t, 100, calls)
@@ -244,7 +245,7 @@ func (c busyContext) Err() error {
 }
 
 func TestChangesEndThoughAnotherGoroutineAlwaysWrites(t *testing.T) {
-	var v sysctl.Int
+	var v sysctl.Var[int32]
 	tree, _ := treeWith(t, sysctl.DoIntVec(&v))
 	inner, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -268,14 +269,14 @@ func TestWrappedHandlerWithoutDataPanics(t *testing.T) {
 		h    sysctl.Handler
 		text string
 	}{
-		"Int": {sysctl.DoIntVec((*sysctl.Int)(nil)), "1"}, "Uint": {sysctl.DoUint(nil), "1"}, "String": {sysctl.DoString(nil, 9), "1"},
-		"whole": {sysctl.DoIntVecWhole(nil, 0, 9), "0"}, "Duration": {sysctl.DoDuration(nil, 0, 9), "1ns"}, "Bitmap": {sysctl.DoLargeBitmap(nil), "1"},
+		"Int": {sysctl.DoIntVec((*sysctl.Var[int32])(nil)), "1"}, "Uint": {sysctl.DoUint(nil), "1"}, "String": {sysctl.DoString(nil, 9), "1"},
+		"whole": {sysctl.Whole(nil, 0, 9), "0"}, "Duration": {sysctl.Bounded(nil, 0, 9), "1ns"}, "Bitmap": {sysctl.DoLargeBitmap(nil), "1"},
 	} {
 		tree, _ := treeWith(t, wrap{c.h})
 		require.Panics(t, func() { _, _ = tree.ReadFile(sysctl.Root, "x") }, name)
 		require.Panics(t, func() { _ = tree.WriteFile(sysctl.Root, "x", []byte(c.text)) }, name)
 	}
-	var s sysctl.String
+	var s sysctl.Var[string]
 	tree, _ := treeWith(t, wrap{sysctl.DoString(&s, 0)})
 	require.Panics(t, func() { _ = tree.WriteFile(sysctl.Root, "x", []byte("1")) })
 }
@@ -383,12 +384,12 @@ func TestHandlerThatPanicsLeavesNothingHeld(t *testing.T) {
 		require.Panics(t, func() { _, _ = f.ReadAt(p, 0) })
 		require.Panics(t, func() { _, _ = tree.ReadFile(sysctl.Root, "x") })
 		require.Panics(t, func() { _, _ = tree.FS(sysctl.Root).Open("x") })
-		require.Zero(t, other.Poll()&sysctl.PollErr)
+		require.False(t, isChanged(other))
 		for _, write := range []func(){
 			func() { _, _ = f.Write(p) }, func() { _, _ = f.WriteAt(p, 0) }, func() { _ = tree.WriteFile(sysctl.Root, "x", p) },
 		} {
 			require.Panics(t, write)
-			require.NotZero(t, other.Poll()&sysctl.PollErr)
+			require.True(t, isChanged(other))
 		}
 	}
 	_, err := f.Seek(0, io.SeekStart)
@@ -482,31 +483,38 @@ func wraps(h sysctl.Handler) map[string]sysctl.Handler {
 // The value changes between any two reads of the handler, and each time to a text
 // of another length. A part of the new text behind the old one would be torn.
 func TestWrappedStringIsReadWholeThoughItChangesBetweenTwoCalls(t *testing.T) {
-	for name := range wraps(observed.Useless{}) {
-		t.Run(name, func(t *testing.T) {
-			var s sysctl.String
-			texts := []string{"ab", "ABCDEFGH", "1234", strings.Repeat("long", 3000)}
-			i := 0
-			change := func() { i++; s.Store(texts[i%len(texts)]) }
-			change()
-			outer := wraps(sysctl.DoString(&s, 1<<20))[name]
-			tree, _ := treeWith(t, reads(func(r *sysctl.Request, p []byte) (int, error) {
-				defer change()
-				return outer.Read(r, p)
-			}))
-			for range 100 {
-				text, err := tree.ReadFile(sysctl.Root, "x")
-				require.NoError(t, err)
-				require.Contains(t, texts, strings.TrimSuffix(string(text), "\n"))
-			}
-		})
+	kinds := map[string]func(*sysctl.Var[string]) sysctl.Handler{
+		"DoString": func(s *sysctl.Var[string]) sysctl.Handler { return sysctl.DoString(s, 1<<20) },
+		"Var":      func(s *sysctl.Var[string]) sysctl.Handler { return s },
+		"Func":     func(s *sysctl.Var[string]) sysctl.Handler { return sysctl.Func(s.Load) },
+	}
+	for kind, handler := range kinds {
+		for name := range wraps(observed.Useless{}) {
+			t.Run(kind+" "+name, func(t *testing.T) {
+				var s sysctl.Var[string]
+				texts := []string{"ab", "ABCDEFGH", "1234", strings.Repeat("long", 3000)}
+				i := 0
+				change := func() { i++; s.Store(texts[i%len(texts)]) }
+				change()
+				outer := wraps(handler(&s))[name]
+				tree, _ := treeWith(t, reads(func(r *sysctl.Request, p []byte) (int, error) {
+					defer change()
+					return outer.Read(r, p)
+				}))
+				for range 100 {
+					text, err := tree.ReadFile(sysctl.Root, "x")
+					require.NoError(t, err)
+					require.Contains(t, texts, strings.TrimSuffix(string(text), "\n"))
+				}
+			})
+		}
 	}
 }
 
 // A handler that reads from a position of a text that changes: with a Request of
 // its own, or without any handler of the package.
 func TestTextThatChangesWhileItIsReadIsReadAgain(t *testing.T) {
-	var s sysctl.String
+	var s sysctl.Var[string]
 	for name, h := range map[string]sysctl.Handler{
 		"a request of its own": ownRequest{sysctl.DoString(&s, 64)},
 		"handmade":             fromPosition(&s),
@@ -532,9 +540,9 @@ func TestTextThatChangesWhileItIsReadIsReadAgain(t *testing.T) {
 }
 
 // fromPosition reads from r.Pos of the present text, as a program may write it.
-func fromPosition(s *sysctl.String) sysctl.Handler { return fromPositionAnd(s, "\n") }
+func fromPosition(s *sysctl.Var[string]) sysctl.Handler { return fromPositionAnd(s, "\n") }
 
-func fromPositionAnd(s *sysctl.String, end string) sysctl.Handler {
+func fromPositionAnd(s *sysctl.Var[string], end string) sysctl.Handler {
 	return reads(func(r *sysctl.Request, p []byte) (int, error) {
 		text := s.Load() + end
 		n := copy(p, text[min(int(r.Pos), len(text)):])
@@ -545,7 +553,7 @@ func fromPositionAnd(s *sysctl.String, end string) sysctl.Handler {
 
 // One goroutine alternates a short and a long text, as fast as it can.
 func TestHammerTextsAreNeverTorn(t *testing.T) {
-	var s sysctl.String
+	var s sysctl.Var[string]
 	handlers := wraps(sysctl.DoString(&s, 64))
 	handlers["own request"] = ownRequest{sysctl.DoString(&s, 64)}
 	handlers["fromPosition"] = fromPosition(&s)
@@ -641,7 +649,7 @@ func TestTextThatBecomesEmptyIsNotTorn(t *testing.T) {
 // Each reading meets the short text at first and the long one behind it.
 func TestWriterInStepWithTheReaderTearsNothing(t *testing.T) {
 	for range 200 {
-		var s sysctl.String
+		var s sysctl.Var[string]
 		s.Store("ab")
 		h := fromPosition(&s)
 		tree, _ := treeWith(t, reads(func(r *sysctl.Request, p []byte) (int, error) {
@@ -665,7 +673,7 @@ func TestWriterInStepWithTheReaderTearsNothing(t *testing.T) {
 func TestHandlerThatIsSlowerThanItsWriterTearsNothing(t *testing.T) {
 	texts := []string{"ab", "abab", "ababab", "abababab", "ababababab", ""}
 	rng := rand.New(rand.NewPCG(1, 2))
-	var s sysctl.String
+	var s sysctl.Var[string]
 	for _, next := range []func(i int) int{
 		func(i int) int { return i % len(texts) },
 		func(i int) int { return i % 5 },
@@ -715,7 +723,7 @@ func (h inTens) Read(r *sysctl.Request, p []byte) (int, error) {
 }
 
 func TestPartsOfOneValueAreNoMixture(t *testing.T) {
-	var s sysctl.String
+	var s sysctl.Var[string]
 	i := 0
 	h := inTens{sysctl.DoString(&s, 100)}
 	tree, _ := treeWith(t, reads(func(r *sysctl.Request, p []byte) (int, error) {
@@ -828,7 +836,7 @@ func TestBufferOfAHandlerThatGaveUpIsNotUsedAgain(t *testing.T) {
 // that were read before.
 func TestReaderThatSetsNothingShowsNoOtherText(t *testing.T) {
 	var tree sysctl.Tree
-	var secret sysctl.String
+	var secret sysctl.Var[string]
 	secret.Store(strings.Repeat("secret", 100))
 	_, err := tree.Register("",
 		sysctl.Entry{Name: "secret", Mode: 0o600, Handler: wrap{sysctl.DoString(&secret, 1000)}},
@@ -875,7 +883,7 @@ func TestBufferOfAnEntryIsEmpty(t *testing.T) {
 
 // What a caller has read is its own.
 func TestTextIsNotOverwrittenByTheNextRead(t *testing.T) {
-	var s sysctl.String
+	var s sysctl.Var[string]
 	s.Store("first")
 	tree, _ := treeWith(t, wrap{sysctl.DoString(&s, 64)})
 	first, err := tree.ReadFile(sysctl.Root, "x")
@@ -888,12 +896,15 @@ func TestTextIsNotOverwrittenByTheNextRead(t *testing.T) {
 
 // A wrapped handler costs nearly the same as the handler itself.
 func TestWrapperCostsNoMoreThanAnAllocation(t *testing.T) {
-	var s sysctl.String
+	var s sysctl.Var[string]
 	s.Store("Linux")
-	var v sysctl.Int
-	for _, h := range []sysctl.Handler{sysctl.DoString(&s, 64), sysctl.DoIntVec(&v)} {
+	var v sysctl.Var[int32]
+	for _, h := range []sysctl.Handler{
+		sysctl.DoString(&s, 64), sysctl.DoIntVec(&v), &s, &v, sysctl.NewVar(sysctl.Bytes(5000)), sysctl.NewVar([]string{"a", "b"}),
+		sysctl.NewVar(1.5), sysctl.NewVar(time.Second), sysctl.Func(func() string { return "text" }),
+	} {
 		cost := func(h sysctl.Handler) (allocs, bytes float64) {
-			tree, _ := treeWith(t, h)
+			tree := putAs(t, 0o444, h)
 			const n = 2000
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
@@ -915,7 +926,8 @@ func TestWrapperCostsNoMoreThanAnAllocation(t *testing.T) {
 			if raceEnabled {
 				continue // the pool drops at random then
 			}
-			require.LessOrEqual(t, a, allocs+0.5, name)
+			require.LessOrEqual(t, a, 4.5, name)
+			require.LessOrEqual(t, a, allocs+1.5, name)
 			require.LessOrEqual(t, b, 1.3*bytes+16, name)
 		}
 	}
@@ -923,7 +935,7 @@ func TestWrapperCostsNoMoreThanAnAllocation(t *testing.T) {
 
 // A handler of a program may embed a variable, whose methods it then has as well. It
 // is no handler of the package for that.
-type embedsInt struct{ sysctl.Int }
+type embedsInt struct{ sysctl.Var[int32] }
 
 func (h *embedsInt) Read(r *sysctl.Request, p []byte) (int, error) {
 	n := copy(p[:min(len(p), 10)], strings.Repeat("parts of ten bytes\n", 10)[r.Pos:])
@@ -933,12 +945,12 @@ func (h *embedsInt) Read(r *sysctl.Request, p []byte) (int, error) {
 
 func (h *embedsInt) Write(_ *sysctl.Request, p []byte) (int, error) { return len(p), nil }
 
-type embedsInts struct{ sysctl.Ints } // of no values, which Register refuses in DoIntVec
+type embedsInts struct{ sysctl.Vec[int32] } // of no values, which Register refuses in DoIntVec
 
 func (h *embedsInts) Read(r *sysctl.Request, p []byte) (int, error)  { return new(embedsInt).Read(r, p) }
 func (h *embedsInts) Write(r *sysctl.Request, p []byte) (int, error) { return len(p), nil }
 
-type embedsNil struct{ *sysctl.Ulong }
+type embedsNil struct{ *sysctl.Var[uint64] }
 
 func (h embedsNil) Read(r *sysctl.Request, p []byte) (int, error)  { return new(embedsInt).Read(r, p) }
 func (h embedsNil) Write(r *sysctl.Request, p []byte) (int, error) { return len(p), nil }
@@ -950,4 +962,31 @@ func TestHandlerThatEmbedsAVariableIsReadToItsEnd(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, strings.Repeat("parts of ten bytes\n", 10), string(text), "%T", h)
 	}
+}
+
+// A wrapper may change the text of the handler that it wraps.
+type shouts struct{ sysctl.Handler }
+
+func (h shouts) Read(r *sysctl.Request, p []byte) (int, error) {
+	n, err := h.Handler.Read(r, p)
+	copy(p, bytes.ToUpper(p[:n]))
+	return n, err
+}
+
+func TestWrapperMayChangeTheText(t *testing.T) {
+	for _, size := range []int{3, 60, 5000} {
+		text := strings.Repeat("a", size)
+		tree, _ := treeWith(t, shouts{sysctl.NewVar(text)})
+		for range 2 {
+			got, err := tree.ReadFile(sysctl.Root, "x")
+			require.NoError(t, err)
+			require.Equal(t, strings.ToUpper(text)+"\n", string(got))
+		}
+	}
+}
+
+// A wrapper of a program may embed a variable that is nil.
+func TestVariableThatIsNilHasNoSource(t *testing.T) {
+	tree, _ := treeWith(t, embedsNil{})
+	require.Empty(t, tree.Source("x"))
 }

@@ -32,15 +32,22 @@ func DoWritesStrict(t *Tree) Handler {
 	return DoIntVecMinMax((*writesStrict)(t), int32(Legacy), int32(Strict))
 }
 
+// A writesStrict is the mode as the only value of a [Vector].
 type writesStrict Tree
 
 func (w *writesStrict) values() []int32 { return []int32{int32((*Tree)(w).WriteMode())} }
 
-func (w *writesStrict) change(f func([]int32) int) {
+func (w *writesStrict) set(r *Request, f func([]int32) int) error {
 	v := []int32{0}
-	if f(v) > 0 {
-		(*Tree)(w).SetWriteMode(WriteMode(v[0]))
+	if f(v) == 0 || r.dry {
+		return nil
 	}
+	after := int32(Strict) - v[0]
+	before := w.lenient.Swap(after)
+	if r.batch != nil {
+		r.batch.add(func() error { w.lenient.CompareAndSwap(after, before); return nil })
+	}
+	return nil
 }
 
-func (w *writesStrict) check() error { return checkData(w == nil, 1) }
+func (w *writesStrict) check() error { return nilFault(w == nil) }

@@ -3,49 +3,12 @@ package sysctl
 import (
 	"bytes"
 	"fmt"
-	"sync/atomic"
 )
 
-// A String is a variable of text. Load costs one atomic load. The zero value
-// is the empty string, ready to use. A String must not be copied after first
-// use.
-//
-// Kernel: a char array that is the data of a ctl_table
-type String struct {
-	p atomic.Pointer[string]
-}
-
-// Load returns the value. Values are replaced as a whole, so it is never a
-// mixture of two.
-func (s *String) Load() string {
-	if p := s.p.Load(); p != nil {
-		return *p
-	}
-	return ""
-}
-
-// Store replaces the value. It is for the program itself: the limit and the
-// grammar of a handler do not apply.
-func (s *String) Store(value string) { s.p.Store(&value) }
-
-// change replaces the value by the result of f, if ok is true. If another change came
-// between, f is called again with the new value.
-func (s *String) change(f func(old string) (value string, ok bool)) {
-	for {
-		p := s.p.Load()
-		old := ""
-		if p != nil {
-			old = *p
-		}
-		value, ok := f(old)
-		if !ok || s.p.CompareAndSwap(p, &value) {
-			return
-		}
-	}
-}
-
 // DoString makes a handler for s that keeps at most maxlen-1 bytes: maxlen is
-// the size of the buffer that a C program would have, with the NUL at its end.
+// the size of the buffer that a C program would have, with the NUL at its end. For new
+// code, a [Var] of string is a handler itself, and [MaxLen] refuses a text that is too
+// long. Register refuses a start value that is too long.
 //
 // A write ends at the first newline or NUL byte. That byte and the text after it are
 // dropped. A text that is too long is cut. Both are reported as written in full.
@@ -58,48 +21,33 @@ func (s *String) change(f func(old string) (value string, ok bool)) {
 // read gives its first maxlen bytes and a newline.
 //
 // Kernel: proc_dostring
-func DoString(s *String, maxlen int) Handler { return &doString{s, maxlen} }
+func DoString(s *Var[string], maxlen int) Handler { return &doString{s, maxlen} }
 
 type doString struct {
-	data   *String
+	data   *Var[string]
 	maxlen int
 }
 
 func (d *doString) fault() error {
 	switch {
 	case d.data == nil && d.maxlen < 1:
-		return fmt.Errorf("%w, and %w", ErrNoData, ErrNoMaxlen)
+		return fmt.Errorf("%w, and %w", errNoData, errNoMaxlen)
 	case d.data == nil:
-		return ErrNoData
+		return errNoData
 	case d.maxlen < 1:
-		return ErrNoMaxlen
+		return errNoMaxlen
 	}
-	return nil
+	if n := len(d.data.Load()); n >= d.maxlen {
+		return invalid("the start value has %d bytes, and a maxlen of %d has room for %d", n, d.maxlen, d.maxlen-1)
+	}
+	return d.data.check()
 }
 
 func (d *doString) Read(r *Request, p []byte) (int, error) {
-	text := d.text(r)
-	if r.Pos >= int64(len(text)) {
-		return 0, nil
-	}
-	n := copy(p, text[r.Pos:])
-	r.Pos += int64(n)
-	return n, nil
-}
-
-// text returns the text that r reads. If r has begun to read a text of d, it goes
-// on with that one. The present text may be another one, and a part of it behind
-// a part of the old one would be a text that nobody has written.
-func (d *doString) text(r *Request) string {
-	if r.Pos > 0 && r.seen != nil && r.seen.of == d {
-		return r.seen.text
-	}
-	text := d.data.Load()
-	text = text[:min(len(text), d.maxlen)] + "\n"
-	if r.seen != nil {
-		*r.seen = snapshot{of: d, text: text}
-	}
-	return text
+	return readOn(r, p, d, func(text []byte) ([]byte, error) {
+		value := d.data.Load()
+		return append(text, value[:min(len(value), d.maxlen)]...), nil
+	})
 }
 
 // Write swaps in a new text. Two writers at once leave the text of one of
@@ -112,17 +60,21 @@ func (d *doString) Write(r *Request, p []byte) (int, error) {
 	text, _, _ = bytes.Cut(text, []byte{0})
 	positioned := r.Positioned()
 	beyond := false
-	d.data.change(func(old string) (string, bool) {
+	err := d.data.set(r, func(value []string) int {
 		head := ""
 		if positioned {
-			if beyond = r.Pos > int64(min(len(old), d.maxlen-1)); beyond {
-				return "", false
+			if beyond = r.Pos > int64(min(len(value[0]), d.maxlen-1)); beyond {
+				return 0
 			}
-			head = old[:r.Pos]
+			head = value[0][:r.Pos]
 		}
-		value := head + string(text)
-		return value[:min(len(value), d.maxlen-1)], true
+		all := head + string(text)
+		value[0] = all[:min(len(all), d.maxlen-1)]
+		return 1
 	})
+	if err != nil {
+		return 0, err
+	}
 	if !beyond { // or all is ignored, and Pos stays
 		r.Pos += int64(len(p))
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func TestStringZeroValue(t *testing.T) {
-	var s sysctl.String
+	var s sysctl.Var[string]
 	require.Equal(t, "", s.Load())
 	buf := make([]byte, 8)
 	n, err := sysctl.DoString(&s, 8).Read(new(sysctl.Request), buf)
@@ -45,7 +45,7 @@ func TestDoStringWrite(t *testing.T) {
 		{256, long[:256], long[:255]},
 		{256, long + "\n", long[:255]},
 	} {
-		var s sysctl.String
+		var s sysctl.Var[string]
 		s.Store("before")
 		var r sysctl.Request
 		n, err := sysctl.DoString(&s, c.maxlen).Write(&r, []byte(c.text))
@@ -76,7 +76,7 @@ func TestDoStringWriteAtAPosition(t *testing.T) {
 		{"longer than the limit", 7, []string{"x"}, "longer ", 8},
 		{"longer than the limit", 8, []string{"x"}, "longer than the limit", 8},
 	} {
-		var s sysctl.String
+		var s sysctl.Var[string]
 		s.Store(c.before)
 		r := sysctl.Request{Pos: c.at}
 		for _, text := range c.writes {
@@ -90,7 +90,7 @@ func TestDoStringWriteAtAPosition(t *testing.T) {
 }
 
 func TestDoStringRead(t *testing.T) {
-	var s sysctl.String
+	var s sysctl.Var[string]
 	s.Store("abc")
 	h := sysctl.DoString(&s, 8)
 	for _, c := range []struct {
@@ -112,7 +112,7 @@ func TestDoStringRead(t *testing.T) {
 
 // What the program stores may have more than there would be room for.
 func TestDoStringReadsNoMoreThanMaxlen(t *testing.T) {
-	var s sysctl.String
+	var s sysctl.Var[string]
 	h := sysctl.DoString(&s, 4)
 	for text, want := range map[string]string{"abc": "abc\n", "abcd": "abcd\n", "abcde": "abcd\n", "abcdefgh": "abcd\n"} {
 		s.Store(text)
@@ -129,7 +129,7 @@ func TestDoStringReadsNoMoreThanMaxlen(t *testing.T) {
 
 func TestLongStringIsReadWhole(t *testing.T) {
 	var tree sysctl.Tree
-	var s sysctl.String
+	var s sysctl.Var[string]
 	_, err := tree.Register("", sysctl.Entry{Name: "s", Mode: 0o644, Handler: sysctl.DoString(&s, 1<<20)})
 	require.NoError(t, err)
 	long := strings.Repeat("0123456789", 5000)
@@ -140,7 +140,7 @@ func TestLongStringIsReadWhole(t *testing.T) {
 }
 
 func TestHammerStringIsNeverTorn(t *testing.T) {
-	var s sysctl.String
+	var s sysctl.Var[string]
 	h := sysctl.DoString(&s, 64)
 	var all sync.WaitGroup
 	for w := range 4 {

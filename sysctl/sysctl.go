@@ -2,32 +2,38 @@
 // under a path and a mode, like the files below /proc/sys as of Linux 7.3. They are in
 // memory: nothing appears in a file system, unless a server mounts the result of [Tree.VFS].
 //
-// A variable is typed and read in the hot path by an atomic load. An [Entry]
-// gives it a name, a mode and a [Handler], and a [Tree] holds the entries:
+// Start here: most programs need four names. A [Var] is a setting, an [Entry] gives it a
+// path and a mode, and a [Tree] holds the entries. [NewVar] makes a Var with its checks:
 //
-//	var limit sysctl.Int
+//	rate := sysctl.NewVar(100.0, sysctl.Between(0.1, 1e6))
 //	var tree sysctl.Tree
 //
-//	header, err := tree.Register("net/core", sysctl.Entry{
-//		Name: "somaxconn", Mode: 0o644, Handler: sysctl.DoIntVecMinMax(&limit, 0, 65535),
+//	header, err := tree.Register("limits", sysctl.Entry{
+//		Name: "rate", Mode: 0o644, Handler: rate, Doc: "requests per second",
 //	})
 //	...
-//	err = tree.WriteFile(sysctl.Root, "net/core/somaxconn", []byte("4096\n"))
-//	if queued > limit.Load() {
+//	err = tree.WriteFile(sysctl.Root, "limits/rate", []byte("250\n"))
+//	if perSecond > rate.Load() { // one atomic load
 //
 // # Which tool
 //
-//   - Use a flag or a configuration file for a value that is set once.
-//   - Use [expvar] for a value that is only read.
+//   - Use a flag or a configuration file for a value that is set once. A Var is a flag too.
+//   - Use [expvar] for a value that is only read, and [Func] if it belongs beside settings.
 //   - Use a Tree for settings that are changed while the program runs. The mode of
 //     each says which [Cred] may change it.
 //
 // # Handlers
 //
-// Every handler whose name begins with Do, except two, follows the kernel: its
-// grammar, its bounds, its errors, and its rule of how much of a text one write
-// uses. See [DoIntVec], [DoUint], [DoUlongVecMinMax], [DoString], [DoBool],
-// [DoLargeBitmap] and [DoIntVecJiffies]. The rules for a number:
+// An Entry has a [Handler], which reads and writes its text. A [Var] is a handler for one
+// value of any type: a number, a word, a duration, [Bytes], a list, a struct. A [Vec] is one
+// for several numbers. Both take all of a text or nothing, and tell the program of each
+// change.
+//
+// Every handler whose name begins with Do follows the kernel: its grammar, its bounds, its
+// errors, and its rule of how much of a text one write uses. They are for programs that
+// come from the kernel, and for users of /proc/sys. Their variables are a Var, a Vec
+// or a [Bitmap] too. See [DoIntVec], [DoUint], [DoUlongVecMinMax], [DoString], [DoBool],
+// [DoLargeBitmap] and [DoJiffies]. The rules for a number:
 //
 //   - It is decimal, octal with a leading 0, or hexadecimal with 0x.
 //   - It has a sign only if the type has one, and at most 20 characters.
@@ -38,22 +44,23 @@
 // A bad text is [syscall.EINVAL] and changes nothing, except that a vector keeps
 // the values before the bad number.
 //
-// The two exceptions are [DoDuration], which new programs may prefer to jiffies, and
-// [DoIntVecWhole], which never stores half a vector. They have no counterpart. They
-// look at all of a text, and take all of it or nothing. A type with the two methods
-// of a [Handler] is a handler too.
+// A type with the two methods of a Handler is a handler too. A Var with Parse and Format
+// does the same with no rules of positions to keep.
 //
 // # Reading and writing
 //
 // [Tree.WriteFile] and [Tree.ReadFile] write and read a whole text, like echo and
 // sysctl(8). A [File] has a position, as an open file has. It shows short writes and
-// partial reads as they are. [Tree.Changes] and [File.Poll] tell of writes, and of
+// partial reads as they are. [Tree.Changes] and [File.Changed] tell of writes, and of
 // values that the program itself has stored, if it calls [Tree.Notify]. [Tree.FS] is
 // for functions that take an [io/fs.FS]. [Tree.VFS] is for a server that gives the tree
-// to real processes. [Tree.Load] reads files like /etc/sysctl.conf.
+// to real processes. [Tree.Load] reads files like /etc/sysctl.conf, and [Tree.Save] writes
+// one. [Settings] are checked first, and are stored all or none. [Tree.Source] says where a
+// value comes from. Packages sysctlhttp and sysctlexpvar show a tree over HTTP and among the
+// variables of package expvar.
 //
 // Each access passes a [Cred], and through VFS the Cred of package vfs. Nothing in the
-// package asks the operating system.
+// package asks the operating system, except Load and [Settings] for a nil fsys.
 //
 // # Memory model
 //
@@ -61,8 +68,10 @@
 //
 //   - a Store, or a write of an entry, before each Load and each read that returns
 //     its value
+//   - each call of the Check or the Changed of one variable before the next of them, and
+//     before the return of its write or Store
 //   - Register before each call of a handler of the Register call
-//   - a call of a handler's Write, and a call of [Tree.Notify], before the Poll that
+//   - a call of a handler's Write, and a call of [Tree.Notify], before the Changed that
 //     reports it, before the wake-up of the [File.WaitQueue], and before the body of the
 //     loop over Changes that it starts
 //   - every call of a handler before the return of [Header.Unregister]
@@ -84,7 +93,11 @@
 // Kernel: include/linux/sysctl.h, kernel/sysctl.c, fs/proc/proc_sysctl.c
 package sysctl
 
-import "io/fs"
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+)
 
 // A Handler reads and writes an entry. The functions whose names begin with Do make
 // one. A type of your own with these methods is another. The calls may come from
@@ -139,10 +152,17 @@ type Handler interface {
 type Request struct {
 	Pos  int64  // the position in the file, 0 or more; the handler moves it
 	Cred Cred   // of the caller
+	dry  bool   // a Write must find each fault, and store nothing
 	Path string // of the entry, as in [Tree.Walk]
 
-	tree *Tree     // nil in a call that comes from no tree
-	seen *snapshot // nil unless the text is read from its beginning to its end
+	// Source says where a write comes from, for a log: see [Change]. It is empty in a
+	// Read.
+	Source string
+
+	tree   *Tree     // nil in a call that comes from no tree
+	secret bool      // Nobody may not read the entry
+	batch  *batch    // nil unless a Write must note how to put the old value back
+	seen   *snapshot // nil unless the text is read from its beginning to its end
 }
 
 // hz returns how many jiffies a second has.
@@ -169,7 +189,7 @@ func (r *Request) Positioned() bool {
 		return true
 	}
 	mode := r.tree.WriteMode()
-	if mode == Warn && r.tree.Warn != nil {
+	if mode == Warn && r.tree.Warn != nil && !r.dry {
 		if r.tree.warned.CompareAndSwap(false, true) {
 			r.tree.Warn(r.Path)
 		}
@@ -186,4 +206,10 @@ type Entry struct {
 	Name    string      // a single name, as in procname
 	Mode    fs.FileMode // permission bits, none outside 0666
 	Handler Handler     // reads and writes it
+	Doc     string      // its purpose in one line, for listings
+}
+
+// String returns a line for a listing, as "-rw-r--r-- somaxconn  connections that wait".
+func (e Entry) String() string {
+	return strings.TrimRight(fmt.Sprintf("%v %s  %s", e.Mode, e.Name, e.Doc), " ")
 }

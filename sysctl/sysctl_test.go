@@ -18,12 +18,12 @@ import (
 )
 
 func entry(name string) sysctl.Entry {
-	return sysctl.Entry{Name: name, Mode: 0o644, Handler: sysctl.DoString(new(sysctl.String), 64)}
+	return sysctl.Entry{Name: name, Mode: 0o644, Handler: sysctl.DoString(new(sysctl.Var[string]), 64)}
 }
 
 func TestRegisterReadWriteUnregister(t *testing.T) {
 	var tree sysctl.Tree
-	var helper sysctl.String
+	var helper sysctl.Var[string]
 	header, err := tree.Register("kernel", sysctl.Entry{
 		Name: "myevent_handler", Mode: 0o644, Handler: sysctl.DoString(&helper, 256),
 	})
@@ -68,7 +68,7 @@ func TestRegisterRefuses(t *testing.T) {
 		"file type":        {"kernel", []sysctl.Entry{{Name: "x", Mode: fs.ModeDir, Handler: entry("").Handler}}, syscall.EINVAL, "mode"},
 		"no handler":       {"kernel", []sysctl.Entry{{Name: "x"}}, syscall.EINVAL, "no handler"},
 		"no data":          {"kernel", []sysctl.Entry{{Name: "x", Handler: sysctl.DoString(nil, 8)}}, syscall.EINVAL, "no data"},
-		"no maxlen":        {"kernel", []sysctl.Entry{{Name: "x", Handler: sysctl.DoString(new(sysctl.String), 0)}}, syscall.EINVAL, "no maxlen"},
+		"no maxlen":        {"kernel", []sysctl.Entry{{Name: "x", Handler: sysctl.DoString(new(sysctl.Var[string]), 0)}}, syscall.EINVAL, "no maxlen"},
 		"taken":            {"net", []sysctl.Entry{entry("there")}, syscall.EEXIST, `"net/there": duplicate`},
 		"taken by a dir":   {"", []sysctl.Entry{entry("net")}, syscall.EEXIST, "duplicate"},
 		"twice in a call":  {"kernel", []sysctl.Entry{entry("x"), entry("x")}, syscall.EEXIST, "duplicate"},
@@ -106,7 +106,7 @@ func TestRegisterTellsOfEveryBadEntry(t *testing.T) {
 		sysctl.Entry{Name: "mode", Mode: 0o755, Handler: entry("").Handler},
 		sysctl.Entry{Name: "handler"},
 		sysctl.Entry{Name: "data", Handler: sysctl.DoString(nil, 8)},
-		sysctl.Entry{Name: "maxlen", Handler: sysctl.DoString(new(sysctl.String), 0)})
+		sysctl.Entry{Name: "maxlen", Handler: sysctl.DoString(new(sysctl.Var[string]), 0)})
 	bad := err.(interface{ Unwrap() []error }).Unwrap()
 	want := []struct {
 		path string
@@ -198,7 +198,7 @@ func TestModes(t *testing.T) {
 		0o000: {sysctl.Root: "", sysctl.Group: "", sysctl.Nobody: ""},
 	} {
 		var tree sysctl.Tree
-		var v sysctl.String
+		var v sysctl.Var[string]
 		v.Store("before")
 		_, err := tree.Register("kernel", sysctl.Entry{Name: "x", Mode: mode, Handler: sysctl.DoString(&v, 64)})
 		require.NoError(t, err)

@@ -13,26 +13,21 @@ import (
 	"syscall"
 	"unicode/utf8"
 
+	"github.com/kprim/kprim/internal/point"
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// Reasons for which Register refuses an entry, besides [syscall.EEXIST],
-// [syscall.ENOTDIR] and [syscall.EROFS]. Each matches [syscall.EINVAL] too.
+// Reasons for which Register refuses an entry. A program sees them as EINVAL.
 //
 // Kernel: sysctl_check_table
-//
-// Differs: one error for each reason. The kernel also refuses an array for an unsigned handler, and bounds that do not fit into a byte: the types of the data here allow neither.
 var (
-	ErrNoData    = fmt.Errorf("no data: %w", syscall.EINVAL)
-	ErrNoMaxlen  = fmt.Errorf("no maxlen: %w", syscall.EINVAL)
-	ErrNoHandler = fmt.Errorf("no handler: %w", syscall.EINVAL)
-	ErrMode      = fmt.Errorf("a mode with bits outside 0666: %w", syscall.EINVAL)
-	ErrName      = fmt.Errorf("not a single name: %w", syscall.EINVAL)
+	errNoData    = fmt.Errorf("no data: %w", syscall.EINVAL)
+	errNoMaxlen  = fmt.Errorf("no maxlen: %w", syscall.EINVAL)
+	errNoHandler = fmt.Errorf("no handler: %w", syscall.EINVAL)
+	errMode      = fmt.Errorf("a mode with bits outside 0666: %w", syscall.EINVAL)
+	errName      = fmt.Errorf("not a single name: %w", syscall.EINVAL)
+	errNotEmpty  = fmt.Errorf("it is not empty: %w", syscall.EINVAL)
 )
-
-// ErrNotEmpty is the error of [Tree.RegisterMountPoint] for a directory with entries.
-// It matches [syscall.EINVAL] too.
-var ErrNotEmpty = fmt.Errorf("it is not empty: %w", syscall.EINVAL)
 
 // A Header stands for the entries of one Register call.
 //
@@ -65,11 +60,16 @@ type Tree struct {
 	// Kernel: warn_sysctl_write
 	Warn func(path string)
 
-	warned  atomic.Bool  // Warn was called
-	lenient atomic.Int32 // Strict minus the WriteMode, so that 0 is Strict
-	mu      sync.RWMutex
-	files   map[string]*file      // by full path; guarded by mu
-	dirs    map[string]*directory // by full path, without the root while it is empty; guarded by mu
+	warned   atomic.Bool  // Warn was called
+	lenient  atomic.Int32 // Strict minus the WriteMode, so that 0 is Strict
+	applying sync.Mutex   // held over an Apply that is all or nothing
+	mu       sync.RWMutex
+	files    map[string]*file      // by full path; guarded by mu
+	dirs     map[string]*directory // by full path, without the root while it is empty; guarded by mu
+
+	eventMu sync.Mutex
+	event   uint64          // the number of the last event; guarded by eventMu
+	poll    waitqueue.Queue // the waiters for an event of a directory
 }
 
 // A directory exists as long as it has names or is registered itself.
@@ -84,9 +84,13 @@ type file struct {
 	Entry
 	header *Header
 	path   string // in the tree
+	place  place  // for the variable
+	start  string // the text at Register, for Save
+	known  bool   // start is known
 
+	source atomic.Pointer[string]     // of the last write that was not refused; nil without one
 	spare  atomic.Pointer[[4096]byte] // the buffer of the last reading, if it may be used again
-	events atomic.Uint64              // how often it was written
+	events atomic.Uint64              // the number of its last event
 	poll   waitqueue.Queue            // the waiters for the next event
 }
 
@@ -102,14 +106,23 @@ type file struct {
 //     or by a directory
 //   - [syscall.ENOTDIR] if a part of dir is a file
 //   - [syscall.EROFS] if dir is at or below a mount point
-//   - [ErrName] if a name or a part of dir is "." or "..", has a NUL byte, or is not
-//     UTF-8, as an [io/fs.FS] wants
-//   - [ErrName] if a name is empty or has a slash
-//   - [ErrName] if no file of settings could set the entry, because its name has an
-//     equals sign or a newline, or a blank at the end
-//   - [ErrMode], [ErrNoHandler]
-//   - [ErrNoData] if the variable of a handler is nil
-//   - [ErrNoMaxlen] if the variable of a handler has room for nothing
+//   - [syscall.EINVAL] for all other reasons, which the text tells
+//
+// The other reasons are these:
+//
+//   - A name or a part of dir is "." or "..", has a NUL byte, or is not UTF-8, as an
+//     [io/fs.FS] wants.
+//   - A name is empty or has a slash.
+//   - No file of settings could set the entry, because its name has an equals sign or a
+//     newline, or a blank at the end.
+//   - The mode has a bit outside 0666, or it lets a caller write an entry that can only be
+//     read, as one with a [Func].
+//   - The Handler is nil, its variable is nil, or the variable has room for nothing.
+//   - The bounds of the handler are the wrong way round, or the value to start with is
+//     outside of them or refused by a Check.
+//
+// Register calls a Check before it takes the lock of the tree, so a Check may read the
+// tree. It does not look into a handler of the program's own.
 //
 // All entries of a call appear at once. Calls that open, list or register wait for
 // that: for a hundred thousand entries about a tenth of a second. A program for which
@@ -117,7 +130,7 @@ type file struct {
 //
 // Kernel: register_sysctl, register_sysctl_sz
 //
-// Differs: says why it failed. It refuses more names: empty ones, and names with a slash, an equals sign, a newline, a blank at the end, or bytes that are not UTF-8.
+// Differs: says why it failed. It refuses start values outside the bounds. It refuses more names: empty ones, and names with a slash, an equals sign, a newline, a blank at the end, or bytes that are not UTF-8.
 func (t *Tree) Register(dir string, entries ...Entry) (*Header, error) {
 	return t.register(dir, false, entries)
 }
@@ -125,7 +138,7 @@ func (t *Tree) Register(dir string, entries ...Entry) (*Header, error) {
 // RegisterMountPoint makes the directory dir a mount point, which stays empty: nothing
 // can be registered in it or below it. An empty directory becomes one too. It is one
 // as long as it lives, until every registration of it is unregistered. The error
-// matches [ErrNotEmpty] if dir has entries, and is otherwise as for Register.
+// matches [syscall.EINVAL] if dir has entries, and is otherwise as for Register.
 //
 // Kernel: register_sysctl_mount_point
 //
@@ -134,12 +147,14 @@ func (t *Tree) RegisterMountPoint(dir string) (*Header, error) { return t.regist
 
 func (t *Tree) register(dir string, empty bool, entries []Entry) (*Header, error) {
 	h := newHeader(t, clean(dir), entries)
+	faults := handlerFaults(entries) // before the lock, because a Check may read the tree
+	h.noteStart(faults)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.checkDir(h.dir, empty); err != nil {
 		return nil, fmt.Errorf("sysctl: register in %q: %w", h.dir, err)
 	}
-	if err := t.checkFiles(h); err != nil {
+	if err := t.checkFiles(h, faults); err != nil {
 		return nil, err
 	}
 	if t.files == nil {
@@ -151,15 +166,36 @@ func (t *Tree) register(dir string, empty bool, entries []Entry) (*Header, error
 	for _, f := range h.files {
 		t.files[f.path] = f
 		d.names[f.Name] = false
+		f.notePlace()
 	}
 	return h, nil
 }
+
+// notePlace tells the variable of the handler, if it has one, where the entry is.
+func (f *file) notePlace() {
+	if n := notesOf(f.Handler); n != nil {
+		n.place.Store(&f.place)
+	}
+}
+
+// dropPlace takes the note back, unless the variable has an entry that came later. The
+// variable would keep the tree alive.
+func (f *file) dropPlace() {
+	if n := notesOf(f.Handler); n != nil {
+		n.place.CompareAndSwap(&f.place, nil)
+	}
+}
+
+// isSecret reports whether Nobody may not read the entry.
+func (f *file) isSecret() bool { return !Nobody.May(mayRead, f.Mode) }
 
 // newHeader makes the files, for which it needs no lock.
 func newHeader(t *Tree, dir string, entries []Entry) *Header {
 	h := &Header{tree: t, dir: dir, files: make([]*file, 0, len(entries))}
 	for _, e := range entries {
-		h.files = append(h.files, &file{Entry: e, header: h, path: join(dir, e.Name)})
+		f := &file{Entry: e, header: h, path: join(dir, e.Name)}
+		f.place = place{f.path, f.isSecret()}
+		h.files = append(h.files, f)
 	}
 	return h
 }
@@ -217,9 +253,11 @@ func (h *Header) Unregister() {
 		return
 	}
 	h.remove()
+	point.At("removed", nil)
 	for _, f := range h.files {
 		f.poll.WakeUpAll() // there will be nothing to wait for
 	}
+	h.tree.poll.WakeUpAll()
 	// The names are gone, and a call raises used only after it has found a name. So
 	// used can only fall now. The wait has no error, because Background never ends.
 	_ = h.idle.Wait(context.Background(), func() bool { return h.used.Load() == 0 })
@@ -238,6 +276,7 @@ func (h *Header) remove() {
 	for _, f := range h.files {
 		delete(t.files, f.path)
 		delete(d.names, f.Name)
+		f.dropPlace()
 	}
 	t.release(h.dir)
 }
@@ -280,16 +319,19 @@ func (t *Tree) checkDir(dir string, empty bool) error {
 		}
 	}
 	if d := t.dirs[dir]; empty && d != nil && len(d.names) > 0 {
-		return ErrNotEmpty
+		return errNotEmpty
 	}
 	return nil
 }
 
-func (t *Tree) checkFiles(h *Header) error {
+func (t *Tree) checkFiles(h *Header, faults []error) error {
 	var errs []error
 	seen := map[string]bool{}
-	for _, f := range h.files {
-		for _, err := range t.faults(f, seen) {
+	for i, f := range h.files {
+		for _, err := range append(t.faults(f, seen), faults[i]) {
+			if err == nil {
+				continue
+			}
 			errs = append(errs, fmt.Errorf("sysctl: register %q: %w", f.path, err))
 		}
 		seen[f.Name] = true
@@ -297,27 +339,37 @@ func (t *Tree) checkFiles(h *Header) error {
 	return errors.Join(errs...)
 }
 
-// faults returns all that is wrong with an entry, whose name must not be in seen.
+// faults returns all that is wrong with the name and the mode of an entry. The name must
+// not be in seen.
 func (t *Tree) faults(f *file, seen map[string]bool) (errs []error) {
 	switch err := checkName(f.Name); {
 	case err != nil:
 		errs = append(errs, fmt.Errorf("the name %w", err))
 	case strings.TrimRight(f.Name, blanks) != f.Name:
-		errs = append(errs, fmt.Errorf("the name %q has a blank at its end, which a file of settings drops: %w", f.Name, ErrName))
+		errs = append(errs, fmt.Errorf("the name %q has a blank at its end, which a file of settings drops: %w", f.Name, errName))
 	case seen[f.Name] || t.files[f.path] != nil || t.dirs[f.path] != nil:
 		errs = append(errs, fmt.Errorf("duplicate entry: %w", syscall.EEXIST))
 	}
 	if f.Mode&^0o666 != 0 {
-		errs = append(errs, fmt.Errorf("%#o: %w", uint32(f.Mode), ErrMode))
-	}
-	if f.Handler == nil {
-		errs = append(errs, ErrNoHandler)
-	} else if h, ok := f.Handler.(stock); ok {
-		if err := h.fault(); err != nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, fmt.Errorf("%#o: %w", uint32(f.Mode), errMode))
 	}
 	return errs
+}
+
+// handlerFaults returns for each entry why it cannot have its handler, or nil.
+func handlerFaults(entries []Entry) []error {
+	faults := make([]error, len(entries))
+	for i, e := range entries {
+		if e.Handler == nil {
+			faults[i] = errNoHandler
+		} else if s, ok := stockOf(e.Handler); ok {
+			faults[i] = s.fault()
+			if faults[i] == nil && isReadOnly(s) && e.Mode&0o222 != 0 {
+				faults[i] = invalid("the mode %#o has a right to write, and its handler can only be read", uint32(e.Mode))
+			}
+		}
+	}
+	return faults
 }
 
 // make returns the directory at path, which it makes if it is not there.
@@ -362,7 +414,7 @@ func checkName(s string) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("%q%s: %w", s, why, ErrName)
+	return fmt.Errorf("%q%s: %w", s, why, errName)
 }
 
 // clean drops empty parts, so that "/kernel//x/" is "kernel/x".

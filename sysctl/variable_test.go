@@ -25,7 +25,7 @@ func during(others *sync.WaitGroup, do func()) {
 }
 
 func TestChangeOfAVectorIsNotLostInAnother(t *testing.T) {
-	var v sysctl.Ints
+	var v sysctl.Vec[int32]
 	v.Store(0, 0)
 	var others sync.WaitGroup
 	v.Change(func(values []int32) int {
@@ -70,19 +70,30 @@ func TestChangeOfABitmapIsNotLostInAnother(t *testing.T) {
 }
 
 // A write within the present text keeps the beginning of what is there then.
-func TestChangeOfAStringBeginsAnewIfItWasReplaced(t *testing.T) {
-	var s sysctl.String
-	calls := 0
-	s.Change(func(old string) (string, bool) {
-		if calls++; calls == 1 {
-			s.Store("other")
-		}
-		return old + "x", true
+func TestChangeOfAStringIsNotLostInAnother(t *testing.T) {
+	var s sysctl.Var[string]
+	var others sync.WaitGroup
+	s.Change(func(value []string) int {
+		during(&others, func() {
+			_, _ = sysctl.DoString(&s, 9).Write(&sysctl.Request{Pos: 3}, []byte("de"))
+		})
+		value[0] = "abc"
+		return 1
 	})
-	require.Equal(t, "otherx", s.Load())
-	s.Change(func(string) (string, bool) { return "y", false })
-	require.Equal(t, "otherx", s.Load())
-	require.Equal(t, 2, calls)
+	others.Wait()
+	require.Equal(t, "abcde", s.Load())
+	s.Change(func(value []string) int {
+		during(&others, func() { s.Store("other") })
+		value[0] += "x"
+		return 1
+	})
+	others.Wait()
+	require.Equal(t, "other", s.Load(), "it came later")
+	s.Change(func(value []string) int {
+		value[0] = "y"
+		return 0
+	})
+	require.Equal(t, "other", s.Load())
 }
 
 func TestBitmapAsAVariable(t *testing.T) {

@@ -24,7 +24,8 @@ const pageSize = 4096
 // Each [vfs.Node] stands for one registration. Once it is unregistered, its errors match
 // [syscall.ENOENT], even if the name is registered again. The root always exists. Reads
 // and writes end when the handler does: no context ends them. A [vfs.Handle] is a
-// [vfs.Poller], and reports events as [File.Poll] does. Flush and Release do nothing.
+// [vfs.Poller]: after a change it reports PollIn, PollRdNorm, PollErr and PollPri once, and
+// PollErr and PollHup after an Unregister. Flush and Release do nothing.
 //
 // Kernel: fs/proc/proc_sysctl.c
 //
@@ -181,7 +182,7 @@ func (h handle) Read(_ context.Context, cred vfs.Cred, p []byte, pos int64) (int
 //
 // Kernel: proc_sys_write
 func (h handle) Write(_ context.Context, cred vfs.Cred, p []byte, pos int64) (int, error) {
-	n, _, err := h.file.write(h.cred(cred, mayWrite), p, pos)
+	n, _, err := h.file.write(cred.String(), h.cred(cred, mayWrite), p, pos)
 	return n, err
 }
 
@@ -192,7 +193,17 @@ func (h handle) Flush() error { return nil }
 func (h handle) Release() {}
 
 // Poll implements [vfs.Poller].
-func (h handle) Poll() uint32 { return uint32(h.file.Poll()) }
+//
+// Kernel: proc_sys_poll
+func (h handle) Poll() uint32 {
+	switch changed, gone := h.file.Changed(); {
+	case gone:
+		return vfs.PollErr | vfs.PollHup
+	case changed:
+		return vfs.PollIn | vfs.PollRdNorm | vfs.PollErr | vfs.PollPri
+	}
+	return vfs.PollIn | vfs.PollOut | vfs.PollRdNorm | vfs.PollWrNorm // it can always be read and written
+}
 
 // Queue implements [vfs.Poller].
 func (h handle) WaitQueue() *waitqueue.Queue { return h.file.WaitQueue() }

@@ -18,7 +18,7 @@ const (
 )
 
 // entry is a line of kern_table, of kernel/sysctl.c.
-func entry(handler *sysctl.String) sysctl.Entry {
+func entry(handler *sysctl.Var[string]) sysctl.Entry {
 	return sysctl.Entry{
 		// .procname = "myevent_handler", .mode = 0644,
 		// .data = &myevent_handler, .maxlen = 256,

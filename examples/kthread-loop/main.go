@@ -64,15 +64,17 @@ type module struct {
 	// unsigned int myevent_id
 	myevent rwevent.Table[uint, int]
 
-	handler *sysctl.String  // myevent_handler, of kernel/sysctl.c
-	ctx     context.Context // of the helpers
-	timeout time.Duration   // of each
+	handler *sysctl.Var[string] // myevent_handler, of kernel/sysctl.c
+	ctx     context.Context     // of the helpers
+	timeout time.Duration       // of each
 
 	thread         *kthread.Thread
 	served, failed int // the thread's own until it is gone
 }
 
-func newModule(ctx context.Context, w io.Writer, h *sysctl.String) *module {
+func newModule(
+	ctx context.Context, w io.Writer, h *sysctl.Var[string],
+) *module {
 	m := &module{
 		Log:     printk.New(w),
 		handler: h,

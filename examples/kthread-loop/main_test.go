@@ -222,7 +222,7 @@ type bench struct {
 
 func loaded(t *testing.T, handler string) *bench {
 	b := &bench{}
-	b.module = newModule(t.Context(), &b.console, new(sysctl.String))
+	b.module = newModule(t.Context(), &b.console, new(sysctl.Var[string]))
 	b.handler.Store(handler)
 	b.load()
 	t.Cleanup(func() { _ = b.thread.Stop() })
@@ -466,7 +466,7 @@ func TestReaderThatHasGone(t *testing.T) {
 }
 
 func TestEverybodyReadsTheEntryAndRootWritesIt(t *testing.T) {
-	var handler sysctl.String
+	var handler sysctl.Var[string]
 	var proc sysctl.Tree
 	_, err := proc.Register("kernel", entry(&handler))
 	require.NoError(t, err)

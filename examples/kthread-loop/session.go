@@ -33,7 +33,7 @@ func session(ctx context.Context, w io.Writer, args []string) (err error) {
 		return fmt.Errorf("the entry keeps 255 bytes of the path: %s", helper)
 	}
 	// The entry is part of the kernel, and never goes.
-	var handler sysctl.String
+	var handler sysctl.Var[string]
 	var proc sysctl.Tree
 	if _, err := proc.Register("kernel", entry(&handler)); err != nil {
 		return err

@@ -2,8 +2,7 @@
 // data structure is in trouble. It wakes the other, which starts a program of
 // the user's, named by a sysctl, to deal with it.
 //
-// The argument is the path of a helper to use in place of the one that comes
-// with the program.
+// The argument is the path of a helper to use in place of its own.
 package main
 
 import (
@@ -52,17 +51,17 @@ type module struct {
 	// unsigned int myevent_id
 	myevent rwevent.Slot[uint]
 
-	handler *sysctl.String // myevent_handler, of kernel/sysctl.c
+	handler *sysctl.Var[string] // myevent_handler, of kernel/sysctl.c
 	threads []*kthread.Thread
 	ctx     context.Context // of the helper
 	helper  chan error      // how the helper ended
 }
 
-func newModule(ctx context.Context, w io.Writer, h *sysctl.String) *module {
-	return &module{
-		Log: printk.New(w), handler: h,
-		ctx: ctx, helper: make(chan error, 1),
-	}
+func newModule(
+	ctx context.Context, w io.Writer, h *sysctl.Var[string],
+) *module {
+	helper := make(chan error, 1)
+	return &module{Log: printk.New(w), handler: h, ctx: ctx, helper: helper}
 }
 
 // load is hello_init.

@@ -161,7 +161,7 @@ func TestReaderThatHasGone(t *testing.T) {
 }
 
 func TestEverybodyReadsTheEntryAndRootWritesIt(t *testing.T) {
-	var handler sysctl.String
+	var handler sysctl.Var[string]
 	var proc sysctl.Tree
 	_, err := proc.Register("kernel", entry(&handler))
 	require.NoError(t, err)
@@ -276,7 +276,7 @@ func TestInterruptedProgramLeavesNothing(t *testing.T) {
 // for nothing to do.
 func TestNoHandler(t *testing.T) {
 	var out strings.Builder
-	m := newModule(t.Context(), &out, new(sysctl.String))
+	m := newModule(t.Context(), &out, new(sysctl.Var[string]))
 	m.load()
 	require.ErrorContains(t, m.settle(), "no handler")
 	m.unload()
@@ -291,7 +291,7 @@ func TestProgramSucceeds(t *testing.T) {
 // The way out that the article has for SIGKILL.
 func TestThreadIsKilledBeforeTheEvent(t *testing.T) {
 	var out strings.Builder
-	m := newModule(t.Context(), &out, new(sysctl.String))
+	m := newModule(t.Context(), &out, new(sysctl.Var[string]))
 	thread := kthread.Run("josephthread", m.mykthread)
 	m.threads = append(m.threads, thread)
 	for gone := false; !gone; { // it may not have allowed the signal yet
@@ -325,7 +325,7 @@ func TestThreadRunsAndIsOffItsQueueWhenTheHelperIsStarted(t *testing.T) {
 			state = m.threads[0].Info().State
 			queued = m.myevent.WaitQueue().Active()
 		}
-	}), new(sysctl.String))
+	}), new(sysctl.Var[string]))
 	m.load()
 	require.ErrorContains(t, m.settle(), "no handler")
 	require.Equal(t, waitqueue.Running, state)
@@ -336,7 +336,7 @@ func TestThreadRunsAndIsOffItsQueueWhenTheHelperIsStarted(t *testing.T) {
 func TestMonitorRunsOnWhenItHasWoken(t *testing.T) {
 	for range 100 {
 		var lines []string
-		m := newModule(t.Context(), watcher(func(line string) { lines = append(lines, line) }), new(sysctl.String))
+		m := newModule(t.Context(), watcher(func(line string) { lines = append(lines, line) }), new(sysctl.Var[string]))
 		late := &waitqueue.Entry{Func: func(*waitqueue.Entry, waitqueue.State, any) int {
 			for range 1000 {
 				runtime.Gosched()
@@ -397,7 +397,7 @@ func TestBlanksInTheVariable(t *testing.T) {
 func TestUnloadStopsAThreadThatSleeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder
-		m := newModule(t.Context(), &out, new(sysctl.String))
+		m := newModule(t.Context(), &out, new(sysctl.Var[string]))
 		m.threads = append(m.threads, kthread.Run("josephthread", m.mykthread))
 		synctest.Wait()
 		require.Equal(t, waitqueue.Interruptible, m.threads[0].Info().State)

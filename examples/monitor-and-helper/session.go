@@ -72,7 +72,7 @@ const entryName = "kernel/myevent_handler"
 
 // entry is that of kernel/sysctl.c, which is there before the module and never
 // goes.
-func entry(handler *sysctl.String) sysctl.Entry {
+func entry(handler *sysctl.Var[string]) sysctl.Entry {
 	return sysctl.Entry{
 		Name:    path.Base(entryName),
 		Mode:    0o644, // root writes it, and everybody reads it
@@ -81,8 +81,8 @@ func entry(handler *sysctl.String) sysctl.Entry {
 }
 
 // register makes the entry and writes the helper's path to it.
-func register(out io.Writer, helper string) (*sysctl.String, error) {
-	var handler sysctl.String
+func register(out io.Writer, helper string) (*sysctl.Var[string], error) {
+	var handler sysctl.Var[string]
 	var proc sysctl.Tree
 	if _, err := proc.Register("kernel", entry(&handler)); err != nil {
 		return nil, err

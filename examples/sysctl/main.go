@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -105,7 +104,7 @@ func (c *command) loadFiles() (code int) {
 		case bad.Line == 0:
 			c.warn("cannot open \"%s\": %s", bad.File, text(bad))
 			code = 1
-		case errors.Is(bad, sysctl.ErrSyntax):
+		case bad.Line > 0 && bad.Key == "":
 			c.warn("%s(%d): invalid syntax, continuing...", bad.File, bad.Line)
 		default:
 			code |= c.failed(bad.Key, bad)

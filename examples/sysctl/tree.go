@@ -21,31 +21,29 @@ func newTree(wrote func(name, text string)) *sysctl.Tree {
 		}
 	}
 
-	var verbose sysctl.Bool
+	var verbose sysctl.Var[bool]
 	add("demo", "verbose", 0o644, sysctl.DoBool(&verbose))
-	var timeout sysctl.Duration
-	timeout.Store(1500 * time.Millisecond)
-	add("demo", "timeout", 0o644, sysctl.DoDuration(&timeout, 0, time.Hour))
+	add("demo", "timeout", 0o644, sysctl.NewVar(1500*time.Millisecond, sysctl.Between(0, time.Hour)))
 
-	var hostname, release sysctl.String
+	var hostname, release sysctl.Var[string]
 	hostname.Store("example")
 	add("kernel", "hostname", 0o644, sysctl.DoString(&hostname, 65))
 	release.Store("6.12.0-demo")
 	add("kernel", "osrelease", 0o444, sysctl.DoString(&release, 65))
-	var msgmax sysctl.Int
+	var msgmax sysctl.Var[int32]
 	msgmax.Store(8192)
 	add("kernel", "msgmax", 0o644, sysctl.DoIntVecMinMax(&msgmax, 0, math.MaxInt32))
 
 	ports := sysctl.NewBitmap(1 << 16)
 	ports.Set(8080, 8083)
 	add("net/ipv4", "ip_local_reserved_ports", 0o644, sysctl.DoLargeBitmap(ports))
-	var rmem sysctl.Ints
+	var rmem sysctl.Vec[int32]
 	rmem.Store(4096, 131072, 6291456)
 	add("net/ipv4", "tcp_rmem", 0o644, sysctl.DoIntVecMinMax(&rmem, 1, math.MaxInt32))
 	for _, iface := range []string{"all", "eth0", "eth0.100"} {
-		add("net/ipv4/conf/"+iface, "rp_filter", 0o644, sysctl.DoIntVec(new(sysctl.Int)))
+		add("net/ipv4/conf/"+iface, "rp_filter", 0o644, sysctl.DoIntVec(new(sysctl.Var[int32])))
 	}
-	var flush sysctl.Int
+	var flush sysctl.Var[int32]
 	add("net/ipv4/route", "flush", 0o200, sysctl.DoIntVec(&flush))
 	return tree
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kprim/kprim/sysctl"
 )
@@ -81,11 +82,11 @@ func (c Case) handler() (h sysctl.Handler, reason string) {
 		if c.table.Maxlen == nil {
 			return nil, "its maxlen is not in the file"
 		}
-		return sysctl.DoString(new(sysctl.String), *c.table.Maxlen), ""
+		return sysctl.DoString(new(sysctl.Var[string]), *c.table.Maxlen), ""
 	case "proc_dobool":
-		return sysctl.DoBool(new(sysctl.Bool)), ""
+		return sysctl.DoBool(new(sysctl.Var[bool])), ""
 	case "proc_do_static_key":
-		return sysctl.DoStaticKey(new(sysctl.Bool)), ""
+		return sysctl.DoStaticKey(new(sysctl.Var[bool])), ""
 	case "proc_do_large_bitmap":
 		return sysctl.DoLargeBitmap(sysctl.NewBitmap(c.bits())), ""
 	case "handler that returns 0 and leaves length and position alone":
@@ -107,36 +108,53 @@ type hidden struct{ sysctl.Handler }
 
 // number makes a handler of numbers.
 func (c Case) number() sysctl.Handler {
-	min, max := c.table.Min, c.table.Max
+	least, most := bound[int32](c.table.Min, math.MinInt32), bound[int32](c.table.Max, math.MaxInt32)
 	switch c.Handler {
 	case "proc_dointvec":
-		return sysctl.DoIntVec(c.ints())
+		return sysctl.DoIntVec(vector[int32](c, 0))
 	case "proc_dointvec_minmax":
-		return sysctl.DoIntVecMinMax(c.ints(), bound[int32](min, math.MinInt32), bound[int32](max, math.MaxInt32))
+		return sysctl.DoIntVecMinMax(vector(c, inside(least, most)), least, most)
 	case "proc_dointvec_jiffies":
-		return sysctl.DoIntVecJiffies(c.ints())
+		return c.jiffies(time.Second, math.MinInt32, math.MaxInt32)
 	case "proc_dointvec_userhz_jiffies":
-		return sysctl.DoIntVecUserHZJiffies(c.ints())
+		return c.jiffies(10*time.Millisecond, math.MinInt32, math.MaxInt32)
 	case "proc_dointvec_ms_jiffies":
-		return sysctl.DoIntVecMsJiffies(c.ints())
+		return c.jiffies(time.Millisecond, math.MinInt32, math.MaxInt32)
 	case "proc_dointvec_ms_jiffies_minmax":
-		least := bound[int32](min, math.MinInt32)
 		if strings.Contains(c.Wrapper, "(minimum: the jiffies of 1 ms, that is 1 jiffy;") {
 			least = 1
 		}
-		return sysctl.DoIntVecMsJiffiesMinMax(c.ints(), least, bound[int32](max, math.MaxInt32))
+		return c.jiffies(time.Millisecond, least, most)
 	case "proc_douintvec":
-		return sysctl.DoUint(new(sysctl.Uint))
+		return sysctl.DoUint(new(sysctl.Var[uint32]))
 	case "proc_douintvec_minmax":
-		return sysctl.DoUintMinMax(new(sysctl.Uint), bound[uint32](min, 0), bound[uint32](max, math.MaxUint32))
+		return unsigned[uint32](c, math.MaxUint32)
 	case "proc_dou8vec_minmax":
-		return sysctl.DoUint8MinMax(new(sysctl.Uint8), bound[uint8](min, 0), bound[uint8](max, math.MaxUint8))
+		return unsigned[uint8](c, math.MaxUint8)
+	}
+	min, max := bound[uint64](c.table.Min, 0), bound[uint64](c.table.Max, math.MaxUint64)
+	switch data := vector(c, inside(min, max)); c.Handler {
 	case "proc_doulongvec_minmax":
-		return sysctl.DoUlongVecMinMax(c.ulongs(), bound[uint64](min, 0), bound[uint64](max, math.MaxUint64))
+		return sysctl.DoUlongVecMinMax(data, min, max)
 	case "proc_doulongvec_ms_jiffies_minmax":
-		return sysctl.DoUlongVecMsJiffiesMinMax(c.ulongs(), bound[uint64](min, 0), bound[uint64](max, math.MaxUint64))
+		return sysctl.DoJiffies(data, time.Millisecond, min, max)
 	}
 	return nil
+}
+
+func (c Case) jiffies(unit time.Duration, min, max int32) sysctl.Handler {
+	return sysctl.DoJiffies(vector(c, inside(min, max)), unit, min, max)
+}
+
+func unsigned[T uint8 | uint32](c Case, most T) sysctl.Handler {
+	min, max := bound[T](c.table.Min, 0), bound(c.table.Max, most)
+	return sysctl.DoUintMinMax(sysctl.NewVar(inside(min, max)), min, max)
+}
+
+// inside returns a value to start with: 0 if it is within the bounds, as Register wants.
+func inside[T cmp.Ordered](least, most T) T {
+	var zero T
+	return max(least, min(zero, most))
 }
 
 // Unsigned reports whether the entry has a handler of one unsigned number.
@@ -162,21 +180,13 @@ func (c Case) nvals() int {
 	return *c.table.Nvals
 }
 
-func (c Case) ints() sysctl.IntData {
+// vector returns the variable of the entry, with a value to start with.
+func vector[T int32 | uint64](c Case, start T) sysctl.Vector[T] {
 	if c.nvals() == 1 {
-		return new(sysctl.Int)
+		return sysctl.NewVar(start)
 	}
-	list := new(sysctl.Ints)
-	list.Store(make([]int32, c.nvals())...)
-	return list
-}
-
-func (c Case) ulongs() sysctl.UlongData {
-	if c.nvals() == 1 {
-		return new(sysctl.Ulong)
-	}
-	list := new(sysctl.Ulongs)
-	list.Store(make([]uint64, c.nvals())...)
+	list := new(sysctl.Vec[T])
+	list.Store(slices.Repeat([]T{start}, c.nvals())...)
 	return list
 }
 

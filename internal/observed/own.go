@@ -11,7 +11,7 @@ import (
 // a program would write its own.
 var owns = map[string]func(Case) (h sysctl.Handler, reason string){
 	"proc_ipc_sem_dointvec": func(c Case) (sysctl.Handler, string) {
-		h := &sem{v: new(sysctl.Ints)}
+		h := &sem{v: new(sysctl.Vec[int32])}
 		must(fmt.Sscanf(c.Wrapper, "proc_ipc_sem_dointvec (4th value must be %d..%d,", &h.min, &h.max))
 		h.v.Store(make([]int32, c.nvals())...)
 		h.Handler = sysctl.DoIntVec(h.v)
@@ -45,7 +45,7 @@ func (c Case) other(entry string) (v int32) {
 // or anything else is wrong. The others stay as they were written.
 type sem struct {
 	sysctl.Handler
-	v        *sysctl.Ints
+	v        *sysctl.Vec[int32]
 	min, max int32
 }
 
@@ -65,7 +65,7 @@ func (h *sem) Write(r *sysctl.Request, p []byte) (int, error) {
 
 // A checkedInts writes to a copy, and keeps it if it is good.
 type checkedInts struct {
-	v        sysctl.Ints
+	v        sysctl.Vec[int32]
 	min, max int32
 	good     func([]int32) bool
 }
@@ -81,7 +81,7 @@ func (h *checkedInts) Read(r *sysctl.Request, p []byte) (int, error) {
 }
 
 func (h *checkedInts) Write(r *sysctl.Request, p []byte) (int, error) {
-	var v sysctl.Ints
+	var v sysctl.Vec[int32]
 	v.Store(h.v.Load()...)
 	n, err := sysctl.DoIntVecMinMax(&v, h.min, h.max).Write(r, p)
 	if err == nil && !h.good(v.Load()) {
@@ -96,7 +96,7 @@ func (h *checkedInts) Write(r *sysctl.Request, p []byte) (int, error) {
 // A pingGroups is a range of groups. One that is the wrong way round is stored as
 // the one that nobody is in.
 type pingGroups struct {
-	v        sysctl.Ulongs
+	v        sysctl.Vec[uint64]
 	min, max uint64
 }
 
@@ -105,7 +105,7 @@ func (h *pingGroups) Read(r *sysctl.Request, p []byte) (int, error) {
 }
 
 func (h *pingGroups) Write(r *sysctl.Request, p []byte) (int, error) {
-	var v sysctl.Ulongs
+	var v sysctl.Vec[uint64]
 	v.Store(h.v.Load()...)
 	n, err := sysctl.DoUlongVecMinMax(&v, h.min, h.max).Write(r, p)
 	if err != nil {

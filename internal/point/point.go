@@ -66,4 +66,9 @@ var All = []Point{
 	{"take", "rwevent", false, "a taker is about to look for an event"},
 	{"look", "rwevent", false, "a watcher is about to look for an event"},
 	{"closed", "rwevent", false, "Close has closed, and has woken nobody"},
+
+	{"changed", "sysctl", false, "a change has its number, and has woken nobody"},
+	{"removed", "sysctl", false, "Unregister has removed the entries, and has woken nobody"},
+	{"found", "sysctl", false, "a loop over a directory has found a change, and has not read yet"},
+	{"apply", "sysctl", true, "Settings.Apply is about to store the next value, or to put one back"},
 }

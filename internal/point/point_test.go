@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 func TestListIsThatOfTheCode(t *testing.T) {
 	inCode := map[string]bool{}
 	call := regexp.MustCompile(`point\.At\("([^"]+)"`)
-	for _, pkg := range []string{"waitqueue", "kthread", "rwevent"} {
+	for _, pkg := range []string{"waitqueue", "kthread", "rwevent", "sysctl"} {
 		files, err := filepath.Glob("../../" + pkg + "/*.go")
 		require.NoError(t, err)
 		for _, file := range files {

@@ -34,7 +34,7 @@ func articleHelper([]string) int {
 // trouble, and another one starts the helper.
 func TestHelperThatAShellRegisters(t *testing.T) {
 	s := mountTree(t)
-	handler := new(sysctl.String)
+	handler := new(sysctl.Var[string])
 	s.register(t, "kernel", sysctl.Entry{Name: "myevent_handler", Mode: 0o644, Handler: sysctl.DoString(handler, 256)})
 	helper := filepath.Join(t.TempDir(), "article-helper") // the name says the role
 	self, err := os.Executable()

@@ -34,7 +34,7 @@ func TestLatency(t *testing.T) {
 		rounds = 5_000
 	}
 	tree := new(sysctl.Tree)
-	_, err := tree.Register("kernel", sysctl.Entry{Name: "pid_max", Mode: 0o644, Handler: sysctl.DoIntVec(new(sysctl.Int))})
+	_, err := tree.Register("kernel", sysctl.Entry{Name: "pid_max", Mode: 0o644, Handler: sysctl.DoIntVec(new(sysctl.Var[int32]))})
 	require.NoError(t, err)
 	dir, _ := mount(t, tree.VFS(), procfs.Options{})
 	polled, _ := mount(t, tree.VFS(), procfs.Options{Poll: true})

@@ -19,7 +19,7 @@ import (
 // interrupt. If all were gone, the mount would have ended.
 func TestManyProcessesUseAMount(t *testing.T) {
 	tree := new(sysctl.Tree)
-	_, err := tree.Register("", sysctl.Entry{Name: "value", Mode: 0o644, Handler: sysctl.DoIntVec(new(sysctl.Int))})
+	_, err := tree.Register("", sysctl.Entry{Name: "value", Mode: 0o644, Handler: sysctl.DoIntVec(new(sysctl.Var[int32]))})
 	require.NoError(t, err)
 	sleep := &sleepfile.File{}
 	dir, server := mount(t, vfs.Static(map[string]vfs.Node{"sys": tree.VFS(), "sleep": sleep}), procfs.Options{})

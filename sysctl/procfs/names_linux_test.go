@@ -22,7 +22,7 @@ func (s sysctls) module(t testing.TB) {
 	loads := 0
 	s.on(t, "load", func() (err error) {
 		loads++
-		v := new(sysctl.String)
+		v := new(sysctl.Var[string])
 		v.Store(fmt.Sprintf("load %d", loads))
 		h, err = s.Register("net", sysctl.Entry{Name: "x", Mode: 0o644, Handler: sysctl.DoString(v, 65)})
 		return err
@@ -91,15 +91,15 @@ func TestManyNamesAreListedInPieces(t *testing.T) {
 	s := mountTree(t)
 	var entries []sysctl.Entry
 	for i := range 2000 {
-		v := new(sysctl.Int)
+		v := new(sysctl.Var[int32])
 		v.Store(int32(i))
 		entries = append(entries, sysctl.Entry{Name: fmt.Sprintf("entry-%04d", i), Mode: 0o644, Handler: sysctl.DoIntVec(v)})
 	}
 	s.register(t, "many", entries...)
-	last := s.register(t, "many", sysctl.Entry{Name: "entry-last", Mode: 0o644, Handler: sysctl.DoIntVec(new(sysctl.Int))})
+	last := s.register(t, "many", sysctl.Entry{Name: "entry-last", Mode: 0o644, Handler: sysctl.DoIntVec(new(sysctl.Var[int32]))})
 	s.on(t, "change", func() error {
 		last.Unregister()
-		_, err := s.Register("many", sysctl.Entry{Name: "entry-0000a", Mode: 0o644, Handler: sysctl.DoIntVec(new(sysctl.Int))})
+		_, err := s.Register("many", sysctl.Entry{Name: "entry-0000a", Mode: 0o644, Handler: sysctl.DoIntVec(new(sysctl.Var[int32]))})
 		return err
 	})
 	s.prints(t, "2001\n1999\n", 0, "ls -U many | wc -l; cat many/entry-1999")

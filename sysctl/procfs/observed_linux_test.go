@@ -119,7 +119,7 @@ func manyNames(c observed.Case) (*sysctl.Tree, string, error) {
 	var entries []sysctl.Entry
 	for i := range c.Want().Result[0] {
 		name := fmt.Sprintf("%c%0*d", 'a'+rune(i%26), int(i%7), i)
-		entries = append(entries, sysctl.Entry{Name: name, Mode: 0o644, Handler: sysctl.DoIntVec(new(sysctl.Int))})
+		entries = append(entries, sysctl.Entry{Name: name, Mode: 0o644, Handler: sysctl.DoIntVec(new(sysctl.Var[int32]))})
 	}
 	rand.Shuffle(len(entries), func(i, j int) { entries[i], entries[j] = entries[j], entries[i] })
 	tree := &sysctl.Tree{}

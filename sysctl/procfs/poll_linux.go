@@ -7,7 +7,6 @@ import (
 	"maps"
 	"sync"
 
-	"github.com/kprim/kprim/sysctl"
 	"github.com/kprim/kprim/sysctl/vfs"
 	"github.com/kprim/kprim/waitqueue"
 )
@@ -15,7 +14,7 @@ import (
 // alwaysReady are the events of a file that is no Poller.
 //
 // Kernel: DEFAULT_POLLMASK
-const alwaysReady = uint32(sysctl.PollIn | sysctl.PollOut | sysctl.PollRdNorm | sysctl.PollWrNorm)
+const alwaysReady = vfs.PollIn | vfs.PollOut | vfs.PollRdNorm | vfs.PollWrNorm
 
 // Polls report changes to the kernel. Go-fuse does not know poll(2), so the conn gives its
 // requests to Polls.

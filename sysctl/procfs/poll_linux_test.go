@@ -47,7 +47,7 @@ func pollTree(t testing.TB) *polledTree {
 	p := &polledTree{Tree: new(sysctl.Tree)}
 	var err error
 	p.header, err = p.Register("kernel", sysctl.Entry{
-		Name: "limit", Mode: 0o666, Handler: sysctl.DoIntVec(new(sysctl.Int)),
+		Name: "limit", Mode: 0o666, Handler: sysctl.DoIntVec(new(sysctl.Var[int32])),
 	})
 	require.NoError(t, err)
 	dir, server := mount(t, p.VFS(), procfs.Options{Poll: true})
@@ -332,10 +332,10 @@ func (h *badHandle) Poll() uint32                { h.end(); return 0 }
 func TestNoWakeUpIsLost(t *testing.T) {
 	const followers, writers, rounds = 4, 2, 60
 	tree := new(sysctl.Tree)
-	var value sysctl.Int
+	var value sysctl.Var[int32]
 	_, err := tree.Register("", sysctl.Entry{Name: "value", Mode: 0o666, Handler: sysctl.DoIntVec(&value)})
 	require.NoError(t, err)
-	var seen [followers]sysctl.Int
+	var seen [followers]sysctl.Var[int32]
 	for i := range seen {
 		_, err := tree.Register("seen", sysctl.Entry{Name: fmt.Sprint(i), Mode: 0o666, Handler: sysctl.DoIntVec(&seen[i])})
 		require.NoError(t, err)

@@ -26,7 +26,7 @@ func settings(t testing.TB) sysctls {
 	asRoot(t)
 	program(t, "unshare")
 	s := mountTree(t)
-	number, fixed, handler := new(sysctl.Int), new(sysctl.Int), new(sysctl.String)
+	number, fixed, handler := new(sysctl.Var[int32]), new(sysctl.Var[int32]), new(sysctl.Var[string])
 	number.Store(5)
 	fixed.Store(42)
 	handler.Store("/sbin/handler")
@@ -34,7 +34,7 @@ func settings(t testing.TB) sysctls {
 		sysctl.Entry{Name: "myint", Mode: 0o644, Handler: sysctl.DoIntVecMinMax(number, 0, 100)},
 		sysctl.Entry{Name: "myro", Mode: 0o444, Handler: sysctl.DoIntVec(fixed)},
 		sysctl.Entry{Name: "myevent_handler", Mode: 0o644, Handler: sysctl.DoString(handler, 256)})
-	s.register(t, "net/eth0.100", sysctl.Entry{Name: "mtu", Mode: 0o644, Handler: sysctl.DoIntVec(new(sysctl.Int))})
+	s.register(t, "net/eth0.100", sysctl.Entry{Name: "mtu", Mode: 0o644, Handler: sysctl.DoIntVec(new(sysctl.Var[int32]))})
 	return s
 }
 

@@ -118,7 +118,7 @@ func modes() *sysctl.Tree {
 	tree := new(sysctl.Tree)
 	for _, mode := range []fs.FileMode{0o640, 0o644, 0o646, 0o604} {
 		_, err := tree.Register("", sysctl.Entry{
-			Name: fmt.Sprintf("%#o", uint32(mode)), Mode: mode, Handler: sysctl.DoIntVec(new(sysctl.Int)),
+			Name: fmt.Sprintf("%#o", uint32(mode)), Mode: mode, Handler: sysctl.DoIntVec(new(sysctl.Var[int32])),
 		})
 		if err != nil {
 			panic(err)

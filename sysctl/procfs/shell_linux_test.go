@@ -46,7 +46,7 @@ func TestReadersPrintTheSameAsOfProc(t *testing.T) {
 		if err != nil {
 			t.Skipf("skipped: this host has no %s: %v", name, err)
 		}
-		v, n := new(sysctl.String), new(sysctl.Int)
+		v, n := new(sysctl.Var[string]), new(sysctl.Var[int32])
 		e := sysctl.Entry{Name: name, Mode: 0o644, Handler: sysctl.DoString(v, 65)}
 		if name == "pid_max" {
 			e.Handler = sysctl.DoIntVec(n)

@@ -25,7 +25,7 @@ type sysctls struct {
 // to 100.
 func mountTree(t testing.TB) sysctls {
 	s := sysctls{Tree: &sysctl.Tree{}, control: &sysctl.Tree{}}
-	name, number := new(sysctl.String), new(sysctl.Int)
+	name, number := new(sysctl.Var[string]), new(sysctl.Var[int32])
 	name.Store("abc")
 	number.Store(42)
 	s.register(t, "kernel",
@@ -74,5 +74,5 @@ func (s sysctls) on(t testing.TB, name string, do func() error) {
 
 // withMode is an entry with a mode, which is also its name.
 func withMode(mode fs.FileMode) sysctl.Entry {
-	return sysctl.Entry{Name: fmt.Sprintf("%04o", mode), Mode: mode, Handler: sysctl.DoString(new(sysctl.String), 65)}
+	return sysctl.Entry{Name: fmt.Sprintf("%04o", mode), Mode: mode, Handler: sysctl.DoString(new(sysctl.Var[string]), 65)}
 }

@@ -12,7 +12,7 @@ import (
 // A server opens a file for a process, makes the calls of the process with positions of
 // its own, and releases the Handle.
 func Example() {
-	var limit sysctl.Int
+	var limit sysctl.Var[int32]
 	var tree sysctl.Tree
 	_, err := tree.Register("kernel", sysctl.Entry{
 		Name: "limit", Mode: 0o644, Handler: sysctl.DoIntVecMinMax(&limit, 0, 10),

@@ -217,7 +217,7 @@ func TestREADMESaysHowManyOrdersTheBugsHave(t *testing.T) {
 // The README is short, and so are its paragraphs. A list item is a paragraph of its own.
 func TestREADMEIsShort(t *testing.T) {
 	text := regexp.MustCompile("(?s)```.*?```").ReplaceAllString(readme(t), "")
-	require.LessOrEqual(t, strings.Count(readme(t), "\n"), 210)
+	require.LessOrEqual(t, strings.Count(readme(t), "\n"), 214)
 	paragraph := 0
 	for line := range strings.Lines(text) {
 		switch {

@@ -24,10 +24,10 @@ type module struct {
 	tree   sysctl.Tree
 	kernel vfs.Node // the directory of the entries
 
-	handler sysctl.String // myevent_handler
+	handler sysctl.Var[string] // myevent_handler
 
-	mu sync.Mutex  // makes a write of id and its post one step
-	id sysctl.Uint // myevent_id
+	mu sync.Mutex         // makes a write of id and its post one step
+	id sysctl.Var[uint32] // myevent_id
 
 	// DECLARE_WAIT_QUEUE_HEAD(myevent_waitqueue), rwlock_t myevent_lock
 	myevent rwevent.Slot[uint32]
