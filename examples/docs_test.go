@@ -28,7 +28,9 @@ var (
 	packages = []string{
 		"waitqueue", "kthread", "rwevent", "usermodehelper", "sysctl", "sysctl/vfs", "sysctl/procfs",
 	}
-	tools = []string{"waitqueue/explore", "waitqueue/explore/mutation"}
+	tools = []string{
+		"waitqueue/explore", "sysctl/sysctlhttp", "waitqueue/explore/mutation", "sysctl/sysctlexpvar",
+	}
 )
 
 func readme(t *testing.T) string {
