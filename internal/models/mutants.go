@@ -18,11 +18,15 @@ type Mutant struct {
 	Plain bool // the test steps through its one order by itself
 }
 
-var all = flag.Bool("mutants", false, "build and test all mutants, and not three")
+var (
+	all  = flag.Bool("mutants", false, "build and test all mutants, and not three")
+	half = flag.Int("mutants.half", 0, "with -mutants: 1 for the first, third and so on, 2 for the others")
+)
 
 // Mutants fails if a mutant of the package in the working directory is not noticed by
 // its test, with at most three preemptions. Without the flag -mutants it tries the
-// first three of them.
+// first three of them. The build has the tag mutant: test files that hold no model, and
+// take long to build, leave themselves out.
 func Mutants(t *testing.T, mutants []Mutant) {
 	if testing.Short() || Race {
 		t.Skip("builds the package once for each mutant")
@@ -33,9 +37,12 @@ func Mutants(t *testing.T, mutants []Mutant) {
 	if !*all {
 		mutants = mutants[:3]
 	}
-	for _, m := range mutants {
+	for i, m := range mutants {
+		if *half != 0 && i%2 != *half-1 {
+			continue
+		}
 		c := mutation.Change{Name: m.Name, Test: "TestInterleavings" + m.By, File: m.File, Old: m.Old, New: m.New, Plain: m.Plain}
-		if c.Args = []string{"-short"}; !m.Plain {
+		if c.Args = []string{"-short", "-tags=mutant"}; !m.Plain {
 			c.Args = append(c.Args, "-explore.preemptions=3")
 		}
 		mutation.Test(t, c)

@@ -209,7 +209,7 @@ func TestDeadlineOfTheTest(t *testing.T) {
 // It still shows the simplest bad order that it has found in time, and does not call it so.
 func TestDeadlineOfATestThatFails(t *testing.T) {
 	t.Parallel()
-	out := child(t, "TestEndlessToFail/bad", "-test.timeout", "3s")
+	out := child(t, "TestEndlessToFail/bad", "-test.timeout", "6s")
 	requireLines(t, out, "; this one has 1 preemption and 42 steps:\n")
 	require.Contains(t, replayed(t, out), "a bad order")
 }
