@@ -169,7 +169,9 @@ func TestPlainWaitKeepsNoQueueAlive(t *testing.T) {
 			ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
 			defer cancel()
 			_ = d.queue.Wait(ctx, never)
-			d.queue.Add(&waitqueue.Entry{Task: new(waitqueue.Task)})
+			// The waker may come only now, and looks for somebody to wake.
+			woken := func(*waitqueue.Entry, waitqueue.State, any) int { return 1 }
+			d.queue.Add(&waitqueue.Entry{Task: new(waitqueue.Task), Func: woken})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -210,7 +210,7 @@ func TestDeadlineOfTheTest(t *testing.T) {
 func TestDeadlineOfATestThatFails(t *testing.T) {
 	t.Parallel()
 	out := child(t, "TestEndlessToFail/bad", "-test.timeout", "6s")
-	requireLines(t, out, "; this one has 1 preemption and 42 steps:\n")
+	requireLines(t, out, "; this one has 1 preemption and 82 steps:\n")
 	require.Contains(t, replayed(t, out), "a bad order")
 }
 
@@ -223,7 +223,7 @@ func TestEndlessToFail(t *testing.T) {
 		explore.Test(t, func(m *explore.Model) {
 			word := ""
 			for i, n := range steps {
-				walk(m, &word, string(rune('a'+i)), n)
+				walk(m, &word, string(rune('a'+i)), 2*n)
 			}
 			m.Event("e", func() { word += "e" })
 			m.Event("f", func() { word += "f" })

@@ -172,10 +172,11 @@ func (e *explorer) all() (r Result) {
 		r.add(o, c.leftOut)
 		path = following(c.path)
 		e.ended = path == nil
+		late := e.late() // asked once: between two questions the time may come
 		switch {
-		case o.Fault != "" && e.stopAtBad, endsSearch(o.Fault), e.found && e.late():
+		case o.Fault != "" && e.stopAtBad, endsSearch(o.Fault), e.found && late:
 			return r
-		case path != nil && e.late():
+		case path != nil && late:
 			e.fail.Fatalf("explore: %s, and the time of the test is over; make the model smaller, or bound its preemptions", e.counted(r))
 		}
 	}
