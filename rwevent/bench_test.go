@@ -15,7 +15,9 @@ import (
 // way of its contest.
 //
 //	go test ./rwevent -run Paired -paired -v -cpu 1,2
-func TestPairedContests(t *testing.T) { paired.Test(t, load(), postWait()) }
+func TestPairedContests(t *testing.T) {
+	paired.Test(t, load(), postWait(), postTake("OneKey", 1, false), postTake("AThousandKeys", 1000, false), postTake("AThousandKeysStay", 1000, true))
+}
 
 func BenchmarkLoad(b *testing.B)     { load().Bench(b) }
 func BenchmarkPostWait(b *testing.B) { postWait().Bench(b) }
@@ -53,8 +55,8 @@ func load() paired.Contest {
 	}}
 }
 
-// postWait is one who posts and one who waits for that and posts an answer: two
-// posts, each to one who sleeps or is about to, and two waits.
+// postWait is a goroutine that posts, and another one that waits for the event and posts an
+// answer. These are two posts, each to a goroutine that sleeps or is about to, and two waits.
 func postWait() paired.Contest {
 	background := context.Background()
 	ctx, cancel := context.WithCancel(background)

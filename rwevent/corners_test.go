@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -37,8 +38,13 @@ func (p *pair) waits() map[string]func(ctx context.Context) error {
 	return map[string]func(context.Context) error{
 		"Slot.Take":  func(ctx context.Context) error { _, err := p.slot.Take(ctx); return err },
 		"Slot.Wait":  func(ctx context.Context) error { _, _, err := p.slot.Wait(ctx, 0); return err },
-		"Table.Take": func(ctx context.Context) error { _, _, err := p.table.Take(ctx); return err },
-		"Table.Wait": func(ctx context.Context) error { _, _, _, err := p.table.Wait(ctx, 0); return err },
+		"Table.Take": func(ctx context.Context) error { _, err := p.table.Take(ctx); return err },
+		"Table.Wait": func(ctx context.Context) error { _, err := p.table.Wait(ctx, 0); return err },
+
+		"Slot.Takes":    func(ctx context.Context) (end error) { first(p.slot.Takes(ctx, &end)); return end },
+		"Slot.Changes":  func(ctx context.Context) (end error) { first2(p.slot.Changes(ctx, &end)); return end },
+		"Table.Takes":   func(ctx context.Context) (end error) { first(p.table.Takes(ctx, &end)); return end },
+		"Table.Changes": func(ctx context.Context) (end error) { first(p.table.Changes(ctx, &end)); return end },
 	}
 }
 
@@ -47,8 +53,26 @@ func (p *pair) waitsBy() map[string]func(by rwevent.Sleeper) error {
 	return map[string]func(rwevent.Sleeper) error{
 		"Slot.TakeBy":  func(by rwevent.Sleeper) error { _, err := p.slot.TakeBy(by); return err },
 		"Slot.WaitBy":  func(by rwevent.Sleeper) error { _, _, err := p.slot.WaitBy(by, 0); return err },
-		"Table.TakeBy": func(by rwevent.Sleeper) error { _, _, err := p.table.TakeBy(by); return err },
-		"Table.WaitBy": func(by rwevent.Sleeper) error { _, _, _, err := p.table.WaitBy(by, 0); return err },
+		"Table.TakeBy": func(by rwevent.Sleeper) error { _, err := p.table.TakeBy(by); return err },
+		"Table.WaitBy": func(by rwevent.Sleeper) error { _, err := p.table.WaitBy(by, 0); return err },
+
+		"Slot.TakesBy":    func(by rwevent.Sleeper) (end error) { first(p.slot.TakesBy(by, &end)); return end },
+		"Slot.ChangesBy":  func(by rwevent.Sleeper) (end error) { first2(p.slot.ChangesBy(by, &end)); return end },
+		"Table.TakesBy":   func(by rwevent.Sleeper) (end error) { first(p.table.TakesBy(by, &end)); return end },
+		"Table.ChangesBy": func(by rwevent.Sleeper) (end error) { first(p.table.ChangesBy(by, &end)); return end },
+	}
+}
+
+// first ranges over a sequence up to its first element.
+func first[V any](all iter.Seq[V]) {
+	for range all {
+		return
+	}
+}
+
+func first2[V, W any](all iter.Seq2[V, W]) {
+	for range all {
+		return
 	}
 }
 
@@ -119,18 +143,7 @@ func TestErrorOfAKernelThreadIsItsOwn(t *testing.T) {
 // A context whose Done is closed and whose Err is nil ends each wait by a panic.
 func TestWaitPanicsIfTheContextEndedWithoutAnErr(t *testing.T) {
 	var p pair
-	waits := p.waits()
-	waits["Slot.Changes"] = func(ctx context.Context) error {
-		for range p.slot.Changes(ctx) {
-		}
-		return nil
-	}
-	waits["Table.Changes"] = func(ctx context.Context) error {
-		for range p.table.Changes(ctx) {
-		}
-		return nil
-	}
-	for name, wait := range waits {
+	for name, wait := range p.waits() {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx := endless{t.Context(), make(chan struct{})}
@@ -257,7 +270,7 @@ func TestPrintingALiveValueIsNoDataRace(t *testing.T) {
 	all.Wait()
 }
 
-// The memory model of the package doc. What is read is a plain variable, and
+// The memory model of the package doc. Each test reads a plain variable, and
 // nothing but the package orders its reads and writes.
 func TestPostIsSynchronizedBeforeEachReturnOfItsEvent(t *testing.T) {
 	background := context.Background()
@@ -265,31 +278,26 @@ func TestPostIsSynchronizedBeforeEachReturnOfItsEvent(t *testing.T) {
 		post func(p *pair)
 		get  func(p *pair)
 	}{
-		"Slot.Take":    {postSlot, func(p *pair) { _, _ = p.slot.Take(background) }},
-		"Slot.TakeBy":  {postSlot, func(p *pair) { _, _ = p.slot.TakeBy(new(waitqueue.Task)) }},
-		"Slot.Wait":    {postSlot, func(p *pair) { _, _, _ = p.slot.Wait(background, 0) }},
-		"Slot.WaitBy":  {postSlot, func(p *pair) { _, _, _ = p.slot.WaitBy(new(waitqueue.Task), 0) }},
-		"Slot.Load":    {postSlot, func(p *pair) { until(func() bool { _, _, ok := p.slot.Load(); return ok }) }},
-		"Slot.TryTake": {postSlot, func(p *pair) { until(func() bool { _, ok := p.slot.TryTake(); return ok }) }},
-		"Slot.Changes": {postSlot, func(p *pair) {
-			for range p.slot.Changes(background) {
-				break
-			}
-		}},
-		"Table.Take":    {postTable, func(p *pair) { _, _, _ = p.table.Take(background) }},
-		"Table.TakeBy":  {postTable, func(p *pair) { _, _, _ = p.table.TakeBy(new(waitqueue.Task)) }},
-		"Table.Wait":    {postTable, func(p *pair) { _, _, _, _ = p.table.Wait(background, 0) }},
-		"Table.WaitBy":  {postTable, func(p *pair) { _, _, _, _ = p.table.WaitBy(new(waitqueue.Task), 0) }},
-		"Table.Load":    {postTable, func(p *pair) { until(func() bool { _, _, ok := p.table.Load("k"); return ok }) }},
-		"Table.TryTake": {postTable, func(p *pair) { until(func() bool { _, _, ok := p.table.TryTake(); return ok }) }},
-		"Table.Changes": {postTable, func(p *pair) {
-			for range p.table.Changes(background) {
-				break
-			}
-		}},
-		"Slot.Close":  {func(p *pair) { p.slot.Close() }, func(p *pair) { _, _ = p.slot.Take(background) }},
-		"Table.Close": {func(p *pair) { p.table.Close() }, func(p *pair) { _, _, _ = p.table.Take(background) }},
-		"a late Post": {func(p *pair) { p.slot.Close() }, func(p *pair) { until(func() bool { return p.slot.Post(1) != nil }) }},
+		"Slot.Take":        {postSlot, func(p *pair) { _, _ = p.slot.Take(background) }},
+		"Slot.TakeBy":      {postSlot, func(p *pair) { _, _ = p.slot.TakeBy(new(waitqueue.Task)) }},
+		"Slot.Wait":        {postSlot, func(p *pair) { _, _, _ = p.slot.Wait(background, 0) }},
+		"Slot.WaitBy":      {postSlot, func(p *pair) { _, _, _ = p.slot.WaitBy(new(waitqueue.Task), 0) }},
+		"Slot.Load":        {postSlot, func(p *pair) { until(func() bool { _, _, ok := p.slot.Load(); return ok }) }},
+		"Slot.TryTake":     {postSlot, func(p *pair) { until(func() bool { _, ok := p.slot.TryTake(); return ok }) }},
+		"Slot.Takes":       {postSlot, func(p *pair) { first(p.slot.Takes(background)) }},
+		"Slot.Changes":     {postSlot, func(p *pair) { first2(p.slot.Changes(background)) }},
+		"Table.Take":       {postTable, func(p *pair) { _, _ = p.table.Take(background) }},
+		"Table.TakeBy":     {postTable, func(p *pair) { _, _ = p.table.TakeBy(new(waitqueue.Task)) }},
+		"Table.Wait":       {postTable, func(p *pair) { _, _ = p.table.Wait(background, 0) }},
+		"Table.WaitBy":     {postTable, func(p *pair) { _, _ = p.table.WaitBy(new(waitqueue.Task), 0) }},
+		"Table.Load":       {postTable, func(p *pair) { until(func() bool { _, _, ok := p.table.Load("k"); return ok }) }},
+		"Table.TryTake":    {postTable, func(p *pair) { until(func() bool { _, ok := p.table.TryTake(); return ok }) }},
+		"Table.TryTakeKey": {postTable, func(p *pair) { until(func() bool { _, ok := p.table.TryTakeKey("k"); return ok }) }},
+		"Table.Takes":      {postTable, func(p *pair) { first(p.table.Takes(background)) }},
+		"Table.Changes":    {postTable, func(p *pair) { first(p.table.Changes(background)) }},
+		"Slot.Close":       {func(p *pair) { p.slot.Close() }, func(p *pair) { _, _ = p.slot.Take(background) }},
+		"Table.Close":      {func(p *pair) { p.table.Close() }, func(p *pair) { _, _ = p.table.Take(background) }},
+		"a late Post":      {func(p *pair) { p.slot.Close() }, func(p *pair) { until(func() bool { return p.slot.Post(1) != nil }) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 50 {
@@ -322,7 +330,9 @@ func TestTakeIsSynchronizedBeforeALookThatFindsNothing(t *testing.T) {
 		"Slot.Load":     func(p *pair) (found, mine bool) { _, _, ok := p.slot.Load(); return ok, false },
 		"Slot.TryTake":  func(p *pair) (found, mine bool) { _, ok := p.slot.TryTake(); return ok, ok },
 		"Table.Load":    func(p *pair) (found, mine bool) { _, _, ok := p.table.Load("k"); return ok, false },
-		"Table.TryTake": func(p *pair) (found, mine bool) { _, _, ok := p.table.TryTake(); return ok, ok },
+		"Table.TryTake": func(p *pair) (found, mine bool) { _, ok := p.table.TryTake(); return ok, ok },
+
+		"Table.TryTakeKey": func(p *pair) (found, mine bool) { _, ok := p.table.TryTakeKey("k"); return ok, ok },
 	} {
 		t.Run(name, func(t *testing.T) {
 			said := 0
@@ -350,8 +360,7 @@ func TestTakeIsSynchronizedBeforeALookThatFindsNothing(t *testing.T) {
 	}
 }
 
-// A slot and a table keep nothing of what was taken or replaced, and an empty
-// table keeps no key.
+// A slot and a table keep no event that was taken or replaced, and no key of one.
 func TestSlotAndTableKeepNothingAlive(t *testing.T) {
 	type big [1 << 16]byte
 	var slot rwevent.Slot[*big]
@@ -383,12 +392,10 @@ func TestSlotAndTableKeepNothingAlive(t *testing.T) {
 		},
 		"key": func() weak.Pointer[big] {
 			k := new(big)
+			_ = table.Post(nil, nil) // stays there
 			_ = table.Post(k, nil)
-			_ = table.Post(nil, nil)
 			_ = table.Post(k, nil)
-			for table.Len() > 0 {
-				table.TryTake()
-			}
+			table.TryTakeKey(k)
 			return weak.Make(k)
 		},
 	}
@@ -421,7 +428,7 @@ func TestSleeperKeepsNoSlotAlive(t *testing.T) {
 	runtime.KeepAlive(&task)
 }
 
-// requireCollected requires that the collector takes what p points to.
+// requireCollected requires that the collector frees the value behind p.
 func requireCollected[T any](t *testing.T, p weak.Pointer[T], what string) {
 	t.Helper()
 	for range 20 {

@@ -2,9 +2,7 @@ package rwevent_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/rwevent"
@@ -20,13 +18,13 @@ func ExampleSlot() {
 	// Output: 9527 <nil>
 }
 
-// The speed of something, for those who show it: they see how it is now, and by
-// the generations that they have missed some of it.
+// A speed is shown on a screen. The loop sees how fast it is now. The generations show that
+// the loop has missed some events.
 func ExampleSlot_Changes() {
 	var speed rwevent.Slot[int]
 	_ = speed.Post(10)
-	for generation, kmh := range speed.Changes(context.Background()) {
-		fmt.Println(generation, kmh)
+	for kmh, generation := range speed.Changes(context.Background()) {
+		fmt.Println(kmh, generation)
 		if generation == 1 { // while this is on its way to the screen
 			_ = speed.Post(20)
 			_ = speed.Post(30)
@@ -34,25 +32,22 @@ func ExampleSlot_Changes() {
 		}
 	}
 	// Output:
-	// 1 10
-	// 3 30
+	// 10 1
+	// 30 3
 }
 
 // A kernel thread deals with trouble until it is stopped.
-func ExampleSlot_TakeBy() {
+func ExampleSlot_TakesBy() {
 	var trouble rwevent.Slot[int]
 	handled := make(chan int)
-	handler := kthread.Run("handler", func(cur *kthread.Current) error {
-		for {
-			id, err := trouble.TakeBy(cur)
-			if errors.Is(err, kthread.ErrStopped) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
+	handler := kthread.Run("handler", func(cur *kthread.Current) (end error) {
+		for id := range trouble.TakesBy(cur, &end) {
 			handled <- id
 		}
+		if end == kthread.ErrStopped {
+			return nil
+		}
+		return end
 	})
 	_ = trouble.Post(9527)
 	fmt.Println("handled", <-handled)
@@ -78,8 +73,8 @@ func ExampleSlot_WaitQueue() {
 	// Output: turn left <nil>
 }
 
-// What the disks have to say, by disk. None hides what another has said, and
-// the one that repeats itself keeps its turn.
+// Each disk has its own latest event. No disk hides the event of another disk, and a disk
+// that repeats itself keeps its turn.
 func ExampleTable() {
 	var trouble rwevent.Table[string, string]
 	_ = trouble.Post("sda", "slow")
@@ -87,12 +82,8 @@ func ExampleTable() {
 	_ = trouble.Post("sda", "dead")
 	trouble.Close()
 
-	for {
-		disk, what, err := trouble.Take(context.Background())
-		if errors.Is(err, os.ErrClosed) {
-			break
-		}
-		fmt.Println(disk, what)
+	for e := range trouble.Takes(context.Background()) {
+		fmt.Println(e.Key, e.Value)
 	}
 	fmt.Println("overwritten:", trouble.Overwritten())
 	// Output:
@@ -101,7 +92,7 @@ func ExampleTable() {
 	// overwritten: 1
 }
 
-// One who looks does not take, and gets what is news last.
+// A loop that looks does not take. The newest event comes last.
 func ExampleTable_Changes() {
 	var trouble rwevent.Table[string, string]
 	_ = trouble.Post("sda", "slow")
@@ -109,8 +100,8 @@ func ExampleTable_Changes() {
 	_ = trouble.Post("sda", "dead")
 	trouble.Close()
 
-	for disk, what := range trouble.Changes(context.Background()) {
-		fmt.Println(disk, what)
+	for e := range trouble.Changes(context.Background()) {
+		fmt.Println(e.Key, e.Value)
 	}
 	fmt.Println("still there:", trouble.Len())
 	// Output:

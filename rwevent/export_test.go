@@ -12,5 +12,5 @@ func (t *Table[K, T]) HoldRead() (release func()) {
 	return t.mu.RUnlock
 }
 
-// Room returns how many keys and posts the table has room for, in use or not.
-func (t *Table[K, T]) Room() int { return cap(t.turns.all) + cap(t.posts.all) }
+// Room returns how many events and posts the table has room for, in use or not.
+func (t *Table[K, T]) Room() int { return cap(t.events.nodes) + cap(t.events.posts.all) }

@@ -3,6 +3,7 @@ package rwevent_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -16,8 +17,8 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// An event says what became of it. The payload is written before the post, and
-// not atomic: the race detector sees who reads it without having seen the post.
+// An event counts how often it was taken. The payload is written before the post, and
+// not atomic: the race detector sees a read by a goroutine that has not seen the post.
 type event struct {
 	payload int
 	taken   atomic.Int32
@@ -29,6 +30,9 @@ type store struct {
 	take        func(ctx context.Context) (*event, error)
 	takeBy      func(by rwevent.Sleeper) (*event, error)
 	tryTake     func() (*event, bool)
+	tryTakeLike func(e *event) (*event, bool) // of the same key
+	takes       func(ctx context.Context, end ...*error) iter.Seq[*event]
+	takesBy     func(by rwevent.Sleeper, end ...*error) iter.Seq[*event]
 	changes     func(ctx context.Context, see func(*event))
 	close       func()
 	overwritten func() uint64
@@ -42,9 +46,11 @@ func stores(t *testing.T) map[string]*store {
 	return map[string]*store{
 		"Slot": {
 			post: s.Post, take: s.Take, takeBy: s.TakeBy, tryTake: s.TryTake,
+			takes: s.Takes, takesBy: s.TakesBy,
+			tryTakeLike: func(*event) (*event, bool) { return s.TryTake() },
 			changes: func(ctx context.Context, see func(*event)) {
 				last := uint64(0)
-				for gen, e := range s.Changes(ctx) {
+				for e, gen := range s.Changes(ctx) {
 					if gen <= last {
 						t.Error("the generation did not grow")
 					}
@@ -62,18 +68,28 @@ func stores(t *testing.T) map[string]*store {
 		},
 		"Table": {
 			post: func(e *event) error { return table.Post(e.payload%10, e) },
-			take: func(ctx context.Context) (*event, error) { _, e, err := table.Take(ctx); return e, err },
+			take: func(ctx context.Context) (*event, error) { e, err := table.Take(ctx); return e.Value, err },
 			takeBy: func(by rwevent.Sleeper) (*event, error) {
-				_, e, err := table.TakeBy(by)
-				return e, err
+				e, err := table.TakeBy(by)
+				return e.Value, err
 			},
-			tryTake: func() (*event, bool) { _, e, ok := table.TryTake(); return e, ok },
+			tryTake: func() (*event, bool) { e, ok := table.TryTake(); return e.Value, ok },
+			tryTakeLike: func(e *event) (*event, bool) {
+				like, ok := table.TryTakeKey(e.payload % 10)
+				return like.Value, ok
+			},
+			takes: func(ctx context.Context, end ...*error) iter.Seq[*event] {
+				return unkeyed(table.Takes(ctx, end...))
+			},
+			takesBy: func(by rwevent.Sleeper, end ...*error) iter.Seq[*event] {
+				return unkeyed(table.TakesBy(by, end...))
+			},
 			changes: func(ctx context.Context, see func(*event)) {
-				for k, e := range table.Changes(ctx) {
-					if k != e.payload%10 {
+				for e := range table.Changes(ctx) {
+					if e.Key != e.Value.payload%10 {
 						t.Error("under a wrong key")
 					}
-					see(e)
+					see(e.Value)
 				}
 			},
 			close: table.Close, overwritten: table.Overwritten, queue: table.WaitQueue(), there: table.Len,
@@ -81,8 +97,39 @@ func stores(t *testing.T) map[string]*store {
 	}
 }
 
+func unkeyed(events iter.Seq[rwevent.Event[int, *event]]) iter.Seq[*event] {
+	return func(yield func(*event) bool) {
+		events(func(e rwevent.Event[int, *event]) bool { return yield(e.Value) })
+	}
+}
+
+const ofTheBody = "of the body"
+
+// loopTakes runs one loop, whose body ends it by a return or a panic for some events. It reports
+// whether more may come.
+func loopTakes(all func(end ...*error) iter.Seq[*event], takeIt func(*event, error) bool) (goOn bool) {
+	defer func() {
+		if p := recover(); p == ofTheBody {
+			goOn = true
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	var end error
+	for e := range all(&end) {
+		takeIt(e, nil)
+		switch e.payload % 7 {
+		case 0:
+			return true
+		case 1:
+			panic(ofTheBody)
+		}
+	}
+	return !isClosed(end)
+}
+
 // Each event whose Post returned nil is taken by one, or replaced: none comes
-// twice, none is lost, and nobody sleeps beside one. Waits are ended at random.
+// twice, none is lost, and nobody sleeps beside one. Waits and loops are ended at random.
 // The store is closed while all of that goes on.
 func TestHammerEachEventIsTakenOrOverwritten(t *testing.T) {
 	for name, s := range stores(t) {
@@ -122,6 +169,21 @@ func TestHammerEachEventIsTakenOrOverwritten(t *testing.T) {
 						task.ClearInterrupt()
 					}
 				})
+				running.Go(func() { // loops by contexts that somebody ends
+					for goOn := true; goOn; {
+						ctx, cancel := context.WithCancel(context.Background())
+						helping.Go(cancel)
+						goOn = loopTakes(func(end ...*error) iter.Seq[*event] { return s.takes(ctx, end...) }, takeIt)
+					}
+				})
+				running.Go(func() { // loops of a task that somebody interrupts
+					var task waitqueue.Task
+					for goOn := true; goOn; {
+						helping.Go(task.Interrupt)
+						goOn = loopTakes(func(end ...*error) iter.Seq[*event] { return s.takesBy(&task, end...) }, takeIt)
+						task.ClearInterrupt()
+					}
+				})
 				running.Go(func() {
 					s.changes(context.Background(), func(e *event) {
 						if e.payload == 0 {
@@ -143,6 +205,11 @@ func TestHammerEachEventIsTakenOrOverwritten(t *testing.T) {
 						}
 						if i%8 == 0 {
 							if e, ok := s.tryTake(); ok {
+								takeIt(e, nil)
+							}
+						}
+						if i%8 == 4 {
+							if e, ok := s.tryTakeLike(e); ok {
 								takeIt(e, nil)
 							}
 						}
@@ -176,8 +243,8 @@ func TestHammerEachEventIsTakenOrOverwritten(t *testing.T) {
 
 func isClosed(err error) bool { return errors.Is(err, os.ErrClosed) }
 
-// Nobody sleeps while there is something to take, whoever was woken, was quicker,
-// or had given up.
+// No taker sleeps while there is something to take. This holds too if the taker that was woken
+// gave up, or if another one was quicker.
 func TestHammerNoTakerSleepsBesideAnEvent(t *testing.T) {
 	for name, s := range stores(t) {
 		t.Run(name, func(t *testing.T) {
@@ -193,9 +260,16 @@ func TestHammerNoTakerSleepsBesideAnEvent(t *testing.T) {
 						all.Go(func() {
 							_, _ = s.takeBy(new(waitqueue.Task))
 						})
+						all.Go(func() { // one turn of a loop
+							s.takes(context.Background())(func(*event) bool { return false })
+						})
 					}
 					for range 2 {
 						all.Go(func() { _, _ = s.take(ctx) })
+						all.Go(func() {
+							for range s.takes(ctx) {
+							}
+						})
 					}
 					if random.IntN(2) == 0 {
 						synctest.Wait()
@@ -205,6 +279,7 @@ func TestHammerNoTakerSleepsBesideAnEvent(t *testing.T) {
 						all.Go(func() { _ = s.post(e) })
 					}
 					all.Go(func() { s.tryTake() })
+					all.Go(func() { s.tryTakeLike(&event{payload: 1 + round%10}) })
 					all.Go(cancel)
 					synctest.Wait()
 					require.Zero(t, s.there(), "round %d", round)
@@ -219,9 +294,9 @@ func TestHammerNoTakerSleepsBesideAnEvent(t *testing.T) {
 	}
 }
 
-// Who sees the last of many events sees what all posters did before their posts.
-// The race detector would not agree otherwise.
-func TestWhoSeesAnEventSeesWhatCameBeforeIt(t *testing.T) {
+// A goroutine that sees the last of many events sees all that the posters did before their
+// posts. The race detector would not agree otherwise.
+func TestAnEventShowsAllThatCameBeforeIt(t *testing.T) {
 	const posters = 100
 	var s rwevent.Slot[int]
 	var table rwevent.Table[int, int]
@@ -237,7 +312,7 @@ func TestWhoSeesAnEventSeesWhatCameBeforeIt(t *testing.T) {
 	_, _, err := s.Wait(t.Context(), posters-1)
 	require.NoError(t, err)
 	require.NotContains(t, done, false)
-	_, _, _, err = table.Wait(t.Context(), posters-1)
+	_, err = table.Wait(t.Context(), posters-1)
 	require.NoError(t, err)
 	require.NotContains(t, done, false)
 	posting.Wait()
@@ -262,13 +337,13 @@ func TestHammerOrderAmongKeys(t *testing.T) {
 	}()
 	var last [keys]int // event
 	for {
-		k, v, err := table.Take(context.Background())
+		e, err := table.Take(context.Background())
 		if err != nil {
 			require.ErrorIs(t, err, os.ErrClosed)
 			break
 		}
-		require.Greater(t, v, last[k])
-		last[k] = v
+		require.Greater(t, e.Value, last[e.Key])
+		last[e.Key] = e.Value
 	}
 	for k := range keys {
 		require.Equal(t, posts, last[k], "the last event of a key is not lost")

@@ -16,6 +16,7 @@ import (
 type subject struct {
 	post  func(v int) error
 	take  func() (int, error)
+	takes func(ctx context.Context, body func(v int)) (end error)
 	wait  func(after uint64) (int, uint64, error)
 	close func()
 	there func() bool
@@ -26,8 +27,14 @@ func slotSubject() subject {
 	var s rwevent.Slot[int]
 	ctx := context.Background()
 	return subject{
-		post:  s.Post,
-		take:  func() (int, error) { return s.Take(ctx) },
+		post: s.Post,
+		take: func() (int, error) { return s.Take(ctx) },
+		takes: func(ctx context.Context, body func(v int)) (end error) {
+			for v := range s.Takes(ctx, &end) {
+				body(v)
+			}
+			return end
+		},
 		wait:  func(after uint64) (int, uint64, error) { return s.Wait(ctx, after) },
 		close: s.Close,
 		there: func() bool { _, _, ok := s.Load(); return ok },
@@ -39,9 +46,15 @@ func tableSubject() subject {
 	var t rwevent.Table[int, int]
 	ctx := context.Background()
 	return subject{
-		post:  func(v int) error { return t.Post(v, v) },
-		take:  func() (int, error) { _, v, err := t.Take(ctx); return v, err },
-		wait:  func(after uint64) (int, uint64, error) { _, v, gen, err := t.Wait(ctx, after); return v, gen, err },
+		post: func(v int) error { return t.Post(v, v) },
+		take: func() (int, error) { e, err := t.Take(ctx); return e.Value, err },
+		takes: func(ctx context.Context, body func(v int)) (end error) {
+			for e := range t.Takes(ctx, &end) {
+				body(e.Value)
+			}
+			return end
+		},
+		wait:  func(after uint64) (int, uint64, error) { e, err := t.Wait(ctx, after); return e.Value, e.Gen, err },
 		close: t.Close,
 		there: func() bool { return t.Len() > 0 },
 		lost:  t.Overwritten,
@@ -149,6 +162,106 @@ func TestInterleavingsPostsAndWatcher(t *testing.T) {
 		m.Check(func() error {
 			if len(seen) == 0 || seen[len(seen)-1] != 1 || !errors.Is(end, os.ErrClosed) {
 				return errors.New(fmt.Sprint("seen: ", seen, "; end: ", end))
+			}
+			return nil
+		})
+	})
+}
+
+// Two loops take until the close. Each event goes to one of them, or was replaced.
+func TestInterleavingsPostsAndLoops(t *testing.T) {
+	explored(t, "posted, closed, take", func(m *explore.Model, x subject) {
+		var taken []int
+		var ends []error
+		for _, name := range []string{"loop A", "loop B"} {
+			m.Go(name, func(*explore.Thread) {
+				ends = append(ends, x.takes(context.Background(), func(v int) { taken = append(taken, v) }))
+			})
+		}
+		m.Go("poster", func(th *explore.Thread) {
+			for v := range 2 {
+				th.Step("post")
+				_ = x.post(v)
+			}
+			th.Step("close")
+			x.close()
+		})
+		m.Check(func() error {
+			slices.Sort(taken)
+			closed := len(ends) == 2 && errors.Is(ends[0], os.ErrClosed) && errors.Is(ends[1], os.ErrClosed)
+			if !closed || x.there() || len(taken)+int(x.lost()) != 2 || !slices.Contains(taken, 1) {
+				return errors.New(fmt.Sprint("taken: ", taken, "; replaced: ", x.lost(), "; ends: ", ends))
+			}
+			return nil
+		})
+	})
+}
+
+// A context ends one of two loops. It has the event, or it leaves the event to the other one.
+// The event of a post before the end of the context is taken in any case.
+func TestInterleavingsEndOfALoop(t *testing.T) {
+	explored(t, "posted, take", func(m *explore.Model, x subject) {
+		ctx, cancel := context.WithCancel(context.Background())
+		var taken []int
+		var end error
+		m.MaySleep("loop B") // for more
+		m.Go("loop A", func(*explore.Thread) {
+			end = x.takes(ctx, func(v int) { taken = append(taken, v) })
+		})
+		m.Go("loop B", func(*explore.Thread) {
+			_ = x.takes(context.Background(), func(v int) { taken = append(taken, v) })
+		})
+		m.Go("poster", func(th *explore.Thread) {
+			for v := range 2 {
+				th.Step("post")
+				_ = x.post(v)
+			}
+		})
+		m.Go("canceller", func(th *explore.Thread) {
+			th.Step("cancel")
+			cancel()
+		})
+		m.Check(func() error {
+			slices.Sort(taken)
+			if x.there() || len(taken)+int(x.lost()) != 2 || !slices.Contains(taken, 1) || !errors.Is(end, context.Canceled) {
+				return errors.New(fmt.Sprint("taken: ", taken, "; replaced: ", x.lost(), "; end: ", end))
+			}
+			return nil
+		})
+	})
+}
+
+// One taker wants the event of a key, and others want any. None of them sleeps beside an
+// event, though the first one may be quicker than a taker that was woken.
+func TestInterleavingsTakeOfAKey(t *testing.T) {
+	orders.Explore(t, "posted, take", func(m *explore.Model) {
+		var table rwevent.Table[int, int]
+		var taken []int
+		m.Release(table.Close)
+		m.MaySleep("taker A", "taker B")
+		for _, name := range []string{"taker A", "taker B"} {
+			m.Go(name, func(*explore.Thread) {
+				if e, err := table.Take(context.Background()); err == nil {
+					taken = append(taken, e.Key)
+				}
+			})
+		}
+		m.Go("taker of 1", func(th *explore.Thread) {
+			th.Step("look")
+			if e, ok := table.TryTakeKey(1); ok {
+				taken = append(taken, e.Key)
+			}
+		})
+		m.Go("poster", func(th *explore.Thread) {
+			for k := range 2 {
+				th.Step("post")
+				_ = table.Post(k, k)
+			}
+		})
+		m.Check(func() error {
+			slices.Sort(taken)
+			if !slices.Equal(taken, []int{0, 1}) || table.Len() != 0 {
+				return errors.New(fmt.Sprint("taken: ", taken, "; there: ", table.Len()))
 			}
 			return nil
 		})

@@ -29,11 +29,11 @@ var mutants = []models.Mutant{
 	}, {
 		// Close. Taker A: take the last event. Taker B: take it too.
 		Name: "a closed slot gives its last event twice", By: "CloseAndTakers", File: "rwevent.go",
-		Old: "\tif !s.there {\n\t\treturn v, none(s.closed)\n\t}\n", New: "",
+		Old: "\tif !s.there {\n\t\treturn v, 0, none(s.closed)\n\t}\n", New: "",
 	}, {
 		// Close. Watcher: the last event is there, for ever.
 		Name: "a closed slot shows its last event again", By: "PostsAndWatcher", File: "rwevent.go",
-		Old: "\tif !there || gen <= after {", New: "\tif !there {",
+		Old: "\tif s.there && s.gen > after {", New: "\tif s.there {",
 	}, {
 		// Post: wake. Taker: nothing is there, so sleep on. Post: put the event.
 		Name: "a post to a table wakes before its event is there", By: "PostsAndTakers", File: "table.go",
@@ -48,6 +48,14 @@ var mutants = []models.Mutant{
 		Name: "a close of a table wakes before it is there", By: "CloseAndTakers", File: "table.go",
 		Old: "\tt.mu.Lock()\n\tt.closed = true\n\tt.mu.Unlock()\n\tpoint.At(\"closed\", nil)\n\tt.queue.WakeUpAll()\n",
 		New: "\tt.queue.WakeUpAll()\n\tpoint.At(\"closed\", nil)\n\tt.mu.Lock()\n\tt.closed = true\n\tt.mu.Unlock()\n",
+	}, {
+		// Post. Loop A: take the event. Cancel. Loop A: end without it.
+		Name: "a loop that ends keeps the event to itself", By: "EndOfALoop", File: "wait.go",
+		Old: "\t\tif !yield(event, gen) {\n", New: "\t\tif err := over(s.WaitQueue(), ctx, by); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif !yield(event, gen) {\n",
+	}, {
+		// Post 0 and 1. Taker of 1: take it. Taker A: take 0. Taker B: it is the turn of 1.
+		Name: "the event of a key leaves its turn behind", By: "TakeOfAKey", File: "events.go",
+		Old: "\te.nodes[n.prev].next, e.nodes[n.next].prev = n.next, n.prev\n", New: "",
 	},
 }
 

@@ -12,6 +12,11 @@ var orders = models.Pins{
 	"TestInterleavingsPostsAndTakers/Table":  300,
 	"TestInterleavingsCloseAndTakers/Slot":   220,
 	"TestInterleavingsCloseAndTakers/Table":  220,
+	"TestInterleavingsPostsAndLoops/Slot":    2978,
+	"TestInterleavingsPostsAndLoops/Table":   3982,
+	"TestInterleavingsEndOfALoop/Slot":       3632,
+	"TestInterleavingsEndOfALoop/Table":      3540,
+	"TestInterleavingsTakeOfAKey":            1940,
 	"TestInterleavingsPostsAndWatcher/Slot":  74,
 	"TestInterleavingsPostsAndWatcher/Table": 3684,
 }

@@ -40,6 +40,18 @@
 // or it was replaced before that, and counted by Overwritten; or it is still
 // there.
 //
+// # One order of results
+//
+// Results stand in the order key, value, generation, and then ok or the error. A call of a
+// [Table] returns the first three as one [Event]. Each wait that takes or looks has a loop
+// form: Take has Takes, and Wait has Changes. The loop form yields the results of its single
+// form, without the error. It tells the error afterwards:
+//
+//	var end error
+//	for id := range trouble.Takes(ctx, &end) {
+//		...
+//	}
+//
 // # Memory model
 //
 // In the terms of the Go memory model:
@@ -88,22 +100,12 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// A Sleeper is a goroutine that can wait on a queue until cond is true or it is
-// interrupted: a [waitqueue.Task], and so a kthread.Current.
-//
-// Kernel: current
-//
-// Differs: a Task or a kernel thread, which the caller names.
-type Sleeper interface {
-	// Wait blocks until cond returns true, which beats every interruption.
-	//
-	// Kernel: wait_event_interruptible
-	Wait(q *waitqueue.Queue, cond func() bool) error
-
-	// WaitExclusive is Wait for a waiter that takes something.
-	//
-	// Kernel: wait_event_interruptible_exclusive
-	WaitExclusive(q *waitqueue.Queue, cond func() bool) error
+// An Event is the latest value of a key in a [Table], with its generation. Gen is 0 if, and
+// only if, there is no event.
+type Event[K comparable, T any] struct {
+	Key   K      // the thing that the event is about
+	Value T      // as it was posted
+	Gen   uint64 // the event's number among all posts to the table, from 1
 }
 
 // errClosed is for an event that comes too late, or would never come. The text
@@ -152,6 +154,9 @@ func (e waitError) Timeout() bool { return errors.Is(e.error, syscall.ETIMEDOUT)
 //
 // An event is in the slot from its Post until it is taken or replaced. The
 // generation of the latest one, taken or not, is the slot's generation.
+//
+// If the queue has a name, ps shows it for a thread that waits for an event. Give it the name
+// before the first use: s.WaitQueue().Name = "trouble". See [Slot.WaitQueue].
 //
 // A Slot is no rwlock_t, but holds a lock inside. An rwlock_t is a lock around any
 // code, and a reader that interrupts another may take it again. No code of the caller
@@ -227,32 +232,38 @@ func (s *Slot[T]) Load() (v T, gen uint64, ok bool) {
 //
 // Differs: the lock is held only while the event is taken.
 func (s *Slot[T]) TryTake() (v T, ok bool) {
-	v, err := s.take()
+	v, _, err := s.take()
 	return v, err == nil
 }
 
 // take returns errNone if a taker has to sleep.
-func (s *Slot[T]) take() (v T, err error) {
+func (s *Slot[T]) take() (v T, gen uint64, err error) {
 	point.At("take", nil)
-	if !s.any() {
-		return v, errNone
+	if !s.ready(0) {
+		return v, 0, errNone
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.there {
-		return v, none(s.closed)
+		return v, 0, none(s.closed)
 	}
-	v = s.event
+	v, gen = s.event, s.gen
 	var zero T // the slot holds nothing back from the garbage collector
 	s.event, s.there = zero, false
 	if !s.closed { // or the next taker would sleep for ever
 		s.news.Store(0)
 	}
-	return v, nil
+	return v, gen, nil
 }
 
-// any reports whether to call take: there is an event, or none will come.
-func (s *Slot[T]) any() bool { return s.news.Load() != 0 }
+// ready is true for each after if the slot is closed, because a look finds that out.
+func (s *Slot[T]) ready(after uint64) bool {
+	news := s.news.Load()
+	return news > after || news == final
+}
+
+// count is 1 for an empty slot too: a look finds that out.
+func (s *Slot[T]) count(uint64) int { return 1 }
 
 // none returns the error of a look that finds no event.
 func none(closed bool) error {
@@ -275,18 +286,8 @@ func none(closed bool) error {
 //
 // Differs: takes the event too.
 func (s *Slot[T]) Take(ctx context.Context) (T, error) {
-	// The condition of the wait only looks. Another taker may take the event
-	// between that look and take, and so has used the wake-up. Then this loop
-	// starts again, and looks before it sleeps.
-	for {
-		v, err := s.take()
-		if err != errNone {
-			return v, err
-		}
-		if err := s.queue.WaitExclusive(ctx, s.any); err != nil {
-			return v, own(err)
-		}
-	}
+	v, _, err := wait(s, ctx, nil, true, 0)
+	return v, err
 }
 
 // TakeBy is Take for a sleeper without a context: a kernel thread says
@@ -297,15 +298,8 @@ func (s *Slot[T]) Take(ctx context.Context) (T, error) {
 //
 // Differs: takes the event too.
 func (s *Slot[T]) TakeBy(by Sleeper) (T, error) {
-	for {
-		v, err := s.take()
-		if err != errNone {
-			return v, err
-		}
-		if err := by.WaitExclusive(&s.queue, s.any); err != nil {
-			return v, own(err)
-		}
-	}
+	v, _, err := wait(s, nil, by, true, 0)
+	return v, err
 }
 
 // Wait waits until the slot holds an event of a later generation than after,
@@ -321,15 +315,7 @@ func (s *Slot[T]) TakeBy(by Sleeper) (T, error) {
 //
 // Differs: for a newer event than a given one.
 func (s *Slot[T]) Wait(ctx context.Context, after uint64) (T, uint64, error) {
-	for {
-		v, gen, err := s.newer(after)
-		if err != errNone {
-			return v, gen, err
-		}
-		if err := s.queue.Wait(ctx, func() bool { return s.later(after) }); err != nil {
-			return v, 0, own(err)
-		}
-	}
+	return wait(s, ctx, nil, false, after)
 }
 
 // WaitBy is Wait for a sleeper without a context, as [Slot.TakeBy] is Take.
@@ -338,64 +324,86 @@ func (s *Slot[T]) Wait(ctx context.Context, after uint64) (T, uint64, error) {
 //
 // Differs: for a newer event than a given one.
 func (s *Slot[T]) WaitBy(by Sleeper, after uint64) (T, uint64, error) {
-	for {
-		v, gen, err := s.newer(after)
-		if err != errNone {
-			return v, gen, err
-		}
-		if err := by.Wait(&s.queue, func() bool { return s.later(after) }); err != nil {
-			return v, 0, own(err)
-		}
-	}
+	return wait(s, nil, by, false, after)
 }
 
 // newer returns errNone if a watcher has to sleep.
 func (s *Slot[T]) newer(after uint64) (v T, gen uint64, err error) {
 	point.At("look", nil)
-	if !s.later(after) {
+	if !s.ready(after) {
 		return v, 0, errNone
 	}
 	s.mu.RLock()
-	v, gen, there, closed := s.event, s.gen, s.there, s.closed
-	s.mu.RUnlock()
-	if !there || gen <= after {
-		var zero T
-		return zero, 0, none(closed)
+	if s.there && s.gen > after {
+		v, gen = s.event, s.gen
+	} else {
+		err = none(s.closed)
 	}
-	return v, gen, nil
+	s.mu.RUnlock()
+	return v, gen, err
 }
 
-// later reports whether to call newer. It is true for every after if the slot is
-// closed, because newer finds that out.
-func (s *Slot[T]) later(after uint64) bool {
-	news := s.news.Load()
-	return news > after || news == final
+// Takes returns a sequence of the events that Take returns, one after the other. An event that
+// the body has got is taken, however the body ends. No lock is held in the body, which may
+// post, take, or take its time.
+//
+// Each pass over the sequence stores in the variables of end why it has ended: the error
+// that Take would have returned, or nil if the body has ended it. Until then they are nil. If
+// ctx has ended, and the slot is closed and empty too, the error matches [os.ErrClosed].
+//
+//	var end error
+//	for v := range slot.Takes(ctx, &end) {
+//		...
+//	}
+//
+// The sequence ends when the slot is closed and empty, and when ctx ends. An event that is there
+// beats the end of ctx. When the loop notices this end, it takes one more event at most,
+// however quickly others post.
+//
+// Kernel: wait_event_interruptible_exclusive
+//
+// Differs: takes the event too, again and again.
+func (s *Slot[T]) Takes(ctx context.Context, end ...*error) iter.Seq[T] {
+	return values(each(s, ctx, nil, true, end))
 }
 
-// Changes returns a sequence of generations and events: the one that is there,
+// TakesBy is Takes for a sleeper without a context, as [Slot.TakeBy] is Take. An interruption
+// ends it as the end of ctx ends Takes. If the body ends the interruption, the loop goes on.
+//
+// A kernel thread that wants to deal with a signal looks at end, flushes the signal, and
+// ranges again.
+//
+// Kernel: wait_event_interruptible_exclusive
+//
+// Differs: takes the event too, again and again.
+func (s *Slot[T]) TakesBy(by Sleeper, end ...*error) iter.Seq[T] {
+	return values(each(s, nil, by, true, end))
+}
+
+// Changes returns a sequence of events and their generations: the one that is there,
 // and then each newer one. While the loop's body runs, events may be replaced or
 // taken, which are then not seen; the generations have a gap there. No lock is
-// held in the body, which may post, take, or take its time.
+// held in the body, which may post, take, or take its time. Each pass begins with the event
+// that is there.
 //
-// The sequence ends when the slot is closed and has nothing newer, and when ctx
-// ends. Even then it has the event that was posted before ctx ended, or its
-// replacement. It ends after that one, however quickly others post.
-func (s *Slot[T]) Changes(ctx context.Context) iter.Seq2[uint64, T] {
-	return func(yield func(uint64, T) bool) {
-		var after uint64
-		for last := false; !last; {
-			// Sampled before the look. With the other order, this could happen:
-			//	loop: look, find event 1
-			//	poster: post event 2, end ctx
-			//	loop: find ctx ended, and end without event 2
-			last = ctx.Err() != nil
-			v, gen, err := s.Wait(ctx, after)
-			if err != nil || !yield(gen, v) {
-				return
-			}
-			after = gen
-		}
-	}
+// It ends as [Slot.Takes] does, and end is told in the same way. It has the event that was
+// posted before ctx ended, or the replacement of that event. It ends after that one, however
+// quickly others post.
+//
+// Kernel: wait_event_interruptible
+//
+// Differs: for one newer event after the other.
+func (s *Slot[T]) Changes(ctx context.Context, end ...*error) iter.Seq2[T, uint64] {
+	return each(s, ctx, nil, false, end)
+}
+
+// ChangesBy is Changes for a sleeper without a context, as [Slot.TakesBy] is Takes.
+//
+// Kernel: wait_event_interruptible
+//
+// Differs: for one newer event after the other.
+func (s *Slot[T]) ChangesBy(by Sleeper, end ...*error) iter.Seq2[T, uint64] {
+	return each(s, nil, by, false, end)
 }
 
 // Close says that no event will come any more. Post refuses, and a caller that
@@ -444,6 +452,12 @@ func closedWord(closed bool) string {
 // WaitQueue returns the queue on which the slot's waiters sleep, for a wait by other
 // means: on several slots at once by [waitqueue.WaitAny], or in a loop that is
 // written out. Its condition is that Load or TryTake reports true.
+//
+// The queue's Name is the wait channel of the waiters. Set it before the first use of the
+// slot. Then kthread.Tasks, which is ps here, shows it for each thread that waits, as in
+//
+//	PID S ELAPSED WAKE-UPS WCHAN           COMMAND
+//	  1 S      0s        1 trouble         [handler]
 //
 // Kernel: wait_queue_head_t
 func (s *Slot[T]) WaitQueue() *waitqueue.Queue { return &s.queue }

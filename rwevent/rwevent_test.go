@@ -93,8 +93,8 @@ func TestTakersByTaskAreExclusiveToo(t *testing.T) {
 		var s rwevent.Slot[int]
 		var table rwevent.Table[int, int]
 		go func() { _, _ = s.TakeBy(new(waitqueue.Task)) }()
-		go func() { _, _, _ = table.TakeBy(new(waitqueue.Task)) }()
-		go func() { _, _, _ = table.Take(context.Background()) }()
+		go func() { _, _ = table.TakeBy(new(waitqueue.Task)) }()
+		go func() { _, _ = table.Take(context.Background()) }()
 		synctest.Wait()
 		require.Zero(t, s.WaitQueue().WakeUpN(0))
 		require.Zero(t, table.WaitQueue().WakeUpN(0))
@@ -103,7 +103,7 @@ func TestTakersByTaskAreExclusiveToo(t *testing.T) {
 	})
 }
 
-// The wake-up of a post does not keep the event for whom it woke.
+// The wake-up of a post does not keep the event for the taker that it woke.
 func TestATakerThatComesTooLateSleepsOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s rwevent.Slot[int]
@@ -219,7 +219,7 @@ func TestDeadlineIsATimeout(t *testing.T) {
 }
 
 // One slot, watched and emptied at once: a post wakes all of the first kind
-// and one of the second. So do those of a table.
+// and one of the second. The posts of a table do the same.
 func TestPostWakesAllWhoWaitAndOneWhoTakes(t *testing.T) {
 	var s rwevent.Slot[int]
 	var table rwevent.Table[int, int]
@@ -331,8 +331,8 @@ func TestChangesHasWhatIsThereAndThenWhatIsNewer(t *testing.T) {
 		var got []any
 		done := make(chan bool)
 		go func() {
-			for gen, v := range s.Changes(context.Background()) {
-				got = append(got, gen, v)
+			for v, gen := range s.Changes(context.Background()) {
+				got = append(got, v, gen)
 			}
 			close(done)
 		}()
@@ -345,7 +345,7 @@ func TestChangesHasWhatIsThereAndThenWhatIsNewer(t *testing.T) {
 		_ = s.Post("last")
 		s.Close()
 		<-done
-		require.Equal(t, []any{uint64(2), "there", uint64(3), "newer", uint64(4), "last"}, got)
+		require.Equal(t, []any{"there", uint64(2), "newer", uint64(3), "last", uint64(4)}, got)
 		_, ok := s.TryTake()
 		require.True(t, ok, "looking is not taking")
 	})
@@ -356,7 +356,7 @@ func TestChangesSkipsWhatWasReplaced(t *testing.T) {
 	var s rwevent.Slot[int]
 	_ = s.Post(1)
 	var gens []uint64
-	for gen, v := range s.Changes(t.Context()) {
+	for v, gen := range s.Changes(t.Context()) {
 		require.EqualValues(t, gen, v)
 		gens = append(gens, gen)
 		if gen == 1 {
@@ -379,7 +379,7 @@ func TestChangesEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	_ = s.Post(1)
 	var got []int
-	for _, v := range s.Changes(ctx) {
+	for v := range s.Changes(ctx) {
 		got = append(got, v)
 		if v == 2 {
 			cancel()
@@ -424,7 +424,7 @@ func TestChangesHasTheEventBeforeTheEnd(t *testing.T) {
 	var s rwevent.Slot[int]
 	_ = s.Post(1)
 	last := 0
-	for _, v := range s.Changes(endingAfter(t.Context(), func() { _ = s.Post(2) })) {
+	for v := range s.Changes(endingAfter(t.Context(), func() { _ = s.Post(2) })) {
 		last = v
 	}
 	require.Equal(t, 2, last)
@@ -432,8 +432,8 @@ func TestChangesHasTheEventBeforeTheEnd(t *testing.T) {
 	var table rwevent.Table[string, int]
 	_ = table.Post("a", 1)
 	seen := map[string]int{}
-	for k, v := range table.Changes(endingAfter(t.Context(), func() { _ = table.Post("b", 2) })) {
-		seen[k] = v
+	for e := range table.Changes(endingAfter(t.Context(), func() { _ = table.Post("b", 2) })) {
+		seen[e.Key] = e.Value
 	}
 	require.Equal(t, map[string]int{"a": 1, "b": 2}, seen)
 }
@@ -469,13 +469,16 @@ func TestReadersDoNotBlockReaders(t *testing.T) {
 	_ = s.Post(1)
 	var table rwevent.Table[int, int]
 	_ = table.Post(1, 1)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
 	for name, read := range map[string]func(){
 		"Load":               func() { s.Load() },
 		"Wait":               func() { _, _, _ = s.Wait(t.Context(), 0) },
 		"Overwritten":        func() { s.Overwritten() },
 		"Table.Load":         func() { table.Load(1) },
-		"Table.Wait":         func() { _, _, _, _ = table.Wait(t.Context(), 0) },
+		"Table.Wait":         func() { _, _ = table.Wait(t.Context(), 0) },
 		"Table.Len":          func() { table.Len() },
+		"Table.Changes":      func() { first(table.Changes(ended)) },
 		"Table.Overwritten":  func() { table.Overwritten() },
 		"TryTake of nothing": func() { empty.TryTake() },
 	} {
@@ -523,7 +526,7 @@ func TestWhatWasTakenOrReplacedIsNotKept(t *testing.T) {
 		_ = table.Post(fresh(), fresh())
 	}
 	for range 2 {
-		_, _, ok := table.TryTake()
+		_, ok := table.TryTake()
 		require.True(t, ok)
 	}
 	runtime.GC()
@@ -552,10 +555,13 @@ func TestWhatIsThereAllocatesNothing(t *testing.T) {
 		"Post, WaitBy":          func() { _ = s.Post(1); _, _, _ = s.WaitBy(&task, 0) },
 		"Table.Post":            func() { _ = table.Post(50, 1) },
 		"Table.Post and Load":   func() { _ = table.Post(1, 1); table.Load(1) },
-		"Table.Post and Take":   func() { _ = table.Post(100, 1); k, _, _ := table.Take(ctx); _ = table.Post(k, 1) },
-		"Table.Post and TakeBy": func() { _ = table.Post(100, 1); k, _, _ := table.TakeBy(&task); _ = table.Post(k, 1) },
-		"Table.Wait":            func() { _, _, _, _ = table.Wait(ctx, 0) },
-		"Table.WaitBy":          func() { _, _, _, _ = table.WaitBy(&task, 0) },
+		"Table.Post and Take":   func() { _ = table.Post(100, 1); e, _ := table.Take(ctx); _ = table.Post(e.Key, 1) },
+		"Table.Post and TakeBy": func() { _ = table.Post(100, 1); e, _ := table.TakeBy(&task); _ = table.Post(e.Key, 1) },
+		"Table.TryTakeKey":      func() { _ = table.Post(100, 1); table.TryTakeKey(100) },
+		"Slot.Takes":            func() { _ = s.Post(1); first(s.Takes(ctx)) },
+		"Table.ChangesBy":       func() { first(table.ChangesBy(&task)) },
+		"Table.Wait":            func() { _, _ = table.Wait(ctx, 0) },
+		"Table.WaitBy":          func() { _, _ = table.WaitBy(&task, 0) },
 	} {
 		require.Zero(t, testing.AllocsPerRun(1000, f), name)
 	}
@@ -593,8 +599,8 @@ func TestASignalInterruptsAKernelThreadsWait(t *testing.T) {
 		waits := []func(cur *kthread.Current) error{
 			func(cur *kthread.Current) error { _, err := s.TakeBy(cur); return err },
 			func(cur *kthread.Current) error { _, _, err := s.WaitBy(cur, 0); return err },
-			func(cur *kthread.Current) error { _, _, err := table.TakeBy(cur); return err },
-			func(cur *kthread.Current) error { _, _, _, err := table.WaitBy(cur, 0); return err },
+			func(cur *kthread.Current) error { _, err := table.TakeBy(cur); return err },
+			func(cur *kthread.Current) error { _, err := table.WaitBy(cur, 0); return err },
 		}
 		for _, wait := range waits {
 			thread := kthread.Run("handler", func(cur *kthread.Current) error {
@@ -649,11 +655,11 @@ func TestWaitsSleepWithTheTaskOfTheirContext(t *testing.T) {
 			return err
 		},
 		"Table.Take": func(ctx context.Context, _ *rwevent.Slot[int], table *rwevent.Table[int, int]) error {
-			_, _, err := table.Take(ctx)
+			_, err := table.Take(ctx)
 			return err
 		},
 		"Table.Wait": func(ctx context.Context, _ *rwevent.Slot[int], table *rwevent.Table[int, int]) error {
-			_, _, _, err := table.Wait(ctx, 0)
+			_, err := table.Wait(ctx, 0)
 			return err
 		},
 	}

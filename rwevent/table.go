@@ -4,10 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"math"
-	"slices"
-	"sort"
-	"sync"
 
 	"github.com/kprim/kprim/internal/point"
 	"github.com/kprim/kprim/waitqueue"
@@ -31,30 +27,19 @@ import (
 // event that has come since the caller's last look and was replaced or taken.
 // There are never more than two such events for each event that is there.
 //
-// A table holds no event that was taken or replaced. It may hold the key of such
-// an event while older events are there, in the same numbers.
+// A table holds no event that was taken or replaced, and no key without an event. It keeps
+// the room for as many events as were there at once.
+//
+// ps shows the name of the table's queue for a thread that waits. It is set before the first
+// use, as in t.WaitQueue().Name = "trouble". See [Slot.WaitQueue].
 type Table[K comparable, T any] struct {
-	mu          sync.RWMutex
-	events      map[K]event[T] // guarded by mu, as all down to closed
-	turns       line[K]        // the keys of events, in order of first post
-	posts       line[post[K]]  // in order; the stale ones between them have no event
-	gen         uint64         // how many were posted
+	mu          rwlock
+	events      events[K, T] // guarded by mu, as all down to closed
+	gen         uint64       // how many were posted
 	overwritten uint64
 	closed      bool
 
 	queue waitqueue.Queue
-}
-
-// An event is the latest value of a key, with its generation.
-type event[T any] struct {
-	value T
-	gen   uint64
-}
-
-// A post says that the event of a generation is, or was, under a key.
-type post[K comparable] struct {
-	key K
-	gen uint64
 }
 
 // Post puts v into the table under k, in the place of an event of k that is
@@ -79,44 +64,22 @@ func (t *Table[K, T]) Post(k K, v T) error {
 }
 
 func (t *Table[K, T]) put(k K, v T) error {
+	// The comparison panics if k cannot be hashed. So nothing panics with the lock held.
 	if same := k; same != k {
 		panic("rwevent: Post of a key that is not equal to itself")
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock() // also when k cannot be hashed, which panics
 	if t.closed {
+		t.mu.Unlock()
 		return errClosed
 	}
-	if _, there := t.events[k]; there {
-		t.overwritten++ // and k keeps its turn
-	} else {
-		t.turns.push(k)
-	}
-	if t.events == nil {
-		t.events = make(map[K]event[T])
-	}
 	t.gen++
-	t.events[k] = event[T]{v, t.gen}
-	t.posts.push(post[K]{k, t.gen})
-	t.tidy()
+	if t.events.put(k, v, t.gen) {
+		t.overwritten++
+	}
+	t.mu.Unlock()
 	return nil
 }
-
-// tidy drops stale posts. At the front it does so at once, so that the oldest
-// event is found without a search. Elsewhere it waits until there are more stale
-// posts than others: the posts and takes that made them stale then pay for going
-// through all. The caller holds mu.
-func (t *Table[K, T]) tidy() {
-	for t.posts.len() > 0 && t.stale(t.posts.rest()[0]) {
-		t.posts.pop()
-	}
-	if t.posts.len() > 2*len(t.events) {
-		t.posts.delete(t.stale)
-	}
-}
-
-// stale reports whether the event of p was taken or replaced.
-func (t *Table[K, T]) stale(p post[K]) bool { return t.events[p.key].gen != p.gen }
 
 // Load returns the event of k and its generation. If k has none, ok is false and
 // the rest is zero. Readers do not block each other.
@@ -126,16 +89,19 @@ func (t *Table[K, T]) stale(p post[K]) bool { return t.events[p.key].gen != p.ge
 // Differs: as Slot.Load.
 func (t *Table[K, T]) Load(k K) (v T, gen uint64, ok bool) {
 	t.mu.RLock()
-	defer t.mu.RUnlock()
-	e, ok := t.events[k]
-	return e.value, e.gen, ok
+	defer t.mu.RUnlock() // also if k cannot be hashed, which panics
+	if i, there := t.events.index[k]; there {
+		e := &t.events.nodes[i]
+		return e.Value, e.Gen, true
+	}
+	return v, 0, false
 }
 
 // Len returns how many keys have an event.
 func (t *Table[K, T]) Len() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return t.turns.len()
+	return t.events.len()
 }
 
 // TryTake takes the event whose turn it is out of the table, and reports whether
@@ -144,31 +110,39 @@ func (t *Table[K, T]) Len() int {
 // Kernel: write_lock, write_unlock
 //
 // Differs: as Slot.TryTake.
-func (t *Table[K, T]) TryTake() (k K, v T, ok bool) {
-	k, v, err := t.take()
-	return k, v, err == nil
+func (t *Table[K, T]) TryTake() (event Event[K, T], ok bool) {
+	event, _, err := t.take()
+	return event, err == nil
+}
+
+// TryTakeKey takes the event of k out of the table, out of its turn, and reports whether
+// there was one. Each event goes to one taker at most.
+//
+// Kernel: write_lock, write_unlock
+//
+// Differs: as Slot.TryTake.
+func (t *Table[K, T]) TryTakeKey(k K) (event Event[K, T], ok bool) {
+	point.At("take", nil)
+	t.mu.Lock()
+	defer t.mu.Unlock() // also if k cannot be hashed, which panics
+	i, there := t.events.index[k]
+	if !there {
+		return event, false
+	}
+	return t.events.remove(i), true
 }
 
 // take returns errNone if a taker has to sleep.
-func (t *Table[K, T]) take() (k K, v T, err error) {
+func (t *Table[K, T]) take() (event Event[K, T], gen uint64, err error) {
 	point.At("take", nil)
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.turns.len() == 0 {
-		return k, v, none(t.closed)
+	if t.events.len() == 0 {
+		err = none(t.closed)
+	} else {
+		event = t.events.remove(t.events.first())
 	}
-	k = t.turns.pop()
-	v = t.events[k].value
-	delete(t.events, k)
-	t.tidy()
-	return k, v, nil
-}
-
-// any reports whether to call take.
-func (t *Table[K, T]) any() bool {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.closed || t.turns.len() > 0
+	t.mu.Unlock()
+	return event, event.Gen, err
 }
 
 // Take waits for an event and takes the one whose turn it is. Wake-ups, and the
@@ -177,16 +151,9 @@ func (t *Table[K, T]) any() bool {
 // Kernel: wait_event_interruptible_exclusive
 //
 // Differs: takes the event too.
-func (t *Table[K, T]) Take(ctx context.Context) (K, T, error) {
-	for {
-		k, v, err := t.take()
-		if err != errNone {
-			return k, v, err
-		}
-		if err := t.queue.WaitExclusive(ctx, t.any); err != nil {
-			return k, v, own(err)
-		}
-	}
+func (t *Table[K, T]) Take(ctx context.Context) (Event[K, T], error) {
+	event, _, err := wait(t, ctx, nil, true, 0)
+	return event, err
 }
 
 // TakeBy is Take for a sleeper without a context, as [Slot.TakeBy] is.
@@ -194,16 +161,9 @@ func (t *Table[K, T]) Take(ctx context.Context) (K, T, error) {
 // Kernel: wait_event_interruptible_exclusive
 //
 // Differs: takes the event too.
-func (t *Table[K, T]) TakeBy(by Sleeper) (K, T, error) {
-	for {
-		k, v, err := t.take()
-		if err != errNone {
-			return k, v, err
-		}
-		if err := by.WaitExclusive(&t.queue, t.any); err != nil {
-			return k, v, own(err)
-		}
-	}
+func (t *Table[K, T]) TakeBy(by Sleeper) (Event[K, T], error) {
+	event, _, err := wait(t, nil, by, true, 0)
+	return event, err
 }
 
 // Wait waits until the table holds an event of a later generation than after,
@@ -214,16 +174,9 @@ func (t *Table[K, T]) TakeBy(by Sleeper) (K, T, error) {
 // Kernel: wait_event_interruptible
 //
 // Differs: for a newer event than a given one.
-func (t *Table[K, T]) Wait(ctx context.Context, after uint64) (K, T, uint64, error) {
-	for {
-		k, v, gen, err := t.newer(after)
-		if err != errNone {
-			return k, v, gen, err
-		}
-		if err := t.queue.Wait(ctx, func() bool { return t.later(after) }); err != nil {
-			return k, v, 0, own(err)
-		}
-	}
+func (t *Table[K, T]) Wait(ctx context.Context, after uint64) (Event[K, T], error) {
+	event, _, err := wait(t, ctx, nil, false, after)
+	return event, err
 }
 
 // WaitBy is Wait for a sleeper without a context, as [Slot.WaitBy] is.
@@ -231,68 +184,92 @@ func (t *Table[K, T]) Wait(ctx context.Context, after uint64) (K, T, uint64, err
 // Kernel: wait_event_interruptible
 //
 // Differs: for a newer event than a given one.
-func (t *Table[K, T]) WaitBy(by Sleeper, after uint64) (K, T, uint64, error) {
-	for {
-		k, v, gen, err := t.newer(after)
-		if err != errNone {
-			return k, v, gen, err
-		}
-		if err := by.Wait(&t.queue, func() bool { return t.later(after) }); err != nil {
-			return k, v, 0, own(err)
-		}
-	}
+func (t *Table[K, T]) WaitBy(by Sleeper, after uint64) (Event[K, T], error) {
+	event, _, err := wait(t, nil, by, false, after)
+	return event, err
 }
 
-// newer returns errNone if a watcher has to sleep. It passes over the posts of
-// events that were replaced. The later event has a post of its own, behind them.
-func (t *Table[K, T]) newer(after uint64) (k K, v T, gen uint64, err error) {
+// newer returns errNone if a watcher has to sleep.
+func (t *Table[K, T]) newer(after uint64) (event Event[K, T], gen uint64, err error) {
 	point.At("look", nil)
 	t.mu.RLock()
-	defer t.mu.RUnlock()
-	posts := t.posts.rest()
-	first := sort.Search(len(posts), func(i int) bool { return posts[i].gen > after })
-	for _, p := range posts[first:] {
-		if !t.stale(p) {
-			return p.key, t.events[p.key].value, p.gen, nil
+	if i := t.events.oldest(after); i != 0 {
+		event = t.events.nodes[i].Event
+	} else {
+		err = none(t.closed)
+	}
+	t.mu.RUnlock()
+	return event, event.Gen, err
+}
+
+func (t *Table[K, T]) ready(after uint64) bool {
+	point.At("look", nil)
+	t.mu.RLock()
+	ready := t.closed || t.events.oldest(after) != 0
+	t.mu.RUnlock()
+	return ready
+}
+
+// count takes as long as the loop will take at least.
+func (t *Table[K, T]) count(after uint64) (n int) {
+	t.mu.RLock()
+	for _, p := range t.events.newer(after) {
+		if !t.events.stale(p) {
+			n++
 		}
 	}
-	return k, v, 0, none(t.closed)
+	t.mu.RUnlock()
+	return n
 }
 
-func (t *Table[K, T]) later(after uint64) bool {
-	_, _, _, err := t.newer(after)
-	return err != errNone
+// Takes returns a sequence of the events that Take returns, one after the other. An event
+// that the body has got is taken, however the body ends. No lock is held in the body, which
+// may post, take, or take its time.
+//
+// It ends as [Slot.Takes] does, and end is told in the same way. When the loop notices the end
+// of ctx, it takes as many more events at most as are there at this moment, however quickly
+// others post.
+//
+// Kernel: wait_event_interruptible_exclusive
+//
+// Differs: takes the event too, again and again.
+func (t *Table[K, T]) Takes(ctx context.Context, end ...*error) iter.Seq[Event[K, T]] {
+	return values(each(t, ctx, nil, true, end))
 }
 
-// Changes returns a sequence of keys and events, none of which is taken by that:
+// TakesBy is Takes for a sleeper without a context, as [Slot.TakesBy] is.
+//
+// Kernel: wait_event_interruptible_exclusive
+//
+// Differs: takes the event too, again and again.
+func (t *Table[K, T]) TakesBy(by Sleeper, end ...*error) iter.Seq[Event[K, T]] {
+	return values(each(t, nil, by, true, end))
+}
+
+// Changes returns a sequence of events, none of which is taken by that:
 // those that are there, and then each newer one, in the order of the
 // generations. It never has an event that was taken or replaced by then. No lock
-// is held in the loop's body, which may post, take, or take its time.
+// is held in the loop's body, which may post, take, or take its time. Each pass begins with
+// the oldest event.
 //
-// The sequence ends when the table is closed and has nothing newer, and when ctx
-// ends. Even then it has the events that were posted before ctx ended and are
-// still there. It ends after those, however quickly others post.
-func (t *Table[K, T]) Changes(ctx context.Context) iter.Seq2[K, T] {
-	return func(yield func(K, T) bool) {
-		var after uint64
-		last := uint64(math.MaxUint64) // no generation comes to that
-		for {
-			if last == math.MaxUint64 && ctx.Err() != nil {
-				last = t.generation()
-			}
-			k, v, gen, err := t.Wait(ctx, after)
-			if err != nil || gen > last || !yield(k, v) {
-				return
-			}
-			after = gen
-		}
-	}
+// It ends as [Slot.Takes] does, and end is told in the same way. It has the events that were
+// posted before ctx ended and are still there. When the loop notices the end of ctx, it has as
+// many more events at most as it could have at this moment, however quickly others post.
+//
+// Kernel: wait_event_interruptible
+//
+// Differs: for one newer event after the other.
+func (t *Table[K, T]) Changes(ctx context.Context, end ...*error) iter.Seq[Event[K, T]] {
+	return values(each(t, ctx, nil, false, end))
 }
 
-func (t *Table[K, T]) generation() uint64 {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.gen
+// ChangesBy is Changes for a sleeper without a context, as [Slot.TakesBy] is Takes.
+//
+// Kernel: wait_event_interruptible
+//
+// Differs: for one newer event after the other.
+func (t *Table[K, T]) ChangesBy(by Sleeper, end ...*error) iter.Seq[Event[K, T]] {
+	return values(each(t, nil, by, false, end))
 }
 
 // Close says that no event will come any more, as [Slot.Close] does. The events
@@ -321,7 +298,7 @@ func (t *Table[K, T]) Overwritten() uint64 {
 func (t *Table[K, T]) String() string {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return fmt.Sprintf("Table(%d %d events%s)", t.gen, t.turns.len(), closedWord(t.closed))
+	return fmt.Sprintf("Table(%d %d events%s)", t.gen, t.events.len(), closedWord(t.closed))
 }
 
 // WaitQueue returns the queue on which the table's waiters sleep, for a wait by other
@@ -329,34 +306,3 @@ func (t *Table[K, T]) String() string {
 //
 // Kernel: wait_queue_head_t
 func (t *Table[K, T]) WaitQueue() *waitqueue.Queue { return &t.queue }
-
-// A line is a queue in a slice.
-type line[E any] struct {
-	all  []E
-	gone int // so many of the first have left
-}
-
-func (l *line[E]) rest() []E { return l.all[l.gone:] }
-func (l *line[E]) len() int  { return len(l.all) - l.gone }
-
-// push appends e. If more have left than are there, it moves the rest to the
-// front first. The pops before have paid for that.
-func (l *line[E]) push(e E) {
-	if l.gone > l.len() {
-		l.all, l.gone = slices.Delete(l.all, 0, l.gone), 0
-	}
-	l.all = append(l.all, e)
-}
-
-// pop removes the first of the rest, and returns it.
-func (l *line[E]) pop() (e E) {
-	first := &l.all[l.gone]
-	e, *first = *first, e // the place holds nothing back from the garbage collector
-	l.gone++
-	return e
-}
-
-// delete removes the elements for which gone is true.
-func (l *line[E]) delete(gone func(E) bool) {
-	l.all = l.all[:l.gone+len(slices.DeleteFunc(l.rest(), gone))]
-}

@@ -22,7 +22,7 @@ func TestEmptyTable(t *testing.T) {
 	require.Zero(t, v)
 	require.Zero(t, gen)
 	require.False(t, ok)
-	_, _, ok = table.TryTake()
+	_, ok = table.TryTake()
 	require.False(t, ok)
 	require.Zero(t, table.Len())
 	require.Zero(t, table.Overwritten())
@@ -58,19 +58,19 @@ func TestTheTwoOrdersOfATable(t *testing.T) {
 func look[K comparable, T any](table *rwevent.Table[K, T]) (seen []any) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	for k, v := range table.Changes(ctx) {
-		seen = append(seen, k, v)
+	for e := range table.Changes(ctx) {
+		seen = append(seen, e.Key, e.Value)
 	}
 	return seen
 }
 
 func take[K comparable, T any](tables ...*rwevent.Table[K, T]) (taken []any) {
 	for _, table := range tables {
-		k, v, ok := table.TryTake()
+		e, ok := table.TryTake()
 		if !ok {
 			return append(taken, nil)
 		}
-		taken = append(taken, k, v)
+		taken = append(taken, e.Key, e.Value)
 	}
 	return taken
 }
@@ -82,24 +82,25 @@ func TestTableWaitGoesFromOneGenerationToTheNext(t *testing.T) {
 		_ = table.Post("b", 2)
 		_ = table.Post("a", 3)
 		ctx := context.Background()
-		k, v, gen, err := table.Wait(ctx, 0)
+		e, err := table.Wait(ctx, 0)
 		require.NoError(t, err)
-		require.Equal(t, []any{"b", 2, uint64(2)}, []any{k, v, gen})
-		k, v, gen, err = table.WaitBy(new(waitqueue.Task), gen)
+		require.Equal(t, rwevent.Event[string, int]{Key: "b", Value: 2, Gen: 2}, e)
+		e, err = table.WaitBy(new(waitqueue.Task), e.Gen)
 		require.NoError(t, err)
-		require.Equal(t, []any{"a", 3, uint64(3)}, []any{k, v, gen})
+		require.Equal(t, rwevent.Event[string, int]{Key: "a", Value: 3, Gen: 3}, e)
+		gen := e.Gen
 
 		got := make(chan string, 2)
 		for i := range 2 {
 			go func() {
-				wait := func() (string, int, uint64, error) { return table.Wait(ctx, gen) }
+				wait := func() (rwevent.Event[string, int], error) { return table.Wait(ctx, gen) }
 				if i == 0 {
-					wait = func() (string, int, uint64, error) { return table.WaitBy(new(waitqueue.Task), gen) }
+					wait = func() (rwevent.Event[string, int], error) { return table.WaitBy(new(waitqueue.Task), gen) }
 				}
-				k, _, gen, err := wait()
+				e, err := wait()
 				require.NoError(t, err)
-				require.EqualValues(t, 4, gen)
-				got <- k
+				require.EqualValues(t, 4, e.Gen)
+				got <- e.Key
 			}()
 		}
 		synctest.Wait()
@@ -119,9 +120,9 @@ func TestTableTakersTakeOneEach(t *testing.T) {
 		got := make(chan string, 3)
 		for range 3 {
 			go func() {
-				k, _, err := table.Take(context.Background())
+				e, err := table.Take(context.Background())
 				require.NoError(t, err)
-				got <- k
+				got <- e.Key
 			}()
 		}
 		synctest.Wait()
@@ -142,19 +143,18 @@ func TestTableEventsBeatAnEndedContext(t *testing.T) {
 	var table rwevent.Table[string, int]
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err := table.Take(ctx)
+	_, err := table.Take(ctx)
 	require.ErrorIs(t, err, syscall.EINTR)
 	_ = table.Post("a", 1)
-	_, _, gen, err := table.Wait(ctx, 1)
+	e, err := table.Wait(ctx, 1)
 	require.ErrorIs(t, err, syscall.EINTR)
-	require.Zero(t, gen)
-	_, _, gen, err = table.Wait(ctx, 0)
+	require.Zero(t, e)
+	e, err = table.Wait(ctx, 0)
 	require.NoError(t, err)
-	require.EqualValues(t, 1, gen)
-	k, v, err := table.Take(ctx)
+	require.EqualValues(t, 1, e.Gen)
+	e, err = table.Take(ctx)
 	require.NoError(t, err)
-	require.Equal(t, "a", k)
-	require.Equal(t, 1, v)
+	require.Equal(t, rwevent.Event[string, int]{Key: "a", Value: 1, Gen: 1}, e)
 }
 
 func TestTableCloseIsAState(t *testing.T) {
@@ -162,8 +162,8 @@ func TestTableCloseIsAState(t *testing.T) {
 		var table rwevent.Table[string, int]
 		_ = table.Post("a", 1)
 		sleepers := []func() error{
-			func() error { _, _, _, err := table.Wait(context.Background(), 1); return err },
-			func() error { _, _, _, err := table.WaitBy(new(waitqueue.Task), 1); return err },
+			func() error { _, err := table.Wait(context.Background(), 1); return err },
+			func() error { _, err := table.WaitBy(new(waitqueue.Task), 1); return err },
 		}
 		results := make(chan error, 4)
 		for _, sleep := range sleepers {
@@ -180,12 +180,12 @@ func TestTableCloseIsAState(t *testing.T) {
 		require.Equal(t, 1, table.Len())
 		require.Zero(t, table.Overwritten())
 		require.Equal(t, []any{"a", 1}, look(&table))
-		k, _, err := table.Take(context.Background())
+		e, err := table.Take(context.Background())
 		require.NoError(t, err)
-		require.Equal(t, "a", k)
-		_, _, err = table.Take(context.Background())
+		require.Equal(t, "a", e.Key)
+		_, err = table.Take(context.Background())
 		require.ErrorIs(t, err, os.ErrClosed)
-		_, _, err = table.TakeBy(new(waitqueue.Task))
+		_, err = table.TakeBy(new(waitqueue.Task))
 		require.ErrorIs(t, err, os.ErrClosed)
 		for range table.Changes(context.Background()) {
 			require.Fail(t, "nothing is there")
@@ -198,8 +198,8 @@ func TestTableCloseWakesAllTakers(t *testing.T) {
 		var table rwevent.Table[string, int]
 		results := make(chan error, 4)
 		for range 2 {
-			go func() { _, _, err := table.Take(context.Background()); results <- err }()
-			go func() { _, _, err := table.TakeBy(new(waitqueue.Task)); results <- err }()
+			go func() { _, err := table.Take(context.Background()); results <- err }()
+			go func() { _, err := table.TakeBy(new(waitqueue.Task)); results <- err }()
 		}
 		synctest.Wait()
 		require.Empty(t, results)
@@ -210,15 +210,15 @@ func TestTableCloseWakesAllTakers(t *testing.T) {
 	})
 }
 
-// The body takes and posts what the loop would have come to.
+// The body takes and posts events that the loop would have come to.
 func TestTableChangesHasOnlyWhatIsThere(t *testing.T) {
 	var table rwevent.Table[int, string]
 	for k := range 5 {
 		_ = table.Post(k, "old")
 	}
 	var seen []any
-	for k, v := range table.Changes(t.Context()) {
-		seen = append(seen, k, v)
+	for e := range table.Changes(t.Context()) {
+		seen = append(seen, e.Key, e.Value)
 		switch len(seen) / 2 {
 		case 1: // at key 0
 			table.TryTake()
@@ -240,10 +240,10 @@ func TestTableChangesEndsWithItsContext(t *testing.T) {
 		_ = table.Post(k, k)
 	}
 	var seen []int
-	for k := range table.Changes(ctx) {
-		seen = append(seen, k)
+	for e := range table.Changes(ctx) {
+		seen = append(seen, e.Key)
 		cancel()
-		_ = table.Post(100+k, k) // there is always something newer
+		_ = table.Post(100+e.Key, 0) // there is always something newer
 	}
 	require.Equal(t, []int{0, 1, 2, 100}, seen, "with what was there when its context had ended, and no more")
 }
@@ -254,8 +254,8 @@ func TestTableChangesWaits(t *testing.T) {
 		var seen []int
 		done := make(chan bool)
 		go func() {
-			for k := range table.Changes(context.Background()) {
-				seen = append(seen, k)
+			for e := range table.Changes(context.Background()) {
+				seen = append(seen, e.Key)
 			}
 			close(done)
 		}()
@@ -271,6 +271,26 @@ func TestTableChangesWaits(t *testing.T) {
 	})
 }
 
+// A key whose event was taken out of its turn has a new turn after that.
+func TestTryTakeKeyTakesOutOfTurn(t *testing.T) {
+	var table rwevent.Table[string, int]
+	for i, k := range []string{"a", "b", "c", "b"} {
+		_ = table.Post(k, i)
+	}
+	e, ok := table.TryTakeKey("b")
+	require.True(t, ok)
+	require.Equal(t, rwevent.Event[string, int]{Key: "b", Value: 3, Gen: 4}, e)
+	e, ok = table.TryTakeKey("b")
+	require.False(t, ok)
+	require.Zero(t, e)
+	_, _, ok = table.Load("b")
+	require.False(t, ok)
+	_ = table.Post("b", 4)
+	require.Equal(t, []any{"a", 0, "c", 2, "b", 4}, look(&table))
+	table.Close()
+	require.Equal(t, []any{"a", 0, "c", 2, "b", 4, nil}, take(&table, &table, &table, &table))
+}
+
 func TestKeysThatCannotBeFoundAgain(t *testing.T) {
 	var floats rwevent.Table[float64, int]
 	require.PanicsWithValue(t, "rwevent: Post of a key that is not equal to itself", func() { _ = floats.Post(math.NaN(), 1) })
@@ -278,7 +298,9 @@ func TestKeysThatCannotBeFoundAgain(t *testing.T) {
 
 	var anys rwevent.Table[any, int]
 	require.Panics(t, func() { _ = anys.Post([]int{}, 1) })
+	require.Panics(t, func() { _ = anys.Post(struct{ x any }{[]int{}}, 1) })
 	require.Panics(t, func() { anys.Load([]int{}) })
+	require.Panics(t, func() { anys.TryTakeKey([]int{}) })
 	require.NoError(t, anys.Post("a", 1), "the lock is free")
 	require.Equal(t, []any{"a", 1}, take(&anys))
 }
@@ -289,9 +311,9 @@ func TestOneTableInManyBubbles(t *testing.T) {
 	for i := range 3 {
 		synctest.Test(t, func(t *testing.T) {
 			go func() { _ = globalTable.Post("a", i) }()
-			_, v, err := globalTable.Take(t.Context())
+			e, err := globalTable.Take(t.Context())
 			require.NoError(t, err)
-			require.Equal(t, i, v)
+			require.Equal(t, i, e.Value)
 		})
 	}
 }
@@ -321,12 +343,12 @@ func useAll(t *testing.T, n int) {
 		}
 	}
 	latest := uint64(2 * n)
-	for k := range n { // all keys there, one who has seen them all, and one who has seen none
+	for k := range n { // all keys there, a watcher that has seen them all, and one that has seen none
 		_ = table.Post(k, 0)
-		_, _, gen, _ := table.Wait(t.Context(), latest)
+		e, _ := table.Wait(t.Context(), latest)
 		latest++
-		_, _, oldest, _ := table.Wait(t.Context(), 0)
-		if gen != latest || oldest != latest+1-uint64(n) {
+		oldest, _ := table.Wait(t.Context(), 0)
+		if e.Gen != latest || oldest.Gen != latest+1-uint64(n) {
 			require.Fail(t, "wrong order")
 		}
 	}
@@ -334,7 +356,7 @@ func useAll(t *testing.T, n int) {
 		require.Fail(t, "wrong count")
 	}
 	for k := range n {
-		if taken, _, ok := table.TryTake(); !ok || taken != k {
+		if e, ok := table.TryTake(); !ok || e.Key != k {
 			require.Fail(t, "wrong turn")
 		}
 	}
@@ -354,8 +376,8 @@ func TestStalePostsAreDropped(t *testing.T) {
 	}
 	require.Less(t, table.Room(), 50)
 	for i := range 10_000 {
-		k, _, _ := table.TryTake()
-		_ = table.Post(k, i)
+		e, _ := table.TryTake()
+		_ = table.Post(e.Key, i)
 	}
 	require.Less(t, table.Room(), 50)
 }
@@ -383,6 +405,11 @@ type model struct {
 type modelPost struct {
 	key, first, gen int
 	gone            bool
+}
+
+// event is the event that a table returns for p. Its value is its generation.
+func (p modelPost) event() rwevent.Event[int, int] {
+	return rwevent.Event[int, int]{Key: p.key, Value: p.gen, Gen: uint64(p.gen)}
 }
 
 func (m *model) post(key int) error {
@@ -417,13 +444,24 @@ func (m *model) take() (modelPost, bool) {
 	if len(there) == 0 {
 		return modelPost{}, false
 	}
-	next := slices.MinFunc(there, func(a, b modelPost) int { return a.first - b.first })
-	m.posts[next.gen-1].gone = true
-	m.taken++
-	return next, true
+	return m.remove(slices.MinFunc(there, func(a, b modelPost) int { return a.first - b.first })), true
 }
 
-// compareWithModel does what the bytes of program say to a table and to a model.
+func (m *model) takeKey(key int) (modelPost, bool) {
+	there := m.there()
+	if i := slices.IndexFunc(there, func(p modelPost) bool { return p.key == key }); i >= 0 {
+		return m.remove(there[i]), true
+	}
+	return modelPost{}, false
+}
+
+func (m *model) remove(p modelPost) modelPost {
+	m.posts[p.gen-1].gone = true
+	m.taken++
+	return p
+}
+
+// compareWithModel runs a program on a table and on a model. Each byte of it is a call.
 func compareWithModel(t *testing.T, program []byte) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -434,20 +472,25 @@ func compareWithModel(t *testing.T, program []byte) {
 		switch op := b & 15; {
 		case op < 7:
 			require.Equal(t, m.post(key) == nil, table.Post(key, len(m.posts)) == nil)
+		case op < 8:
+			want, wantOK := m.takeKey(key)
+			e, ok := table.TryTakeKey(key)
+			require.Equal(t, wantOK, ok)
+			require.Equal(t, want.event(), e)
 		case op < 11:
 			want, wantOK := m.take()
-			k, v, ok := table.TryTake()
+			e, ok := table.TryTake()
 			require.Equal(t, wantOK, ok)
-			require.Equal(t, [2]int{want.key, want.gen}, [2]int{k, v})
+			require.Equal(t, want.event(), e)
 		case op < 14:
 			after := len(m.posts) * key / 15
 			want := modelPost{}
 			if i := slices.IndexFunc(m.posts, func(p modelPost) bool { return !p.gone && p.gen > after }); i >= 0 {
 				want = m.posts[i]
 			}
-			k, v, gen, err := table.Wait(ended, uint64(after))
+			e, err := table.Wait(ended, uint64(after))
 			require.Equal(t, want.gen != 0, err == nil)
-			require.Equal(t, [3]int{want.key, want.gen, want.gen}, [3]int{k, v, int(gen)})
+			require.Equal(t, want.event(), e)
 		case op == 14:
 			there := m.there()
 			require.Equal(t, len(there), table.Len())

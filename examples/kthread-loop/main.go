@@ -100,11 +100,12 @@ func (m *module) mykthread(cur *kthread.Current) error {
 		//
 		// add_wait_queue, set_current_state(TASK_INTERRUPTIBLE), schedule(),
 		// read_lock, if (myevent_id), read_unlock
-		id, free, err := m.myevent.TakeBy(cur)
+		event, err := m.myevent.TakeBy(cur)
 		if err != nil { // if (signal_pending(current)) break
 			m.Printk("mykthread: signal_pending\n")
 			return nil
 		}
+		id, free := event.Key, event.Value
 		m.Printk("mykthread: %d has %d bytes free\n", id, free)
 		// The lock is free again: who holds one that spins may not sleep.
 		//

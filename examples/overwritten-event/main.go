@@ -106,6 +106,6 @@ type table struct{ rwevent.Table[int, int] }
 func (t *table) Post(id int) error { return t.Table.Post(id, id) }
 
 func (t *table) take(by onecpu.Sleeper) (int, error) {
-	id, _, err := t.TakeBy(by)
-	return id, err
+	event, err := t.TakeBy(by)
+	return event.Key, err
 }
