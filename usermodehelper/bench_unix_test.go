@@ -63,8 +63,8 @@ func call(name string) paired.Contest {
 	}}
 }
 
-// opened returns what opens n descriptors, each changed by change, and what closes
-// them. First it closes the descriptors that a shell or a tool has left to this
+// opened returns a function that opens n descriptors, each changed by change, and a
+// function that closes them. First it closes the descriptors that a shell or a tool has left to this
 // program: they cost time, and they are not everywhere the same.
 func opened(n int, change func(fd int) int) (open, closeAll func()) {
 	var fds []int

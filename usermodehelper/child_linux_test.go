@@ -55,7 +55,7 @@ func init() {
 	roles["without-unshare"] = withoutUnshare
 }
 
-// output runs a script that ends well and returns what it has written.
+// output runs a script that ends well and returns its output.
 func output(t *testing.T, h *usermodehelper.Helper) string {
 	t.Helper()
 	h.Output = new(usermodehelper.Output)
@@ -134,7 +134,7 @@ func closeOnExecFlags(t *testing.T) map[int]bool {
 	return flags
 }
 
-// The kernel's helpers have none; a helper here may, if it is what Init wants.
+// The kernel's helpers have none; a helper here may, if Init says so.
 func TestHelperWithoutAnyDescriptor(t *testing.T) {
 	requireDiffers(t, "the standard files are open on /dev/null, where the kernel leaves them closed")
 	for _, files := range [][]*os.File{nil, {nil, nil, nil}} {
@@ -206,7 +206,7 @@ func manyStarts(args []string) error {
 	for range starts {
 		for _, mode := range modes {
 			cleanup := make(chan error, 1)
-			h := usermodehelper.Helper{Path: "/bin/true", Cleanup: func(_ usermodehelper.Status, err error) { cleanup <- err }}
+			h := usermodehelper.Helper{Path: "/bin/true", Cleanup: func(r usermodehelper.Result) { cleanup <- r.Err }}
 			if _, err := h.Exec(context.Background(), mode); err != nil {
 				return err
 			}
@@ -226,7 +226,7 @@ func manyStarts(args []string) error {
 	if dir, err := os.Getwd(); err != nil || dir != "/" {
 		return fmt.Errorf("%s: %w", dir, err)
 	}
-	// What changes now changes for every thread.
+	// A change from now on is a change for every thread.
 	const mask, fd = 0o057, 700
 	syscall.Umask(mask)
 	if err := syscall.Dup3(0, fd, syscall.O_CLOEXEC); err != nil {
@@ -347,19 +347,25 @@ func TestInitMayGiveTheHelperASession(t *testing.T) {
 }
 
 func TestInitMayAskForAPidfd(t *testing.T) {
-	pidfd := -1
-	h := shell("exit 3")
-	h.Init = func(attr *os.ProcAttr) error {
-		attr.Sys.PidFD = &pidfd
-		return nil
+	for _, limits := range [][]usermodehelper.Limit{nil, fewFiles} {
+		if limits != nil {
+			needsPtrace(t)
+		}
+		pidfd := -1
+		h := shell("exit 3")
+		h.Limits = limits
+		h.Init = func(attr *os.ProcAttr) error {
+			attr.Sys.PidFD = &pidfd
+			return nil
+		}
+		status, err := h.Exec(t.Context(), usermodehelper.WaitProc)
+		require.NoError(t, err)
+		require.Equal(t, 3, status.ExitCode())
+		target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", pidfd))
+		require.NoError(t, err)
+		require.Contains(t, target, "pidfd")
+		require.NoError(t, syscall.Close(pidfd), "it is Init's to close")
 	}
-	status, err := h.Exec(t.Context(), usermodehelper.WaitProc)
-	require.NoError(t, err)
-	require.Equal(t, 3, status.ExitCode())
-	target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", pidfd))
-	require.NoError(t, err)
-	require.Contains(t, target, "pidfd")
-	require.NoError(t, syscall.Close(pidfd), "it is Init's to close")
 }
 
 func TestInitCannotAskToTraceTheHelper(t *testing.T) {

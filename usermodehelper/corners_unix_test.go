@@ -20,12 +20,12 @@ import (
 	"github.com/kprim/kprim/usermodehelper"
 )
 
-// eachMode runs a helper in every mode and returns what Cleanup gets.
+// eachMode runs a helper in every mode and passes the results of Cleanup on.
 func eachMode(t *testing.T, ctx context.Context, h usermodehelper.Helper, check func(got ended)) {
 	t.Helper()
 	for _, mode := range modes {
 		got := make(chan ended, 2)
-		h.Cleanup = func(s usermodehelper.Status, err error) { got <- ended{s, err} }
+		h.Cleanup = func(r usermodehelper.Result) { got <- ended{r.Status, r.Err} }
 		_, err := h.Exec(ctx, mode)
 		result := <-got
 		if err != nil {
@@ -49,7 +49,7 @@ func TestContextThatEndsInInitStartsNothing(t *testing.T) {
 				close(ctx.done)
 				return nil
 			}
-			h.Cleanup = func(s usermodehelper.Status, err error) { got <- ended{s, err} }
+			h.Cleanup = func(r usermodehelper.Result) { got <- ended{r.Status, r.Err} }
 			_, _ = h.Exec(ctx, mode)
 			last := <-got
 			require.ErrorIs(t, last.err, end)
@@ -181,7 +181,7 @@ func TestErrorsNameThisPackageAlone(t *testing.T) {
 		"/x was not started: all 1 places are taken: no more need":             {ended, usermodehelper.Helper{Path: "/x", Gate: full}},
 		"/x was not started: helpers are disabled: device or resource busy":    {ended, usermodehelper.Helper{Path: "/x", Gate: shut}},
 		"/x is not on the list of programs: operation not permitted":           {ended, usermodehelper.Helper{Path: "/x", Gate: &usermodehelper.Gate{Allow: []string{}}}},
-		"/bin/sh was ended: context deadline exceeded":                         {t.Context(), short},
+		"/bin/sh was ended (signal: terminated): context deadline exceeded":    {t.Context(), short},
 		"fork/exec /missing: no such file or directory":                        {t.Context(), usermodehelper.Helper{Path: "/missing"}},
 		`"x": the path is not absolute: invalid argument`:                      {t.Context(), usermodehelper.Helper{Path: "x"}},
 		"/bin/sh: Init did not return: operation canceled":                     {t.Context(), panics},
@@ -191,7 +191,7 @@ func TestErrorsNameThisPackageAlone(t *testing.T) {
 		"fork/exec /" + strings.Repeat("x", 300) + ": file name too long":      {t.Context(), usermodehelper.Helper{Path: "/" + strings.Repeat("x", 300)}},
 	} {
 		got := make(chan error, 1)
-		c.h.Cleanup = func(_ usermodehelper.Status, err error) { got <- err }
+		c.h.Cleanup = func(r usermodehelper.Result) { got <- r.Err }
 		go func() { _, _ = c.h.Exec(c.ctx, usermodehelper.WaitProc) }()
 		require.EqualError(t, <-got, "usermodehelper: "+text)
 	}
@@ -208,7 +208,7 @@ func initially(change func(*os.ProcAttr)) usermodehelper.Helper {
 	return h
 }
 
-// Bad input of Init starts nothing, and the error says what is wrong.
+// Bad input of Init starts nothing, and the error tells the reason.
 func TestInitMayNotAskForNonsense(t *testing.T) {
 	closed, err := os.Open(os.DevNull)
 	require.NoError(t, err)
@@ -309,7 +309,7 @@ func TestStartedTellsThePid(t *testing.T) {
 		h := shell(`echo $$`)
 		h.Output = new(usermodehelper.Output)
 		h.Started = func(pid int) { pids = append(pids, pid) }
-		h.Cleanup = func(usermodehelper.Status, error) { close(over) }
+		h.Cleanup = func(usermodehelper.Result) { close(over) }
 		_, err := h.Exec(t.Context(), mode)
 		require.NoError(t, err)
 		<-over
@@ -331,7 +331,7 @@ func TestHelperIsEndedIfStartedDoesNotReturn(t *testing.T) {
 			l := leashed(t, h)
 			h.Gate = &gate
 			h.Started = func(int) { out() }
-			h.Cleanup = func(s usermodehelper.Status, err error) { got = append(got, ended{s, err}) }
+			h.Cleanup = func(r usermodehelper.Result) { got = append(got, ended{r.Status, r.Err}) }
 			done := make(chan bool)
 			go func() {
 				defer close(done)
@@ -342,7 +342,7 @@ func TestHelperIsEndedIfStartedDoesNotReturn(t *testing.T) {
 			l.gone()
 			require.NoError(t, gate.Disable(t.Context()))
 			require.Len(t, got, 1)
-			require.ErrorIs(t, got[0].err, syscall.EINTR)
+			require.ErrorIs(t, got[0].err, syscall.ECANCELED)
 			require.ErrorContains(t, got[0].err, "Started did not return")
 			require.Equal(t, syscall.SIGTERM, got[0].status.Signal())
 		})

@@ -22,12 +22,12 @@ import (
 	"github.com/kprim/kprim/usermodehelper"
 )
 
-// soon is the time after which what has to happen at once, or within some
-// milliseconds of grace, has happened: a second if the machine has nothing else
-// to do. What goes wrong takes much longer.
+// soon is enough time for an end that has to come at once, or within some
+// milliseconds of grace. A second would do if the machine had nothing else
+// to do. A failure takes much longer.
 const soon = 5 * time.Second
 
-// A record is what was signalled and reaped, in order.
+// A record has the signals and the reapings, in order.
 type record struct {
 	mu     sync.Mutex
 	events []event
@@ -71,7 +71,7 @@ func recorded(t *testing.T) *record {
 	return r
 }
 
-// take returns what has happened since the last call, if all was about one pid.
+// take returns the events since the last call, if all was about one pid.
 func (r *record) take(t *testing.T) string {
 	t.Helper()
 	r.mu.Lock()
@@ -96,7 +96,7 @@ func TestTimeoutEndsTheHelperInEveryMode(t *testing.T) {
 		h := shell("sleep 1000 & exec sleep 1000")
 		l := leashed(t, h)
 		h.Timeout = 50 * time.Millisecond
-		h.Cleanup = func(s usermodehelper.Status, err error) { cleanup <- ended{s, err} }
+		h.Cleanup = func(r usermodehelper.Result) { cleanup <- ended{r.Status, r.Err} }
 		start := time.Now()
 		_, _ = h.Exec(ctx, mode)
 		got := <-cleanup
@@ -116,7 +116,7 @@ func TestTimeoutThatDoesNotPassChangesNothing(t *testing.T) {
 	require.Equal(t, 3, status.ExitCode())
 }
 
-// What the helper has left in the group ignores SIGTERM, and holds the output.
+// A member that the helper has left ignores SIGTERM, and holds the output.
 func TestWhoHoldsTheOutputIsEndedWithTheContext(t *testing.T) {
 	rec := recorded(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -196,8 +196,8 @@ func TestSecondSignalWaitsForWhoHoldsTheOutput(t *testing.T) {
 	l.gone()
 }
 
-// The helper has ended, and was not interrupted, though the context ends those
-// who hold the output.
+// The helper has ended, and was not interrupted, though the context ends the
+// members that hold the output.
 func TestContextThatEndsAfterTheHelperEndsWhoHoldsTheOutput(t *testing.T) {
 	rec := recorded(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -246,7 +246,7 @@ func TestContextThatEndsAfterTheHelperLeavesOtherDaemons(t *testing.T) {
 	l.gone()
 }
 
-// What has left the group is out of reach, and does not keep Exec.
+// A process that has left the group is out of reach, and does not keep Exec.
 func TestDaemonThatHoldsTheOutputDoesNotKeepExec(t *testing.T) {
 	for _, c := range []struct {
 		role string
@@ -277,7 +277,7 @@ func TestDaemonThatHoldsTheOutputDoesNotKeepExec(t *testing.T) {
 	}
 }
 
-// The helper takes all of Grace, and what has left the group holds its output:
+// The helper takes all of Grace, and a process outside of the group holds its output:
 // that is no reason for more.
 func TestGraceIsNotGivenTwice(t *testing.T) {
 	t.Parallel()
@@ -308,7 +308,7 @@ func TestStopDuringStart(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cleanups := make(chan ended, 2)
 		h := shell("sleep 1000 & exec sleep 1000")
-		h.Cleanup = func(s usermodehelper.Status, err error) { cleanups <- ended{s, err} }
+		h.Cleanup = func(r usermodehelper.Result) { cleanups <- ended{r.Status, r.Err} }
 		l := leashed(t, h)
 		var stopper sync.WaitGroup
 		stopper.Go(func() {
@@ -355,7 +355,7 @@ func TestNothingIsSignalledAfterAHelperThatEndsByItself(t *testing.T) {
 	require.Equal(t, "reap", rec.take(t))
 }
 
-// The helper goes at the first signal, the second is for what it has left.
+// The helper goes at the first signal. The second is for the members that it has left.
 func TestBothSignalsComeBeforeTheHelperIsReaped(t *testing.T) {
 	rec := recorded(t)
 	for range 20 {

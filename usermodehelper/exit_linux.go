@@ -47,17 +47,24 @@ func isLost(pid int) bool {
 // waitid reports whether the child has ended. It fails if there is no such
 // child.
 func waitid(pid int, options uintptr) (ended bool, err error) {
-	const pPID = 1         // P_PID, which package syscall does not have
-	var siginfo [16]uint64 // 128 bytes; the first four are si_signo, 0 if nothing is to be told
+	code, err := lookAtChild(pid, options)
+	return code != 0, err
+}
+
+// lookAtChild returns the si_code of waitid(2), or 0 if there is nothing to tell. The
+// child is left to be reaped.
+func lookAtChild(pid int, options uintptr) (code int32, err error) {
+	const pPID = 1        // P_PID, which package syscall does not have
+	var siginfo [32]int32 // 128 bytes: si_signo, and then si_errno and si_code in an order that differs
 	for {
 		_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, pPID, uintptr(pid),
 			uintptr(unsafe.Pointer(&siginfo)), syscall.WEXITED|syscall.WNOWAIT|options, 0, 0)
 		switch errno {
 		case 0:
-			return *(*int32)(unsafe.Pointer(&siginfo)) != 0, nil
+			return siginfo[1] | siginfo[2], nil // si_errno is 0
 		case syscall.EINTR:
 		default:
-			return false, errno
+			return 0, errno
 		}
 	}
 }

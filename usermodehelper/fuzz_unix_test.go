@@ -3,6 +3,7 @@
 package usermodehelper_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,9 @@ import (
 
 // wrongs is all that is wrong with a call, by rules that are written down here
 // once more, byte by byte, so that they are not the code's own.
-func wrongs(path string, argv, envp []string, mode int) []string {
-	var found []string
+func wrongs(h *usermodehelper.Helper, mode int) []string {
+	path, argv, envp := h.Path, h.Argv, h.Envp
+	found := wrongFields(h)
 	wrong := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
 	nul := func(s string) bool { return strings.IndexByte(s, 0) >= 0 }
 	if mode != 0 && mode != 1 && mode != 2 {
@@ -64,7 +66,93 @@ func wrongs(path string, argv, envp []string, mode int) []string {
 	return found
 }
 
-// list is a slice of strings in one: each has a \x1f before it. What has none
+// wrongFields is all that is wrong with the fields that are not the kernel's.
+func wrongFields(h *usermodehelper.Helper) (found []string) {
+	wrong := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+	for i, name := range h.Inherit {
+		if len(name) == 0 || strings.IndexByte(name, '=') >= 0 || strings.IndexByte(name, 0) >= 0 {
+			wrong("Inherit[%d] is %q, which is no name of a variable", i, name)
+		}
+	}
+	if h.Dir != "" && h.Dir[0] != '/' {
+		wrong("Dir %q is not absolute", h.Dir)
+	}
+	if strings.IndexByte(h.Dir, 0) >= 0 {
+		wrong("Dir has a NUL byte")
+	}
+	if last := map[string]int{"linux": 64, "darwin": 31, "freebsd": 126}[runtime.GOOS]; h.Stop < 0 || int(h.Stop) > last {
+		wrong("Stop is %d, which is no signal", int(h.Stop))
+	}
+	if h.Nice > 39 || h.Nice < -39 {
+		wrong("Nice is %d, which is more than 39 steps", h.Nice)
+	}
+	for i, l := range h.Limits {
+		if l.Hard < l.Soft {
+			wrong("Limits[%d] has a Soft above its Hard", i)
+		}
+		for _, earlier := range h.Limits[:i] {
+			if earlier.Resource == l.Resource {
+				wrong("Limits[%d] sets resource %d a second time", i, l.Resource)
+				break
+			}
+		}
+	}
+	if h.Input != nil && h.InputFrom != nil {
+		wrong("both Input and InputFrom are set")
+	}
+	if f, ok := h.InputFrom.(*os.File); ok && f == nil {
+		wrong("InputFrom is a nil file")
+	}
+	return found
+}
+
+// fields sets the fields that are not the kernel's. Each limit is three bytes, and each bit of
+// input is a way to give one.
+func fields(h *usermodehelper.Helper, inherit, dir string, stop, nice int, limits []byte, input byte) {
+	h.Inherit, h.Dir, h.Stop = list(inherit), dir, syscall.Signal(stop)
+	if runtime.GOOS == "linux" {
+		h.Nice = nice
+		for l := range slices.Chunk(limits[:len(limits)/3*3], 3) {
+			h.Limits = append(h.Limits, usermodehelper.Limit{Resource: int(l[0]), Soft: uint64(l[1]), Hard: uint64(l[2])})
+		}
+	}
+	if input&1 != 0 {
+		h.Input = []byte{}
+	}
+	if input&2 != 0 {
+		h.InputFrom = strings.NewReader("")
+	}
+	if input&4 != 0 {
+		h.InputFrom = (*os.File)(nil)
+	}
+	if input&8 != 0 {
+		h.User = &usermodehelper.User{Uid: uint32(stop), Gid: uint32(nice)}
+	}
+}
+
+// requireFields compares the attributes of a helper with its fields.
+func requireFields(t *testing.T, h *usermodehelper.Helper, attr *os.ProcAttr) {
+	env := slices.Clone(h.Envp)
+	for _, name := range h.Inherit {
+		isIt := func(e string) bool { return strings.HasPrefix(e, name+"=") }
+		if i := slices.IndexFunc(os.Environ(), isIt); i >= 0 && !slices.ContainsFunc(env, isIt) {
+			env = append(env, os.Environ()[i])
+		}
+	}
+	require.Equal(t, env, attr.Env)
+	require.Equal(t, cmp.Or(h.Dir, "/"), attr.Dir)
+	require.Len(t, attr.Files, 3)
+	require.Equal(t, h.Input == nil && h.InputFrom == nil, attr.Files[0] == attr.Files[1])
+	require.NotNil(t, attr.Sys)
+	require.False(t, attr.Sys.Ptrace)
+	if user := attr.Sys.Credential; h.User == nil {
+		require.Nil(t, user)
+	} else {
+		require.Equal(t, syscall.Credential{Uid: h.User.Uid, Gid: h.User.Gid}, *user)
+	}
+}
+
+// list is a slice of strings in one: each has a \x1f before it. A text without one
 // is an empty slice, and "" is nil.
 func list(s string) []string {
 	if s == "" {
@@ -76,20 +164,38 @@ func list(s string) []string {
 // FuzzExec starts no process: Init refuses each. So whether Init was called
 // says whether a process would have been started.
 func FuzzExec(f *testing.F) {
+	add := func(path, argv, envp string, mode int) {
+		f.Add(path, argv, envp, mode, "", "", 0, 0, []byte{}, byte(0))
+	}
+	for input := range byte(16) {
+		f.Add("/bin/true", "", "", 1, "\x1fHOME\x1fPATH\x1fHOME\x1fNOT_SET", "/tmp", int(syscall.SIGINT), 5, []byte{7, 1, 2}, input)
+	}
+	for _, inherit := range []string{"\x1f", "\x1f=", "\x1fPATH=", "\x1fPATH\x1fA\x00", "\x1fHOM", "\x1f\xff"} {
+		f.Add("/bin/true", "", "\x1fPATH=1", 0, inherit, "/", 0, 0, []byte{}, byte(0))
+	}
+	for _, dir := range []string{".", "tmp", "/\x00", "//", "/tmp/../x", " /"} {
+		f.Add("/bin/true", "", "", 2, "", dir, 0, 0, []byte{}, byte(1))
+	}
+	for _, number := range []int{-40, -39, -1, 31, 39, 40, 64, 65, 126, 127} {
+		f.Add("/bin/true", "", "", 1, "", "", number, number, []byte{}, byte(0))
+	}
+	for _, limits := range []string{"\x00\x02\x01", "\x00\x01\x01\x00\x01\x01", "\x00\x01\x01\x01\x01\x01", "\xff\x00\x00", "\x01"} {
+		f.Add("/bin/true", "", "", 1, "", "", 0, 0, []byte(limits), byte(2))
+	}
 	for mode := -1; mode <= 3; mode++ {
 		for _, path := range []string{"/bin/true", "", "bin/true", "true", "./true", "/", "//", "/a\x00b", "/\xff", "/a b\n=%s"} {
-			f.Add(path, "", "\x1fA=1", mode)
+			add(path, "", "\x1fA=1", mode)
 		}
 		for _, argv := range []string{"none", "\x1f", "\x1fa\x1f\x1fb", "\x1fa\x00", "\x1fa\x1f\x00", "\x1f\xff=\n"} {
-			f.Add("/bin/true", argv, "", mode)
+			add("/bin/true", argv, "", mode)
 		}
 		for _, envp := range []string{"none", "\x1f", "\x1fA", "\x1f=", "\x1f=A", "\x1fA=", "\x1fA==", "\x1fA=1\x1fA=1", "\x1fA=1\x1fAB=1",
 			"\x1fAB=1\x1fA=1", "\x1fA==1\x1fA=", "\x1fA=\x00", "\x1fA\x00=1", "\x1fA=1\x1fB\x1fA=2", "\x1f\xff=\n\x1f\xfe=", "\x1f%s=1\x1f%s=2", "\x1f =1",
 			"\x1fA=1\x1f A=1\x1fa=1"} {
-			f.Add("/bin/true", "\x1fargv0", envp, mode)
+			add("/bin/true", "\x1fargv0", envp, mode)
 		}
 	}
-	f.Fuzz(func(t *testing.T, path, argvList, envpList string, mode int) {
+	f.Fuzz(func(t *testing.T, path, argvList, envpList string, mode int, inherit, dir string, stop, nice int, limits []byte, input byte) {
 		argv, envp := list(argvList), list(envpList)
 		argvBefore, envpBefore := slices.Clone(argv), slices.Clone(envp)
 		sentinel := errors.New("Init refuses")
@@ -100,18 +206,18 @@ func FuzzExec(f *testing.F) {
 		inits, cleanups := 0, make(chan end, 2)
 		h := usermodehelper.Helper{
 			Path: path, Argv: argv, Envp: envp,
-			Init: func(attr *os.ProcAttr) error {
-				inits++
-				require.Equal(t, envpBefore, attr.Env)
-				require.Len(t, attr.Files, 3)
-				require.NotNil(t, attr.Sys)
-				return sentinel
-			},
-			Cleanup: func(s usermodehelper.Status, err error) { cleanups <- end{s, err} },
+			Cleanup: func(r usermodehelper.Result) { cleanups <- end{r.Status, r.Err} },
+		}
+		fields(&h, inherit, dir, stop, nice, limits, input)
+		asked := h
+		h.Init = func(attr *os.ProcAttr) error {
+			inits++
+			requireFields(t, &asked, attr)
+			return sentinel
 		}
 		status, err := h.Exec(context.Background(), usermodehelper.Mode(mode))
 		require.Zero(t, status)
-		wrong := wrongs(path, argv, envp, mode)
+		wrong := wrongs(&asked, mode)
 		if len(wrong) == 0 && mode == int(usermodehelper.NoWait) {
 			require.NoError(t, err)
 		} else {
@@ -170,7 +276,7 @@ func TestWhatIsLongerThanTheSystemTakes(t *testing.T) {
 			for _, mode := range allModes {
 				ends := make(chan error, 2)
 				h := usermodehelper.Helper{Path: program, Argv: c.argv, Envp: c.envp,
-					Cleanup: func(_ usermodehelper.Status, err error) { ends <- err }}
+					Cleanup: func(r usermodehelper.Result) { ends <- r.Err }}
 				_, err := h.Exec(t.Context(), mode)
 				if mode == usermodehelper.NoWait {
 					require.NoError(t, err)

@@ -1,11 +1,13 @@
 package usermodehelper
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/kprim/kprim/waitqueue"
 )
@@ -13,7 +15,16 @@ import (
 // A Gate decides which helpers may start, and when. It concerns the helpers that
 // name it in their field Gate. The zero value lets every helper through. Many
 // goroutines may call its methods at once. A Gate must not be copied after first
-// use, and its fields must not be changed then.
+// use, and its fields must not be changed then. If Max, Burst or Interval is negative,
+// every call gets [syscall.EINVAL].
+//
+// A helper that may not pass yet waits. Waiting helpers pass in the order of their
+// calls. The end of a helper's ctx ends its wait. [errors.Is] tells three errors apart:
+//
+//   - Too many wait already: [syscall.ENOBUFS].
+//   - ctx ended while the helper waited: [syscall.ECANCELED], and also
+//     [syscall.ETIMEDOUT] or [syscall.EINTR].
+//   - The helper ran too long: ETIMEDOUT without ECANCELED.
 //
 // Kernel: usermodehelper_disabled, CONFIG_STATIC_USERMODEHELPER, kmod_concurrent_max
 //
@@ -22,10 +33,24 @@ import (
 // Differs: CONFIG_STATIC_USERMODEHELPER: the list refuses a program, where the kernel runs another in its place.
 type Gate struct {
 	// Max is how many helpers may run at once; 0 means any number. If all places
-	// are taken, the next helper waits for a place or for the end of its ctx.
-	// Waiting helpers get places in the order of their calls. If Max is negative,
-	// every call gets [syscall.EINVAL].
+	// are taken, the next helper waits for a place.
 	Max int
+
+	// Queue is how many helpers may wait; 0 means any number, and a negative Queue
+	// means none. A helper that would be one more is refused at once, in every
+	// mode, with [syscall.ENOBUFS].
+	Queue int
+
+	// Burst is how many helpers may pass within Interval; 0 counts as 1. The helper
+	// after them waits until Interval has passed since the first of them passed.
+	//
+	// A helper counts from when it passes the gate, which is right before its Init. It
+	// counts even if it cannot be started then.
+	Burst int
+
+	// Interval is the length of time in which Burst helpers may pass. 0 means that
+	// Burst does not count.
+	Interval time.Duration
 
 	// Allow, if not nil, lists the programs that may run. A Path must be equal
 	// to one of the strings. The list protects a path, not the file there: every
@@ -34,27 +59,36 @@ type Gate struct {
 	Allow []string
 
 	mu       sync.Mutex
-	running  int       // helpers that hold one of Max places; guarded by mu
-	waiting  []*waiter // for a place; guarded by mu. Invariant: if there is one, running is Max
-	pending  int       // helpers that have passed and are not over; guarded by mu
-	disabled int       // calls of Disable that are in force; guarded by mu
-	enables  int       // how often Enable was called; guarded by mu
+	running  int      // helpers that hold one of Max places; guarded by mu
+	waiting  []*visit // to pass; guarded by mu. Invariant: if there is one, no newcomer passes
+	present  []*visit // that are not over, in the order of their numbers; guarded by mu
+	joined   uint64   // the number of the last visit; guarded by mu
+	pending  int      // helpers that have passed and are not over; guarded by mu
+	disabled int      // calls of Disable that are in force; guarded by mu
+	enables  int      // how often Enable was called; guarded by mu
 
-	drained waitqueue.Queue // of the calls of Disable that wait until pending is 0
+	rate  rate
+	timer *time.Timer // calls tick when the rate lets a waiter pass, or nil; guarded by mu
+
+	drained waitqueue.Queue // of the calls of Disable and Wait
 }
 
 var errDisabled = fmt.Errorf("helpers are disabled: %w", syscall.EBUSY)
 
-// A waiter waits for a place at a Gate.
-type waiter struct {
-	told  bool  // its wait is over; guarded by the gate's mu
-	err   error // why it gets no place, or nil if it has one; guarded by the gate's mu
-	queue waitqueue.Queue
+// A visit is the way of one helper through a Gate: it joins, it may wait, it passes
+// and leaves, and then it is over.
+type visit struct {
+	number uint64 // counts the calls; it never changes
+	told   bool   // it need not wait; guarded by the gate's mu
+	passed bool   // guarded by the gate's mu
+	err    error  // why it does not pass, or nil; guarded by the gate's mu
+	holds  int    // calls of over that are still to come; guarded by the gate's mu
+	queue  waitqueue.Queue
 }
 
-func (w *waiter) tell(err error) {
-	w.told, w.err = true, err
-	w.queue.WakeUp()
+func (v *visit) tell(err error) {
+	v.told, v.err = true, err
+	v.queue.WakeUp()
 }
 
 // Disable refuses new helpers and helpers that wait for a place: they get
@@ -82,10 +116,11 @@ func (g *Gate) Disable(ctx context.Context) error {
 	defer g.mu.Unlock()
 	g.disabled++
 	enables := g.enables
-	for _, w := range g.waiting {
-		w.tell(errDisabled)
+	for _, v := range g.waiting {
+		v.tell(errDisabled)
 	}
 	g.waiting = nil
+	g.setTimer(time.Now())
 	err := g.drained.WaitLocked(ctx, &g.mu, func() bool { return g.pending == 0 || g.enables != enables })
 	switch {
 	case g.enables != enables: // Enable has withdrawn this call
@@ -108,99 +143,170 @@ func (g *Gate) Enable() {
 	g.drained.WakeUpAll()
 }
 
-// join takes a place, or a position among the helpers that wait for one: await is
+// Wait waits until the helpers that have come to the gate before this call are over,
+// with their Cleanups. It counts the helpers that run and the helpers that wait. It
+// does not wait for newcomers, and does not hold them up. Daemons that a helper has left
+// behind do not count. A member of a group that outlives SIGKILL does, as for Disable.
+//
+// If ctx ends first, Wait returns an error that matches [syscall.EINTR] or
+// [syscall.ETIMEDOUT], and the cause of ctx. If there is no helper to wait for, Wait
+// returns nil even if ctx has ended. A nil ctx gives [syscall.EINVAL].
+//
+// Do not call Wait in Init, Started or Cleanup of a helper of this gate: it would wait
+// for itself.
+func (g *Gate) Wait(ctx context.Context) error {
+	if ctx == nil {
+		return fmt.Errorf("usermodehelper: Wait: the context is nil: %w", syscall.EINVAL)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	last := g.joined
+	err := g.drained.WaitLocked(ctx, &g.mu, func() bool { return g.presentUpTo(last) == 0 })
+	if err != nil {
+		return interrupted(ctx, nil, "helpers not over yet: %d", g.presentUpTo(last))
+	}
+	return nil
+}
+
+// presentUpTo returns how many visits are not over, up to this number. The caller
+// holds mu, here and below.
+func (g *Gate) presentUpTo(number uint64) int {
+	n, _ := slices.BinarySearchFunc(g.present, number+1, func(v *visit, n uint64) int { return cmp.Compare(v.number, n) })
+	return n
+}
+
+// join passes the gate, or takes a position among the helpers that wait: await is
 // the wait. A nil gate, here and below, is no gate.
-func (g *Gate) join(path string) (*waiter, error) {
+func (g *Gate) join(path string) (*visit, error) {
 	if g == nil {
 		return nil, nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.admit() // the timer may be late, and the queue only seem full
 	if err := g.refusal(path); err != nil {
 		return nil, err
 	}
-	w := new(waiter)
-	if g.Max > 0 && g.running >= g.Max {
-		g.waiting = append(g.waiting, w)
-		return w, nil
-	}
-	g.running++
-	g.pending++
-	w.told = true
-	return w, nil
+	g.joined++
+	v := &visit{number: g.joined, holds: 1}
+	g.present = append(g.present, v)
+	g.waiting = append(g.waiting, v)
+	g.admit()
+	return v, nil
 }
 
-// refusal reports why a helper may not even wait for a place. The caller holds
-// mu.
+// refusal reports why a helper may not even wait.
 func (g *Gate) refusal(path string) error {
 	switch {
 	case g.Max < 0:
 		return fmt.Errorf("usermodehelper: %s was not started: the gate's Max is negative: %d: %w", path, g.Max, syscall.EINVAL)
+	case g.Burst < 0 || g.Interval < 0:
+		return fmt.Errorf("usermodehelper: %s was not started: the gate's Burst or Interval is negative: %d, %v: %w",
+			path, g.Burst, g.Interval, syscall.EINVAL)
 	case g.disabled > 0:
 		return fmt.Errorf("usermodehelper: %s was not started: %w", path, errDisabled)
 	case g.Allow != nil && !slices.Contains(g.Allow, path):
 		return fmt.Errorf("usermodehelper: %s is not on the list of programs: %w", path, syscall.EPERM)
+	case g.queueIsFull() && !g.letsPass():
+		return fmt.Errorf("usermodehelper: %s was not started: %s, and %d helpers wait: %w", path, g.obstacle(), len(g.waiting), syscall.ENOBUFS)
 	}
 	return nil
 }
 
-// await waits until a helper that leaves hands its place to w. A newcomer cannot
-// take the place on the way, because it is never free.
-func (g *Gate) await(ctx context.Context, w *waiter, path string) error {
+func (g *Gate) queueIsFull() bool {
+	return g.Queue < 0 || g.Queue > 0 && len(g.waiting) >= g.Queue
+}
+
+// letsPass reports whether a newcomer would pass without a wait. It comes after admit:
+// then a helper waits only if a newcomer would wait too.
+func (g *Gate) letsPass() bool { return g.hasPlace() && g.pause(time.Now()) == 0 }
+
+func (g *Gate) hasPlace() bool { return g.Max == 0 || g.running < g.Max }
+
+// obstacle says why helpers wait.
+func (g *Gate) obstacle() string {
+	if g.hasPlace() {
+		return fmt.Sprintf("%d may start within %v", max(g.Burst, 1), g.Interval)
+	}
+	return fmt.Sprintf("all %d places are taken", g.Max)
+}
+
+// admit lets helpers pass, in the order of their calls, as far as the places and the
+// rate go.
+func (g *Gate) admit() {
+	now := time.Now()
+	for len(g.waiting) > 0 && g.hasPlace() && g.pause(now) == 0 {
+		v := g.waiting[0]
+		g.waiting = slices.Delete(g.waiting, 0, 1)
+		g.rate.note(now, g.Burst, g.Interval)
+		g.running++
+		g.pending++ // on behalf of v: a Disable that comes before v runs must wait for it
+		v.passed = true
+		v.tell(nil)
+	}
+	g.setTimer(now)
+}
+
+// await waits until v may pass.
+func (g *Gate) await(ctx context.Context, v *visit, path string) error {
 	if g == nil {
 		return nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	err := w.queue.WaitLocked(ctx, &g.mu, func() bool { return w.told })
+	err := v.queue.WaitLocked(ctx, &g.mu, func() bool { return v.told })
 	if err != nil {
-		i := slices.Index(g.waiting, w)
+		i := slices.Index(g.waiting, v)
 		g.waiting = slices.Delete(g.waiting, i, i+1)
-		return interrupted(ctx, syscall.ECANCELED, "%s was not started: all %d places are taken", path, g.Max)
+		g.setTimer(time.Now())
+		return interrupted(ctx, syscall.ECANCELED, "%s was not started: %s", path, g.obstacle())
 	}
-	if w.err != nil {
-		return fmt.Errorf("usermodehelper: %s was not started: %w", path, w.err)
+	if v.err != nil {
+		return fmt.Errorf("usermodehelper: %s was not started: %w", path, v.err)
 	}
 	return nil
 }
 
-// leave gives the place to the first waiter, or back. It comes before Cleanup,
-// because Cleanup may start the next helper.
+// leave gives the place back, or to the first waiter. It comes before Cleanup, because
+// Cleanup may start the next helper.
 func (g *Gate) leave() {
 	if g == nil {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) == 0 {
-		g.running--
-		return
-	}
-	w := g.waiting[0]
-	g.waiting = slices.Delete(g.waiting, 0, 1)
-	g.pending++ // on behalf of w: a Disable that comes before w runs must wait for it
-	w.tell(nil)
+	g.running--
+	g.admit()
 }
 
-// keep makes Disable wait for one more call of over.
-func (g *Gate) keep() {
+// keep makes Disable and Wait wait for one more call of over. v has passed.
+func (g *Gate) keep(v *visit) {
 	if g == nil {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.pending++
+	v.holds++
 }
 
-// over says that a helper is over, after its Cleanup.
-func (g *Gate) over() {
+// over says that a helper is over, after its Cleanup. It may have been refused while
+// it waited.
+func (g *Gate) over(v *visit) {
 	if g == nil {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.pending--
-	if g.pending == 0 {
+	if v.passed {
+		g.pending--
+	}
+	v.holds--
+	if v.holds == 0 {
+		i := g.presentUpTo(v.number) - 1
+		g.present = slices.Delete(g.present, i, i+1)
+	}
+	if g.pending == 0 || g.presentUpTo(v.number) == 0 {
 		g.drained.WakeUpAll()
 	}
 }

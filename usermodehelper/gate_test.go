@@ -21,13 +21,33 @@ import (
 // The gate's own steps need no process, so the tests of this file run on every
 // system and in bubbles, in which "still waits" is a fact and not a guess.
 
-// enter is what Exec does before a start.
-func (g *Gate) enter(ctx context.Context, path string) error {
-	w, err := g.join(path)
+// enter does the part of Exec before a start. A helper that is refused while it
+// waits is over at once.
+func (g *Gate) enter(ctx context.Context, path string) error { return g.come(ctx, new(call), path) }
+
+func (g *Gate) come(ctx context.Context, c *call, path string) error {
+	v, err := g.join(path)
 	if err != nil {
 		return err
 	}
-	return g.await(ctx, w, path)
+	c.visit = v
+	if err := g.await(ctx, v, path); err != nil {
+		g.over(v)
+		return err
+	}
+	return nil
+}
+
+// overFirst ends the first helper that has passed.
+func (g *Gate) overFirst() {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	i := slices.IndexFunc(g.present, func(v *visit) bool { return v.passed })
+	v := g.present[i]
+	g.mu.Unlock()
+	g.over(v)
 }
 
 // check reports why a helper would be refused at once.
@@ -47,13 +67,19 @@ func (g *Gate) Waiting() int {
 	return len(g.waiting)
 }
 
+func (g *Gate) hasTimer() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.timer != nil
+}
+
 func (g *Gate) IsDisabled() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.disabled > 0
 }
 
-// requireIdle requires that every place has come back and nobody waits.
+// requireIdle requires that every place has come back and no helper waits.
 func (g *Gate) requireIdle(t *testing.T) {
 	t.Helper()
 	g.mu.Lock()
@@ -61,32 +87,39 @@ func (g *Gate) requireIdle(t *testing.T) {
 	require.Zero(t, g.running, "running")
 	require.Zero(t, g.pending, "pending")
 	require.Empty(t, g.waiting, "waiting")
+	require.Empty(t, g.present, "present")
+	require.Nil(t, g.timer, "timer")
 }
 
-// A call is one of enter or of Disable, on a goroutine of its own.
+// A call is one of enter, Disable or Wait, on a goroutine of its own.
 type call struct {
 	cancel context.CancelCauseFunc
-	done   bool
-	err    error
+	visit  *visit // of enter, once it has joined
+	done   atomic.Bool
+	err    error // once it is done
 }
 
 var errWhy = errors.New("no more need")
 
 // begin lets f block, if it has to.
 func begin(f func(context.Context) error) *call {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	c := &call{cancel: cancel}
+	return new(call).begin(func(ctx context.Context, _ *call) error { return f(ctx) })
+}
+
+func (c *call) begin(f func(context.Context, *call) error) *call {
+	var ctx context.Context
+	ctx, c.cancel = context.WithCancelCause(context.Background())
 	go func() {
-		c.err = f(ctx)
-		c.done = true
+		c.err = f(ctx, c)
+		c.done.Store(true)
 	}()
 	return c
 }
 
-// arrive is the way of a helper to its place, and returns when it has one or
-// waits for one.
+// arrive brings a helper to the gate. It returns when the helper has passed, waits or
+// is refused.
 func arrive(g *Gate) *call {
-	c := begin(func(ctx context.Context) error { return g.enter(ctx, "/x") })
+	c := new(call).begin(func(ctx context.Context, c *call) error { return g.come(ctx, c, "/x") })
 	synctest.Wait()
 	return c
 }
@@ -97,11 +130,17 @@ func disable(g *Gate) *call {
 	return c
 }
 
+func wait(g *Gate) *call {
+	c := begin(g.Wait)
+	synctest.Wait()
+	return c
+}
+
 func requireIn(t *testing.T, calls ...*call) {
 	t.Helper()
 	synctest.Wait()
 	for i, c := range calls {
-		require.True(t, c.done, "call %d still waits", i)
+		require.True(t, c.done.Load(), "call %d still waits", i)
 		require.NoError(t, c.err, "call %d", i)
 	}
 }
@@ -110,14 +149,14 @@ func requireWaits(t *testing.T, calls ...*call) {
 	t.Helper()
 	synctest.Wait()
 	for i, c := range calls {
-		require.False(t, c.done, "call %d does not wait: %v", i, c.err)
+		require.False(t, c.done.Load(), "call %d does not wait", i)
 	}
 }
 
 func requireEnded(t *testing.T, c *call, want ...error) {
 	t.Helper()
 	synctest.Wait()
-	require.True(t, c.done, "still waits")
+	require.True(t, c.done.Load(), "still waits")
 	for _, err := range want {
 		require.ErrorIs(t, c.err, err)
 	}
@@ -132,13 +171,13 @@ func TestZeroGateLetsEverythingThrough(t *testing.T) {
 			}
 			for range 100 {
 				g.leave()
-				g.over()
+				g.overFirst()
 			}
 		}
 	})
 }
 
-func TestPlacesGoToThoseWhoWaitInTheOrderInWhichTheyCame(t *testing.T) {
+func TestWaitingHelpersGetPlacesInTheOrderOfTheirCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &Gate{Max: 2}
 		first, second := arrive(g), arrive(g)
@@ -152,17 +191,17 @@ func TestPlacesGoToThoseWhoWaitInTheOrderInWhichTheyCame(t *testing.T) {
 			g.leave()
 			requireIn(t, line[0])
 			line = line[1:]
-			g.over()
+			g.overFirst()
 		}
 		for range 2 {
 			g.leave()
-			g.over()
+			g.overFirst()
 		}
 		g.requireIdle(t)
 	})
 }
 
-// The one who waits has been told, but has not run yet, when the newcomer asks.
+// The waiter has been told, but its goroutine has not run yet, when the newcomer asks.
 func TestNewcomerDoesNotTakeThePlaceThatWasHandedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &Gate{Max: 1}
@@ -174,9 +213,9 @@ func TestNewcomerDoesNotTakeThePlaceThatWasHandedOver(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, g.enter(ctx, "/x"), syscall.EINTR)
 		requireIn(t, waiter)
-		g.over()
+		g.overFirst()
 		g.leave()
-		g.over()
+		g.overFirst()
 		g.requireIdle(t)
 	})
 }
@@ -201,15 +240,15 @@ func TestContextEndsTheWaitForAPlace(t *testing.T) {
 
 		g.leave()
 		requireIn(t, next)
-		g.over()
+		g.overFirst()
 		g.leave()
-		g.over()
+		g.overFirst()
 		g.requireIdle(t)
 	})
 }
 
-// Whichever comes first, the place is with the one who waited if its enter
-// says so, and with the next in line if not.
+// The place is with the waiter if its enter returns nil, and with the next in line if
+// not, in both orders of the two events.
 func TestPlaceThatIsHandedOverAtTheInstantAtWhichTheContextEndsIsNotLost(t *testing.T) {
 	for round := range 200 {
 		synctest.Test(t, func(t *testing.T) {
@@ -228,23 +267,23 @@ func TestPlaceThatIsHandedOverAtTheInstantAtWhichTheContextEndsIsNotLost(t *test
 				go w.cancel(errWhy)
 				go g.leave()
 			}
-			g.over()
+			g.overFirst()
 			synctest.Wait()
 			if w.err == nil {
 				requireIn(t, w)
 				requireWaits(t, next)
 				g.leave()
-				g.over()
+				g.overFirst()
 			}
 			requireIn(t, next)
 			g.leave()
-			g.over()
+			g.overFirst()
 			g.requireIdle(t)
 		})
 	}
 }
 
-func TestDisableRefusesThoseWhoComeAndThoseWhoWait(t *testing.T) {
+func TestDisableRefusesNewcomersAndWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &Gate{Max: 1}
 		requireIn(t, arrive(g))
@@ -259,7 +298,7 @@ func TestDisableRefusesThoseWhoComeAndThoseWhoWait(t *testing.T) {
 		requireEnded(t, arrive(g), syscall.EBUSY) // it passed check before
 		g.leave()
 		requireWaits(t, d) // for its Cleanup
-		g.over()
+		g.overFirst()
 		requireIn(t, d)
 		require.ErrorIs(t, g.check("/x"), syscall.EBUSY)
 		g.requireIdle(t)
@@ -268,25 +307,25 @@ func TestDisableRefusesThoseWhoComeAndThoseWhoWait(t *testing.T) {
 		require.NoError(t, g.check("/x"))
 		requireIn(t, arrive(g)) // the place has come back
 		g.leave()
-		g.over()
+		g.overFirst()
 	})
 }
 
-// Somebody has the place, and so is pending, from the moment at which it was
-// handed over, not from when it runs.
-func TestDisableSeesTheOneWhoHasJustBeenHandedAPlace(t *testing.T) {
+// A waiter has the place, and so is pending, from the moment at which it gets the
+// place, not from when its goroutine runs.
+func TestDisableSeesAWaiterThatHasJustGotAPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &Gate{Max: 1}
 		requireIn(t, arrive(g))
 		w := arrive(g)
 		g.leave()
-		g.over()
+		g.overFirst()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		require.ErrorIs(t, g.Disable(ctx), syscall.EAGAIN)
 		requireIn(t, w)
 		g.leave()
-		g.over()
+		g.overFirst()
 		require.NoError(t, g.Disable(ctx))
 	})
 }
@@ -313,7 +352,7 @@ func TestDisableThatItsContextEndsIsWithdrawn(t *testing.T) {
 		requireIn(t, arrive(g))
 		for range 3 {
 			g.leave()
-			g.over()
+			g.overFirst()
 		}
 		g.requireIdle(t)
 	})
@@ -329,7 +368,7 @@ func TestDisableWithNonePendingSucceedsThoughItsContextHasEnded(t *testing.T) {
 	require.NoError(t, g.enter(ctx, "/x"))
 	require.ErrorIs(t, g.Disable(ctx), syscall.EAGAIN)
 	g.leave()
-	g.over()
+	g.overFirst()
 	require.NoError(t, g.Disable(ctx))
 }
 
@@ -346,7 +385,7 @@ func TestEnableEndsEveryDisableThatWaits(t *testing.T) {
 		}
 		require.NoError(t, g.check("/x"))
 		g.leave()
-		g.over()
+		g.overFirst()
 	})
 }
 
@@ -372,14 +411,14 @@ func TestGateStaysDisabledWhenOneOfTwoDisablesIsGivenUp(t *testing.T) {
 		requireWaits(t, second)
 		require.ErrorIs(t, g.check("/x"), syscall.EBUSY)
 		g.leave()
-		g.over()
+		g.overFirst()
 		requireIn(t, second)
 		require.ErrorIs(t, g.check("/x"), syscall.EBUSY)
 	})
 }
 
-// It was withdrawn already, so that its context has nothing left to withdraw,
-// and must leave the Disable that came after it alone.
+// Enable has withdrawn the old call already. So the end of its context must not
+// withdraw the younger one.
 func TestDisableThatEnableHasWithdrawnDoesNotWithdrawAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := new(Gate)
@@ -396,7 +435,7 @@ func TestDisableThatEnableHasWithdrawnDoesNotWithdrawAnother(t *testing.T) {
 		requireEnded(t, young, syscall.EAGAIN)
 		require.NoError(t, g.check("/x"))
 		g.leave()
-		g.over()
+		g.overFirst()
 		g.requireIdle(t)
 	})
 }
@@ -431,90 +470,98 @@ func TestAllowComparesWholeStrings(t *testing.T) {
 	}
 }
 
-// A naive is a Gate without goroutines: it says at once who is where.
+// A naive is a Gate without goroutines and timers. It says at once where each helper
+// is.
 type naive struct {
-	max, running, pending, disabled int
-	line, draining                  []int       // those that wait, by number
-	in, left                        []int       // those that hold a place, and those whose Cleanup runs
-	result                          map[int]int // what the others were told
+	rules                      *Gate // the fields Max, Queue, Burst and Interval alone
+	running, pending, disabled int
+	now                        time.Duration
+	passings                   []time.Duration // all of them, for ever
+	line, draining             []int           // the helpers and the Disables that wait, by number
+	in, left                   []int           // the helpers with a place, and the helpers with a Cleanup to come
+	waits                      [][]int         // each has the number of a Wait, and then of the helpers that it waits for
+	result                     map[int]int     // of the calls that have returned
 }
 
 const (
 	isIn = iota
 	isBusy
+	isFull
 	isInterrupted
 	isGivenUp
 	isEnabledAgain
 )
 
-func (n *naive) tell(what int, ids ...int) {
+func (n *naive) tell(result int, ids ...int) {
 	for _, id := range ids {
-		n.result[id] = what
+		n.result[id] = result
 	}
+}
+
+// mayPass reports whether there is a place, and fewer than Burst passings in the last
+// Interval.
+func (n *naive) mayPass() bool {
+	recent := 0
+	for _, at := range n.passings {
+		if n.now-at < n.rules.Interval {
+			recent++
+		}
+	}
+	return (n.rules.Max == 0 || n.running < n.rules.Max) && (n.rules.Interval == 0 || recent < max(n.rules.Burst, 1))
 }
 
 func (n *naive) enter(id int) {
 	switch {
 	case n.disabled > 0:
 		n.tell(isBusy, id)
-	case n.max > 0 && n.running == n.max:
+	case len(n.line) == 0 && n.mayPass(), n.rules.Queue == 0, len(n.line) < n.rules.Queue:
 		n.line = append(n.line, id)
+		n.admit()
 	default:
+		n.tell(isFull, id)
+	}
+}
+
+func (n *naive) admit() {
+	for len(n.line) > 0 && n.mayPass() {
+		id := n.line[0]
+		n.line, n.in = n.line[1:], append(n.in, id)
 		n.running++
-		n.admit(id)
+		n.pending++
+		n.passings = append(n.passings, n.now)
+		n.tell(isIn, id)
 	}
 }
 
-func (n *naive) admit(id int) {
-	n.pending++
-	n.in = append(n.in, id)
-	n.tell(isIn, id)
-}
-
-func (n *naive) leave() {
-	n.left, n.in = append(n.left, n.in[0]), n.in[1:]
-	if len(n.line) == 0 {
-		n.running--
-		return
+// over takes helpers from the lists of the Waits.
+func (n *naive) over(ids ...int) {
+	for i := range n.waits {
+		n.waits[i] = slices.DeleteFunc(n.waits[i], func(id int) bool { return id != n.waits[i][0] && slices.Contains(ids, id) })
 	}
-	id := n.line[0]
-	n.line = n.line[1:]
-	n.admit(id)
+	n.waits = slices.DeleteFunc(n.waits, func(w []int) bool {
+		if len(w) == 1 {
+			n.tell(isIn, w[0])
+		}
+		return len(w) == 1
+	})
 }
 
-func (n *naive) over() {
-	n.left = n.left[1:]
-	n.pending--
+func (n *naive) drain() {
 	if n.pending == 0 {
 		n.tell(isIn, n.draining...)
 		n.draining = nil
 	}
 }
 
-func (n *naive) disable(id int) {
-	n.disabled++
-	n.tell(isBusy, n.line...)
-	n.line = nil
-	n.draining = append(n.draining, id)
-	if n.pending == 0 {
-		n.tell(isIn, id)
-		n.draining = nil
-	}
-}
-
-func (n *naive) enable() {
-	n.disabled = 0
-	n.tell(isEnabledAgain, n.draining...)
-	n.draining = nil
-}
-
-// outcome is what the naive gate would call the result of c.
+// outcome names the result of c as the naive gate does.
 func outcome(c *call) int {
 	switch {
 	case c.err == nil:
 		return isIn
 	case errors.Is(c.err, syscall.EBUSY):
 		return isBusy
+	case errors.Is(c.err, syscall.ENOBUFS):
+		return isFull
 	case errors.Is(c.err, syscall.EAGAIN) && errors.Is(c.err, syscall.EINTR):
 		return isGivenUp
 	case errors.Is(c.err, syscall.EINTR):
@@ -525,7 +572,80 @@ func outcome(c *call) int {
 	return -1
 }
 
-const steps = 7 // that step knows
+const (
+	doEnter = iota
+	doDisable
+	doWait
+	doEnable
+	doLeave
+	doOver
+	cancelEnter
+	cancelDisable
+	cancelWait
+	letTimePass
+	steps
+)
+
+// tick is the time that passes in a step. It is half of an Interval.
+const tick = time.Hour
+
+// step makes the step if it is possible. It returns the number of the call that the
+// step is about, which is next for a new one.
+func (n *naive) step(s, next int) (id int, possible bool) {
+	take := func(from *[]int, i int) {
+		id, possible = (*from)[i], true
+		*from = slices.Delete(*from, i, i+1)
+	}
+	switch {
+	case s == doEnter:
+		n.enter(next)
+		return next, true
+	case s == doDisable:
+		n.disabled++
+		n.tell(isBusy, n.line...)
+		n.over(n.line...)
+		n.line, n.draining = nil, append(n.draining, next)
+		n.drain()
+		return next, true
+	case s == doWait:
+		n.waits = append(n.waits, slices.Concat([]int{next}, n.in, n.left, n.line))
+		n.over()
+		return next, true
+	case s == doEnable && n.disabled > 0:
+		n.disabled = 0
+		n.tell(isEnabledAgain, n.draining...)
+		n.draining = nil
+		return 0, true
+	case s == doLeave && len(n.in) > 0:
+		take(&n.in, 0)
+		n.left = append(n.left, id)
+		n.running--
+		n.admit()
+	case s == doOver && len(n.left) > 0:
+		take(&n.left, 0)
+		n.pending--
+		n.over(id)
+		n.drain()
+	case s == cancelEnter && len(n.line) > 0:
+		take(&n.line, len(n.line)/2)
+		n.tell(isInterrupted, id)
+		n.over(id)
+	case s == cancelDisable && len(n.draining) > 0:
+		take(&n.draining, len(n.draining)/2)
+		n.tell(isGivenUp, id)
+		n.disabled--
+	case s == cancelWait && len(n.waits) > 0:
+		i := len(n.waits) / 2
+		id, possible = n.waits[i][0], true
+		n.tell(isInterrupted, id)
+		n.waits = slices.Delete(n.waits, i, i+1)
+	case s == letTimePass && n.rules.Interval > 0:
+		n.now += tick
+		n.admit()
+		return 0, true
+	}
+	return id, possible
+}
 
 // A walk makes the same steps with a gate and with a naive one.
 type walk struct {
@@ -534,44 +654,40 @@ type walk struct {
 	calls []*call
 }
 
-// step makes step s if it is possible. It waits for what comes of it only where
-// what comes next could change it.
+// step waits for the results of the step only where they could change the next one.
 func (w *walk) step(s int) {
-	n := w.naive
-	id := len(w.calls)
-	switch {
-	case s == 0:
-		n.enter(id)
-		w.calls = append(w.calls, begin(func(ctx context.Context) error { return w.gate.enter(ctx, "/x") }))
-		synctest.Wait()
-	case s == 1:
-		n.disable(id)
-		w.calls = append(w.calls, begin(w.gate.Disable))
-		synctest.Wait()
-	case s == 2:
+	if s == doEnable {
 		synctest.Wait() // a Disable that has been woken may still find that it was withdrawn
-		n.enable()
+	}
+	id, possible := w.naive.step(s, len(w.calls))
+	if !possible {
+		return
+	}
+	switch s {
+	case doEnter:
+		w.begin(func(ctx context.Context, c *call) error { return w.gate.come(ctx, c, "/x") })
+	case doDisable:
+		w.begin(func(ctx context.Context, _ *call) error { return w.gate.Disable(ctx) })
+	case doWait:
+		w.begin(func(ctx context.Context, _ *call) error { return w.gate.Wait(ctx) })
+	case doEnable:
 		w.gate.Enable()
-	case s == 3 && len(n.in) > 0:
-		n.leave()
+	case doLeave:
 		w.gate.leave()
-	case s == 4 && len(n.left) > 0:
-		n.over()
-		w.gate.over()
-	case s == 5 && len(n.line) > 0:
-		i := len(n.line) / 2
-		n.tell(isInterrupted, n.line[i])
-		w.calls[n.line[i]].cancel(errWhy)
-		n.line = slices.Delete(n.line, i, i+1)
+	case doOver:
+		w.gate.over(w.calls[id].visit)
+	case letTimePass:
+		time.Sleep(tick)
 		synctest.Wait()
-	case s == 6 && len(n.draining) > 0:
-		i := len(n.draining) / 2
-		n.tell(isGivenUp, n.draining[i])
-		w.calls[n.draining[i]].cancel(errWhy)
-		n.draining = slices.Delete(n.draining, i, i+1)
-		n.disabled--
+	default:
+		w.calls[id].cancel(errWhy)
 		synctest.Wait()
 	}
+}
+
+func (w *walk) begin(f func(context.Context, *call) error) {
+	w.calls = append(w.calls, new(call).begin(f))
+	synctest.Wait()
 }
 
 // compare reports where the two gates differ.
@@ -580,25 +696,28 @@ func (w *walk) compare() error {
 	g, n := w.gate, w.naive
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	got := [...]int{g.running, g.pending, g.disabled, len(g.waiting)}
-	want := [...]int{n.running, n.pending, n.disabled, len(n.line)}
+	got := [...]int{g.running, g.pending, g.disabled, len(g.waiting), len(g.present)}
+	want := [...]int{n.running, n.pending, n.disabled, len(n.line), n.pending + len(n.line)}
 	if got != want {
-		return fmt.Errorf("running, pending, disabled, waiting: %v, not %v", got, want)
+		return fmt.Errorf("running, pending, disabled, waiting, present: %v, not %v", got, want)
 	}
-	if n.running != len(n.in) || n.pending != len(n.in)+len(n.left) || n.max > 0 && n.running > n.max {
+	if g.timer != nil && (len(n.line) == 0 || n.rules.Interval == 0) {
+		return errors.New("a timer runs, and no helper waits for the rate")
+	}
+	if n.running != len(n.in) || n.pending != len(n.in)+len(n.left) || n.rules.Max > 0 && n.running > n.rules.Max {
 		return fmt.Errorf("the naive gate has lost count: %+v", n)
 	}
 	for id, c := range w.calls {
-		what, done := n.result[id]
-		if done != c.done || done && what != outcome(c) {
-			return fmt.Errorf("call %d: done %v and %v, not %v and %d", id, c.done, c.err, done, what)
+		result, done := n.result[id]
+		if done != c.done.Load() || done && result != outcome(c) {
+			return fmt.Errorf("call %d: done %v and %v, not %v and %d", id, c.done.Load(), c.err, done, result)
 		}
 	}
 	return nil
 }
 
 // run makes steps, and then lets all helpers end. It compares after each step,
-// or only after those that pause chooses, so that several happen at once.
+// or only after the steps that pause chooses, so that several happen at once.
 func (w *walk) run(order []int, pause func() bool) error {
 	for i, s := range order {
 		w.step(s)
@@ -609,64 +728,103 @@ func (w *walk) run(order []int, pause func() bool) error {
 		}
 	}
 	for len(w.naive.in)+len(w.naive.left)+len(w.naive.line) > 0 {
-		w.step(3)
-		w.step(4)
+		w.step(doLeave)
+		w.step(doOver)
+		w.step(letTimePass)
 	}
 	if err := w.compare(); err != nil {
 		return fmt.Errorf("at the end of %v: %w", order, err)
 	}
-	if w.naive.pending != 0 || len(w.naive.draining) != 0 {
+	if w.naive.pending != 0 || len(w.naive.draining)+len(w.naive.waits) != 0 {
 		return fmt.Errorf("at the end of %v: %+v", order, w.naive)
 	}
 	return nil
 }
 
-func newWalk(places int) *walk {
-	return &walk{gate: &Gate{Max: places}, naive: &naive{max: places, result: map[int]int{}}}
+func newWalk(rules *Gate) *walk {
+	gate := &Gate{Max: rules.Max, Queue: rules.Queue, Burst: rules.Burst, Interval: rules.Interval}
+	return &walk{gate: gate, naive: newNaive(rules)}
 }
 
-// Every order of six steps out of seven kinds, with one place and with two.
-func TestInterleavingsAtAGateAreThoseOfANaiveOne(t *testing.T) {
-	length := 6
-	if testing.Short() {
-		length = 4
-	}
-	total := 1
-	for range length {
-		total *= steps
-	}
-	synctest.Test(t, func(t *testing.T) {
-		for number := range total {
-			order := make([]int, length)
-			for i, rest := 0, number; i < length; i++ {
-				order[i], rest = rest%steps, rest/steps
-			}
-			for places := 1; places <= 2; places++ {
-				require.NoError(t, newWalk(places).run(order, func() bool { return true }))
-			}
+func newNaive(rules *Gate) *naive { return &naive{rules: rules, result: map[int]int{}} }
+
+// impossible returns the index of the first step that is not possible, or -1.
+func impossible(rules *Gate, order []int) int {
+	n := newNaive(rules)
+	for i, s := range order {
+		if _, possible := n.step(s, i); !possible {
+			return i
 		}
-	})
+	}
+	return -1
+}
+
+// next changes order to the next one that differs at i or before. It reports whether
+// there is one.
+func next(order []int, i int) bool {
+	clear(order[i+1:])
+	for ; i >= 0; i-- {
+		if order[i]++; order[i] < steps {
+			return true
+		}
+		order[i] = 0
+	}
+	return false
+}
+
+// Every possible order of a few steps out of ten kinds, at gates with different rules.
+// Each order holds all shorter ones, because the gates are compared after each step.
+func TestInterleavingsAtAGateAreThoseOfANaiveOne(t *testing.T) {
+	length, want := 6, 64_029
+	if testing.Short() {
+		length, want = 4, 2_211
+	}
+	walks := 0
+	for _, rules := range []*Gate{
+		{Max: 1}, {Max: 2}, {Max: 1, Queue: 1}, {Max: 1, Queue: -1},
+		{Interval: 2 * tick}, {Burst: 2, Interval: 2 * tick}, {Max: 1, Queue: 2, Burst: 2, Interval: 2 * tick},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			order := make([]int, length)
+			for more := true; more; {
+				i := impossible(rules, order)
+				if i < 0 {
+					require.NoError(t, newWalk(rules).run(order, func() bool { return true }), "%+v", rules)
+					walks++
+					i = length - 1
+				}
+				more = next(order, i)
+			}
+		})
+	}
+	t.Log(walks, "walks")
+	require.Equal(t, want, walks)
 }
 
 func TestLongWalksAtAGateAreThoseOfANaiveOne(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
+	// Enable and the cancels are rarer, or no long line ever forms.
+	often := []int{doEnter, doEnter, doEnter, doEnter, doEnter, doDisable, doWait, doEnable, doLeave, doLeave,
+		doOver, doOver, cancelEnter, cancelDisable, cancelWait, letTimePass, letTimePass}
 	synctest.Test(t, func(t *testing.T) {
 		for range 3000 {
+			rules := &Gate{Max: random.IntN(4), Queue: max(0, random.IntN(8)-4), Burst: random.IntN(4)}
+			if random.IntN(2) == 0 {
+				rules.Interval = 2 * tick
+			}
 			order := make([]int, 60)
 			for i := range order {
-				// Enable and the two that give up are rarer, or nothing ever
-				// piles up.
-				order[i] = []int{0, 0, 0, 0, 1, 2, 3, 3, 4, 4, 5, 6}[random.IntN(12)]
+				order[i] = often[random.IntN(len(often))]
 			}
-			often := random.IntN(3)
-			require.NoError(t, newWalk(random.IntN(4)).run(order, func() bool { return random.IntN(3) <= often }))
+			pauses := random.IntN(3)
+			require.NoError(t, newWalk(rules).run(order, func() bool { return random.IntN(3) <= pauses }))
 		}
 	})
 }
 
-// Nobody can say here who comes first. What has to hold is that never more than
-// Max are in, that nobody is in when a Disable has returned nil, that everybody
-// is told, and that every place comes back.
+// No model can say here which call comes first. But never more than Max helpers are in,
+// none is in when a Disable has returned nil, every waiter is told, and every place
+// comes back.
 func TestHammerGate(t *testing.T) {
 	const goroutines, places = 8, 3
 	rounds := 3000
@@ -683,9 +841,10 @@ func TestHammerGate(t *testing.T) {
 			delay := time.Duration(random.IntN(50)) * time.Microsecond
 			defer time.AfterFunc(delay, cancel).Stop()
 		}
+		c := new(call)
 		err := g.check("/x")
 		if err == nil {
-			err = g.enter(ctx, "/x")
+			err = g.come(ctx, c, "/x")
 		}
 		switch {
 		case errors.Is(err, syscall.EBUSY):
@@ -706,7 +865,7 @@ func TestHammerGate(t *testing.T) {
 		in.Add(-1)
 		g.leave()
 		pending.Add(-1)
-		g.over()
+		g.over(c.visit)
 		if n > places {
 			return fmt.Errorf("%d are in", n)
 		}

@@ -21,7 +21,7 @@ import (
 	"github.com/kprim/kprim/usermodehelper"
 )
 
-// These are the gate's rules once more, with helpers that really run.
+// These tests check the gate's rules once more, with helpers that really run.
 
 var allModes = []usermodehelper.Mode{usermodehelper.WaitExec, usermodehelper.WaitProc, usermodehelper.NoWait}
 
@@ -31,7 +31,7 @@ type held struct {
 	letGo    func()
 	inits    atomic.Int32
 	cleanups atomic.Int32
-	end      chan error // what Cleanup gets
+	end      chan error // gets the error of Cleanup
 }
 
 func hold(t *testing.T, gate *usermodehelper.Gate) *held {
@@ -47,9 +47,9 @@ func hold(t *testing.T, gate *usermodehelper.Gate) *held {
 			attr.Files[0] = r
 			return nil
 		},
-		Cleanup: func(_ usermodehelper.Status, err error) {
+		Cleanup: func(r usermodehelper.Result) {
 			h.cleanups.Add(1)
-			h.end <- err
+			h.end <- r.Err
 		},
 	}
 	return h
@@ -65,8 +65,8 @@ func (h *held) begin(ctx context.Context, mode usermodehelper.Mode) <-chan error
 	return result
 }
 
-// requireRefused requires that the helper, in every mode, is refused at once,
-// and that its Cleanup is told so, once, before Exec returns.
+// requireRefused requires that the helper, in every mode, is refused at once, and that
+// its Cleanup gets the error, once, before Exec returns.
 func requireRefused(t *testing.T, ctx context.Context, h *held, want error) {
 	t.Helper()
 	for i, mode := range allModes {
@@ -80,7 +80,7 @@ func requireRefused(t *testing.T, ctx context.Context, h *held, want error) {
 }
 
 // requirePlaces requires that the gate has n free places and is enabled. A
-// context that has ended would not let anybody wait.
+// context that has ended would not let a helper wait.
 func requirePlaces(t *testing.T, gate *usermodehelper.Gate, n int) {
 	t.Helper()
 	var all []*held
@@ -168,13 +168,114 @@ func TestDisableRefusesHelpersThatWaitForAPlace(t *testing.T) {
 	requirePlaces(t, gate, 1)
 }
 
-// Where the kernel's would return: the calls have, the programs run.
+func TestFullQueueRefusesEveryMode(t *testing.T) {
+	gate := &usermodehelper.Gate{Max: 1, Queue: 1}
+	first, second := hold(t, gate), hold(t, gate)
+	_, err := first.Exec(t.Context(), usermodehelper.WaitExec)
+	require.NoError(t, err)
+	_, err = second.Exec(t.Context(), usermodehelper.NoWait)
+	require.NoError(t, err)
+	requireRefused(t, t.Context(), hold(t, gate), syscall.ENOBUFS)
+	first.letGo()
+	second.letGo()
+	require.NoError(t, <-first.end)
+	require.NoError(t, <-second.end)
+	requirePlaces(t, gate, 1)
+}
+
+// A caller finds out by errors.Is in which of three ways its helper came too late.
+func TestThreeWaysToBeLateAreToldApart(t *testing.T) {
+	gate, noQueue := &usermodehelper.Gate{Max: 1}, &usermodehelper.Gate{Max: 1, Queue: -1}
+	running, first := hold(t, gate), hold(t, noQueue)
+	for _, h := range []*held{running, first} {
+		_, err := h.Exec(t.Context(), usermodehelper.WaitExec)
+		require.NoError(t, err)
+	}
+	_, fullErr := hold(t, noQueue).Exec(t.Context(), usermodehelper.WaitProc)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, queuedErr := hold(t, gate).Exec(ctx, usermodehelper.WaitProc)
+	slow := hold(t, nil)
+	slow.Timeout = 10 * time.Millisecond
+	_, slowErr := slow.Exec(t.Context(), usermodehelper.WaitProc)
+	for _, h := range []*held{running, first} {
+		h.letGo()
+		require.NoError(t, <-h.end)
+	}
+	for _, c := range []struct {
+		err                        error
+		full, neverStarted, passed bool // ENOBUFS, ECANCELED, ETIMEDOUT
+	}{
+		{fullErr, true, false, false},
+		{queuedErr, false, true, true},
+		{slowErr, false, false, true},
+	} {
+		require.Equal(t, c.full, errors.Is(c.err, syscall.ENOBUFS), c.err)
+		require.Equal(t, c.neverStarted, errors.Is(c.err, syscall.ECANCELED), c.err)
+		require.Equal(t, c.passed, errors.Is(c.err, syscall.ETIMEDOUT), c.err)
+	}
+}
+
+func TestWaitWaitsForProgramsAndTheirCleanups(t *testing.T) {
+	for _, mode := range allModes {
+		gate := &usermodehelper.Gate{Max: 1}
+		first, second := hold(t, gate), hold(t, gate)
+		_, err := first.Exec(t.Context(), usermodehelper.WaitExec)
+		require.NoError(t, err)
+		inCleanup, goOn := make(chan bool), make(chan bool)
+		cleanup := second.Cleanup
+		second.Cleanup = func(r usermodehelper.Result) {
+			inCleanup <- true
+			<-goOn
+			cleanup(r)
+		}
+		result := second.begin(t.Context(), mode)
+		waitUntil(t, func() bool { return gate.Waiting() == 1 })
+		waited := make(chan error, 1)
+		go func() { waited <- gate.Wait(t.Context()) }()
+		first.letGo()
+		require.NoError(t, <-first.end)
+		second.letGo()
+		<-inCleanup
+		requirePlaces(t, gate, 1) // newcomers are let through
+		require.Empty(t, waited)
+		close(goOn)
+		require.NoError(t, <-waited)
+		require.EqualValues(t, 1, second.cleanups.Load())
+		require.NoError(t, <-result)
+	}
+}
+
+// It was refused because its context ended while it waited.
+func TestWaitWaitsForTheCleanupOfARefusedHelper(t *testing.T) {
+	gate := &usermodehelper.Gate{Max: 1}
+	first, refused := hold(t, gate), hold(t, gate)
+	_, err := first.Exec(t.Context(), usermodehelper.WaitExec)
+	require.NoError(t, err)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	inCleanup := make(chan error, 1)
+	refused.Cleanup = func(usermodehelper.Result) {
+		first.letGo()
+		if err := gate.Disable(t.Context()); err != nil { // until the first is over
+			inCleanup <- err
+			return
+		}
+		inCleanup <- gate.Wait(ended)
+	}
+	_, err = refused.Exec(ended, usermodehelper.WaitProc)
+	require.ErrorIs(t, err, syscall.ECANCELED)
+	require.ErrorIs(t, <-inCleanup, syscall.EINTR)
+	require.NoError(t, gate.Wait(ended))
+}
+
+// The kernel's would return, because the calls have returned. But the programs run.
 func TestDisableWaitsForProgramsAndTheirCleanups(t *testing.T) {
 	for _, mode := range allModes {
 		gate := new(usermodehelper.Gate)
 		h := hold(t, gate)
 		var over atomic.Bool
-		h.Cleanup = func(usermodehelper.Status, error) {
+		h.Cleanup = func(usermodehelper.Result) {
 			time.Sleep(20 * time.Millisecond) // it is slow
 			over.Store(true)
 		}
@@ -204,7 +305,7 @@ func TestDisableWaitsForProgramsAndTheirCleanups(t *testing.T) {
 	}
 }
 
-// Who has passed the gate may still be in front of its start.
+// A helper that has passed the gate may still be in front of its start.
 func TestDisableWaitsForAHelperThatHasNotBeenStartedYet(t *testing.T) {
 	gate := new(usermodehelper.Gate)
 	h := hold(t, gate)
@@ -241,9 +342,9 @@ func TestNeverMoreThanMaxProgramsRunAtOnce(t *testing.T) {
 			Argv: []string{"sh", "-c", `echo + >> "$1"; sleep 0.01; echo - >> "$1"`, "sh", log},
 			Envp: usermodehelper.Environ(),
 			Gate: gate,
-			Cleanup: func(status usermodehelper.Status, err error) {
-				if status != 0 || err != nil {
-					t.Error(status, err)
+			Cleanup: func(r usermodehelper.Result) {
+				if r.Failure() != nil {
+					t.Error(r)
 				}
 				all.Done()
 			},
@@ -407,12 +508,12 @@ func TestCleanupMayStartTheNextHelperThoughMaxIsOne(t *testing.T) {
 		n := 0
 		done := make(chan error, 1)
 		h := usermodehelper.Helper{Path: "/bin/cat", Gate: gate}
-		h.Cleanup = func(_ usermodehelper.Status, err error) {
-			if n++; n < chain && err == nil {
+		h.Cleanup = func(r usermodehelper.Result) {
+			if n++; n < chain && r.Err == nil {
 				_, _ = h.Exec(t.Context(), usermodehelper.WaitProc)
 				return
 			}
-			done <- err
+			done <- r.Err
 		}
 		_, err := h.Exec(t.Context(), mode)
 		require.NoError(t, err)
@@ -422,7 +523,7 @@ func TestCleanupMayStartTheNextHelperThoughMaxIsOne(t *testing.T) {
 	}
 }
 
-// Helpers come from everywhere, the gate is shut and opened at random, and in
+// Helpers come from many goroutines, and the gate is disabled and enabled at random. In
 // the end each Exec has had one Cleanup, and every place is back.
 func TestHammerHelpersAtAGate(t *testing.T) {
 	const goroutines, places = 8, 3
@@ -432,9 +533,9 @@ func TestHammerHelpersAtAGate(t *testing.T) {
 	}
 	gate := &usermodehelper.Gate{Max: places}
 	var calls, cleanups, started, refused, interrupted, shut atomic.Int64
-	cleanup := func(_ usermodehelper.Status, err error) {
+	cleanup := func(r usermodehelper.Result) {
 		cleanups.Add(1)
-		switch {
+		switch err := r.Err; {
 		case err == nil:
 		case errors.Is(err, syscall.EBUSY):
 			refused.Add(1)
@@ -452,8 +553,8 @@ func TestHammerHelpersAtAGate(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), wait)
 		over := make(chan bool)
-		h := usermodehelper.Helper{Path: "/bin/cat", Gate: gate, Cleanup: func(s usermodehelper.Status, err error) {
-			cleanup(s, err)
+		h := usermodehelper.Helper{Path: "/bin/cat", Gate: gate, Cleanup: func(r usermodehelper.Result) {
+			cleanup(r)
 			close(over)
 		}}
 		h.Init = func(*os.ProcAttr) error {
@@ -505,7 +606,7 @@ func TestHammerHelpersAtAGate(t *testing.T) {
 		calls.Load(), started.Load(), refused.Load(), interrupted.Load(), shut.Load())
 }
 
-// An Init that does not return, for whatever reason, has not been.
+// A helper whose Init does not return is not started.
 func TestInitThatPanicsOrEndsTheGoroutine(t *testing.T) {
 	for name, out := range map[string]func(){
 		"panic":  func() { panic("of Init") },
@@ -517,7 +618,7 @@ func TestInitThatPanicsOrEndsTheGoroutine(t *testing.T) {
 			h := shell("exit 0")
 			h.Gate, h.Output = &g, new(usermodehelper.Output)
 			h.Init = func(*os.ProcAttr) error { out(); return nil }
-			h.Cleanup = func(_ usermodehelper.Status, err error) { cleanups = append(cleanups, err) }
+			h.Cleanup = func(r usermodehelper.Result) { cleanups = append(cleanups, r.Err) }
 			before := descriptors(t)
 			for _, mode := range []usermodehelper.Mode{usermodehelper.WaitExec, usermodehelper.WaitProc} {
 				cleanups = nil
@@ -540,7 +641,7 @@ func TestInitThatPanicsOrEndsTheGoroutine(t *testing.T) {
 	}
 }
 
-// Also if nobody waits: they are in the line when Exec returns.
+// With NoWait too a helper has its position in the line when Exec returns.
 func TestHelpersThatNobodyWaitsForStartInTheOrderOfTheCalls(t *testing.T) {
 	g := usermodehelper.Gate{Max: 1}
 	const calls = 10

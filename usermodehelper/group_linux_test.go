@@ -93,7 +93,7 @@ func noDescriptorAtTheEnd(args []string) error {
 		return nil
 	}
 	got := make(chan error, 1)
-	h.Cleanup = func(_ usermodehelper.Status, err error) { got <- err }
+	h.Cleanup = func(r usermodehelper.Result) { got <- r.Err }
 	if _, err := h.Exec(ctx, usermodehelper.WaitExec); err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func mainThreadGone(args []string) error {
 	return nil
 }
 
-// What a member holds is free when Exec and Disable return.
+// A lock of a member is free when Exec and Disable return.
 func TestLocksOfTheGroupAreFreeWhenExecReturns(t *testing.T) {
 	flock, err := exec.LookPath("flock")
 	if err != nil {
@@ -236,7 +236,7 @@ func TestStoppedMemberSeesTheFirstSignal(t *testing.T) {
 	l.gone()
 }
 
-// stateOf returns the state of a process and what follows it, or "".
+// stateOf returns the state of a process and the fields after it, or "".
 func stateOf(t *testing.T, pid string) string {
 	text, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {

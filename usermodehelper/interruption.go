@@ -17,6 +17,16 @@ type interruption struct {
 func (i *interruption) Error() string   { return i.text }
 func (i *interruption) Unwrap() []error { return i.matches }
 
+// add adds a reason.
+func (i *interruption) add(reason string, match error) {
+	separator := "; "
+	if i.matches == nil {
+		separator = ": "
+	}
+	i.text += separator + reason
+	i.matches = append(i.matches, match)
+}
+
 // interrupted returns the error for a context that has ended. Its text begins
 // with format and ends with the cause. It also matches errno, if that is not nil.
 func interrupted(ctx context.Context, errno error, format string, args ...any) error {

@@ -25,7 +25,7 @@ func TestOrderOfTheCallsOfAHelper(t *testing.T) {
 		h.Gate = &gate
 		h.Init = func(*os.ProcAttr) error { x++; return nil }
 		h.Started = func(int) { x++ }
-		h.Cleanup = func(usermodehelper.Status, error) { x++ }
+		h.Cleanup = func(usermodehelper.Result) { x++ }
 		_, err := h.Exec(t.Context(), mode)
 		require.NoError(t, err)
 		require.NoError(t, gate.Disable(t.Context()))
@@ -40,7 +40,7 @@ func TestOrderOfTwoHelpersInOnePlace(t *testing.T) {
 		h := shell("exit 0")
 		h.Gate = &gate
 		h.Init = func(*os.ProcAttr) error { x++; return nil }
-		h.Cleanup = func(usermodehelper.Status, error) { done <- true }
+		h.Cleanup = func(usermodehelper.Result) { done <- true }
 		_, err := h.Exec(t.Context(), usermodehelper.NoWait)
 		require.NoError(t, err)
 	}
@@ -57,7 +57,7 @@ func TestValuesMayBePrintedWhileTheyChange(t *testing.T) {
 	for range 3 {
 		h := shell("echo x")
 		h.Gate, h.Output = &gate, out
-		h.Cleanup = func(usermodehelper.Status, error) { done <- true }
+		h.Cleanup = func(usermodehelper.Result) { done <- true }
 		_, err := h.Exec(t.Context(), usermodehelper.NoWait)
 		require.NoError(t, err)
 	}

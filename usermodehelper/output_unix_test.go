@@ -18,7 +18,7 @@ import (
 	"github.com/kprim/kprim/usermodehelper"
 )
 
-// captured runs h, which has to end well, and returns what it wrote.
+// captured runs h, which has to end well, and returns its output.
 func captured(t *testing.T, h *usermodehelper.Helper, max int) *usermodehelper.Output {
 	t.Helper()
 	h.Output = &usermodehelper.Output{Max: max}
@@ -132,7 +132,7 @@ func TestInitMayAddAFile(t *testing.T) {
 		attr.Files = append(attr.Files, w, w)
 		return nil
 	}
-	h.Cleanup = func(usermodehelper.Status, error) { _ = w.Close() }
+	h.Cleanup = func(usermodehelper.Result) { _ = w.Close() }
 	require.Empty(t, captured(t, h, 0).String())
 	require.Equal(t, "extra\nmore\n", readAll(t, r))
 	require.NoError(t, r.Close())
@@ -148,7 +148,7 @@ func TestInitMayLeaveNothingInSys(t *testing.T) {
 }
 
 func TestInitMaySetTheUser(t *testing.T) {
-	requireDiffers(t, "the helper runs as the caller's user, not as root")
+	requireDiffers(t, "the helper runs as the caller's user or as User, not as root")
 	require.Equal(t, strconv.Itoa(os.Getuid())+"\n", captured(t, shell("id -u"), 0).String())
 	if os.Getuid() != 0 {
 		t.Skip("only root may")
@@ -162,8 +162,8 @@ func TestInitMaySetTheUser(t *testing.T) {
 }
 
 func TestHelperThatCannotBeStartedLeavesNoDescriptor(t *testing.T) {
-	captured(t, shell("exit 0"), 0)                  // what the runtime opens, it has opened now
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which closes what was forgotten
+	captured(t, shell("exit 0"), 0)                  // the runtime has opened its descriptors now
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which closes forgotten files
 	before := descriptors(t)
 	for range 20 {
 		h := usermodehelper.Helper{Path: "/missing", Output: new(usermodehelper.Output)}

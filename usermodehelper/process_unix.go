@@ -10,9 +10,13 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/kprim/kprim/waitqueue"
 )
 
 const supported = true
@@ -23,14 +27,35 @@ const supported = true
 // get its pid, which is also the number of its group. Every signal is sent
 // before that, so no signal hits a stranger.
 type process struct {
-	helper *Helper
-	child  *os.Process
-	pid    int
-	null   *os.File // stands for /dev/null until the start
-	output *capture // nil if none is wanted
-	begun  time.Time
-	over   func() // releases the thread that is the helper's parent
-	exit   *exit  // of the helper itself
+	helper  *Helper
+	child   *os.Process
+	pid     int
+	null    *os.File // stands for /dev/null until the start
+	input   *feeder  // nil if none is wanted
+	outputs captures
+	begun   time.Time
+	ended   time.Time // when the helper itself was seen to have ended
+	over    func()    // releases the thread that is the helper's parent
+	exit    *exit     // of the helper itself
+
+	outer  context.Context // of the caller, with the Timeout
+	inner  context.Context // also ends when there is a fault
+	cancel func(cause error)
+	fault  atomic.Pointer[fault] // the first one
+}
+
+// fail ends the helper because a function of the caller has failed.
+func (p *process) fail(f *fault) {
+	if p.fault.CompareAndSwap(nil, f) {
+		p.cancel(f)
+	}
+}
+
+// goOn continues a panic of the reader, of Writer or of Line.
+func (p *process) goOn() {
+	if f := p.fault.Load(); f != nil && f.panicked != nil {
+		panic(f.panicked)
+	}
 }
 
 // trace, if not nil, is told of each signal and of each reaping.
@@ -46,14 +71,15 @@ func (h *Helper) launch(ctx context.Context) (*process, error) {
 	started := false
 	defer func() {
 		if !started { // or Init panicked
-			p.output.discard()
+			p.input.discard()
+			p.outputs.discard()
 		}
 	}()
 	attr, done, err := p.attributes()
+	defer done()
 	if err != nil {
 		return nil, err
 	}
-	defer done()
 	if h.Init != nil {
 		if err := h.Init(attr); err != nil {
 			return nil, err
@@ -63,9 +89,23 @@ func (h *Helper) launch(ctx context.Context) (*process, error) {
 		return nil, err
 	}
 	started = true
-	p.output.start()
-	p.exit = watch(p.child)
+	p.watch(ctx, attr)
 	return p, nil
+}
+
+// watch begins with the work that goes on beside a helper that runs.
+func (p *process) watch(ctx context.Context, attr *os.ProcAttr) {
+	ctx, release := p.helper.limited(ctx, p.begun)
+	p.outer = ctx
+	inner, cancel := context.WithCancelCause(ctx)
+	p.inner, p.cancel = inner, func(cause error) { cancel(cause); release() }
+	p.exit = watch(p.child)
+	if p.input != nil && !slices.Contains(attr.Files, p.input.r) { // Init has replaced it
+		p.input.discard()
+		p.input = nil
+	}
+	p.input.start()
+	p.outputs.start()
 }
 
 // laterNull returns a file that stands for /dev/null. The real one is opened when
@@ -79,20 +119,59 @@ func laterNull() *os.File { return os.NewFile(math.MaxInt32, os.DevNull) }
 func (p *process) attributes() (attr *os.ProcAttr, done func(), err error) {
 	p.null = laterNull()
 	attr = &os.ProcAttr{
-		Dir:   "/",
+		Dir:   cmp.Or(p.helper.Dir, "/"),
 		Env:   p.helper.Envp,
 		Files: []*os.File{p.null, p.null, p.null},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Credential: p.helper.User.credential()},
 	}
-	if p.helper.Output == nil {
-		return attr, func() {}, nil
-	}
-	output, w, err := newCapture(p.helper.Output)
+	done, err = p.pipes(attr.Files)
 	if err != nil {
-		return nil, nil, p.notStarted(err)
+		err = p.notStarted(err)
 	}
-	p.output, attr.Files[1], attr.Files[2] = output, w, w
-	return attr, func() { _ = w.Close() }, nil
+	return attr, done, err
+}
+
+// pipes puts the pipes of the input and of the outputs into files. done closes
+// this program's copies of the helper's ends.
+func (p *process) pipes(files []*os.File) (done func(), err error) {
+	var ends []*os.File
+	done = func() {
+		for _, f := range ends {
+			_ = f.Close()
+		}
+	}
+	h := p.helper
+	if f, ok := h.InputFrom.(*os.File); ok {
+		files[0] = f
+	}
+	if p.input, err = newFeeder(h, p.fail); err != nil {
+		return done, err
+	}
+	if p.input != nil {
+		files[0] = p.input.r
+		ends = append(ends, p.input.r)
+	}
+	capture := func(out *Output, name string, fds ...int) {
+		if out == nil || err != nil {
+			return
+		}
+		var c *capture
+		var w *os.File
+		if c, w, err = newCapture(out, name, p.fail); err != nil {
+			return
+		}
+		p.outputs, ends = append(p.outputs, c), append(ends, w)
+		for _, fd := range fds {
+			files[fd] = w
+		}
+	}
+	if h.Errors == nil || h.Errors == h.Output {
+		capture(h.Output, "Output", 1, 2)
+		return done, err
+	}
+	capture(h.Output, "Output", 1)
+	capture(h.Errors, "Errors", 2)
+	return done, err
 }
 
 func (p *process) notStarted(err error) error {
@@ -161,7 +240,7 @@ func (p *process) startWithNull(cmd *exec.Cmd) error {
 	}
 	files = withoutLeaks(files) // as late as possible
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = files[0], files[1], files[2], files[3:]
-	if err := cmd.Start(); err != nil {
+	if err := p.helper.startLimited(cmd); err != nil {
 		return p.explained(err, cmd)
 	}
 	return nil
@@ -175,7 +254,7 @@ func (p *process) explained(err error, cmd *exec.Cmd) error {
 			return p.notStarted(bad)
 		}
 	}
-	return fmt.Errorf("usermodehelper: %w", err)
+	return fmt.Errorf("usermodehelper: %w", p.helper.explainUser(err, cmd.Dir))
 }
 
 func (h *Helper) stillWanted(ctx context.Context) error {
@@ -197,6 +276,7 @@ func (p *process) command(attr *os.ProcAttr) (*exec.Cmd, error) {
 	if err := cmp.Or(err, checkSys(&sys), checkEnv(attr.Env), checkFiles(attr.Files)); err != nil {
 		return nil, p.notStarted(err)
 	}
+	sys.Ptrace = p.helper.isLimited()
 	files := slices.Clone(attr.Files)
 	for len(files) < 3 {
 		files = append(files, nil)
@@ -211,82 +291,79 @@ func (p *process) command(attr *os.ProcAttr) (*exec.Cmd, error) {
 
 // wait waits for the end of the helper, ends its group where that has to end, and
 // reaps the helper.
-func (p *process) wait(ctx context.Context) (Status, error) {
-	ctx, cancel := p.helper.limited(ctx, p.begun)
-	defer cancel()
-	why := p.awaitEnd(ctx) // nil if the helper has ended by itself
-	var gone bool
-	if why != nil || p.helper.Sweep {
-		gone = p.end()
-	} else {
-		gone = p.awaitOutput(ctx)
-	}
-	p.readRest()
-	if !gone {
-		return 0, p.giveUp(why)
-	}
-	status, err := p.reap()
-	p.over()
-	if why != nil {
-		err = why
-	}
-	return status, err
+func (p *process) wait() Result {
+	defer p.cancel(nil)
+	interrupted := !p.awaitExit(p.inner) // or else the helper has ended by itself
+	last := time.Now().Add(p.helper.grace())
+	gone := p.settle(interrupted, last)
+	p.readRest(last)
+	return p.result(interrupted, gone)
 }
 
-// awaitEnd waits until the helper ends by itself, or else returns the error of a
-// context that has ended.
-func (p *process) awaitEnd(ctx context.Context) error {
-	if p.exit.await(ctx) {
-		return nil
+// settle waits until no member is left that had to end, and ends the members where
+// that is due. It reports whether they have gone.
+func (p *process) settle(interrupted bool, last time.Time) (gone bool) {
+	if interrupted {
+		defer p.input.stop() // not before: the helper would take it for the whole input
+		return p.end()
 	}
-	return interrupted(ctx, nil, "%s was ended", p.helper.Path)
+	p.input.stop()
+	if p.helper.Sweep {
+		return p.end()
+	}
+	return p.awaitOutputs(last)
 }
 
-// awaitOutput waits until the output of a helper that has ended is closed, for
-// Grace, and then ends the group if a member holds it. It reports whether no
+// awaitExit waits until the helper itself has ended, or ctx has. It reports whether
+// the helper has ended.
+func (p *process) awaitExit(ctx context.Context) bool {
+	ended := p.exit.await(ctx)
+	if ended && p.ended.IsZero() {
+		p.ended = time.Now()
+	}
+	return ended
+}
+
+// awaitOutputs waits until the outputs of a helper that has ended are closed, for
+// Grace, and then ends the group if a member holds one. It reports whether no
 // member is left that had to end.
 //
 // A member is looked at itself, because an open pipe proves nothing. Helpers
 // that are just being started hold copies of this program's descriptors until
 // they come to their exec, and on a busy machine that takes longer than Grace.
-func (p *process) awaitOutput(ctx context.Context) (gone bool) {
-	if p.output == nil {
+func (p *process) awaitOutputs(last time.Time) (gone bool) {
+	ctx, cancel := context.WithDeadline(p.outer, last)
+	defer cancel()
+	switch {
+	case p.outputs.await(ctx) || len(p.held()) == 0:
 		return true
+	case p.outer.Err() != nil:
+		return p.end()
 	}
-	grace := time.NewTimer(p.helper.grace())
-	defer grace.Stop()
-	select {
-	case <-p.output.eof:
-	case <-ctx.Done():
-		if p.outputIsHeld() {
-			return p.end()
-		}
-	case <-grace.C:
-		if p.outputIsHeld() {
-			return p.kill()
-		}
-	}
-	return true
+	return p.kill()
 }
 
 // lastMoment is how long the output of a helper is read when the helper and its
 // group have ended. A daemon that has left the group may hold it for ever.
-const lastMoment = time.Second / 2
+const lastMoment = 400 * time.Millisecond
 
-// readRest reads the end of the output. Copies that other helpers have until their
-// exec must not count as a holder: they would mark a whole output as cut.
-func (p *process) readRest() {
-	if !p.output.awaitClose(0) {
+// readRest reads the end of the outputs. Copies that other helpers have until their
+// exec must not count as a holder: they would mark a whole output as cut. The calls
+// for an Output have time until last, or half a moment if that is later.
+func (p *process) readRest(last time.Time) {
+	if !p.outputs.awaitFor(0) {
 		awaitStarts(lastMoment)
-		p.output.awaitClose(lastMoment)
+		p.outputs.awaitFor(lastMoment)
 	}
-	p.output.stop()
+	limit, cancel := context.WithTimeout(context.Background(), max(time.Until(last), lastMoment/2))
+	defer cancel()
+	p.outputs.stop(limit)
 }
 
-// end ends the group: SIGTERM, Grace for its members, SIGKILL. It reports whether
-// no member is left alive.
+// end ends the group: the Stop signal, Grace for its members, SIGKILL. It reports
+// whether no member is left alive.
 func (p *process) end() (gone bool) {
-	p.signal(syscall.SIGTERM)
+	p.signal(p.helper.stopSignal())
 	p.signal(syscall.SIGCONT) // a member that is stopped gets the first signal only now
 	p.awaitEmpty(p.helper.grace())
 	return p.kill()
@@ -295,8 +372,10 @@ func (p *process) end() (gone bool) {
 // kill sends SIGKILL even if no member was found: a member that was being made
 // during the look may have been missed, and the signal does not miss it.
 func (p *process) kill() (gone bool) {
-	if hasExited(p.pid) && p.outputIsHeld() {
-		p.output.out.breakOff() // the member may have had more to write
+	if hasExited(p.pid) {
+		for _, c := range p.held() {
+			c.out.breakOff(heldOpen) // the member may have had more to write
+		}
 	}
 	p.signal(syscall.SIGKILL)
 	gone = p.awaitEmpty(hang)
@@ -322,7 +401,7 @@ var hang = 5 * time.Second
 func (p *process) awaitEmpty(d time.Duration) bool {
 	limit, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
-	if !p.exit.await(limit) {
+	if !p.awaitExit(limit) {
 		return false
 	}
 	for start := time.Now(); len(p.alive()) > 0; {
@@ -353,39 +432,35 @@ func (p *process) alive() (pids []int) {
 	return pids
 }
 
-// outputIsHeld reports whether a member of the group has the output open.
-func (p *process) outputIsHeld() bool {
-	if p.output.awaitClose(0) {
-		return false
+// held returns the outputs that a member of the group has open.
+func (p *process) held() captures {
+	open := p.outputs.open()
+	if len(open) == 0 {
+		return nil
 	}
 	if _, err := members(p.pid); errors.Is(err, errUnseen) {
-		return !p.output.awaitClose(aMoment)
+		open.awaitFor(aMoment)
+		return open.open()
 	}
-	pipe := p.output.name()
-	return slices.ContainsFunc(p.alive(), func(pid int) bool { return holdsPipe(pid, pipe) })
+	alive := p.alive()
+	return slices.DeleteFunc(open, func(c *capture) bool {
+		pipe := c.pipe()
+		return !slices.ContainsFunc(alive, func(pid int) bool { return holdsPipe(pid, pipe) })
+	})
 }
 
 // giveUp leaves a group that outlives SIGKILL to a goroutine, which reaps the
 // helper when the group has gone. The Gate waits for that, but Exec does not.
-func (p *process) giveUp(why error) error {
-	text := fmt.Sprintf("usermodehelper: %s has ended", p.helper.Path)
-	if why != nil {
-		text = why.Error()
-	}
-	text = fmt.Sprintf("%s, but processes of its group outlive SIGKILL: %v", text, p.alive())
-	p.helper.Gate.keep()
+func (p *process) giveUp() {
+	p.helper.Gate.keep(p.helper.visit)
 	go func() {
 		for !p.awaitEmpty(time.Hour) {
 		}
 		p.reapAdopted()
-		_, _ = p.reap()
+		_ = p.reap(new(Result))
 		p.over()
-		p.helper.Gate.over()
+		p.helper.Gate.over(p.helper.visit)
 	}()
-	if why == nil {
-		return &interruption{text, []error{syscall.ENOTEMPTY}}
-	}
-	return &interruption{text, []error{why, syscall.ENOTEMPTY}}
 }
 
 func (h *Helper) grace() time.Duration {
@@ -411,26 +486,93 @@ func (p *process) signal(sig syscall.Signal) {
 	}
 }
 
+// result reaps the helper, or gives up, and tells how it ended.
+func (p *process) result(interrupted, gone bool) Result {
+	r := Result{Path: p.helper.Path, Pid: p.pid, Begin: p.begun, End: p.ended}
+	var err error
+	if gone {
+		err = p.reap(&r)
+		p.over()
+	} else {
+		err = &survivors{p.alive()}
+		p.giveUp()
+	}
+	r.Err = p.verdict(interrupted, &r, err)
+	return r
+}
+
+// verdict returns the error for how the helper ended, if there is one. err is the
+// error of its end.
+func (p *process) verdict(interrupted bool, r *Result, err error) error {
+	v := interruption{text: "usermodehelper: " + r.Path + " has ended"}
+	if interrupted {
+		v.text = "usermodehelper: " + r.Path + " was ended"
+	}
+	if r.Reaped {
+		v.text += fmt.Sprintf(" (%v)", r.Status)
+	}
+	cause := context.Cause(p.inner)
+	if _, isFault := cause.(*fault); interrupted && !isFault {
+		v.add(cause.Error(), waitqueue.ContextErr(p.inner))
+	}
+	if f := p.fault.Load(); f != nil {
+		v.add(f.Error(), f)
+	}
+	if err != nil {
+		v.add(err.Error(), err)
+	}
+	if v.matches == nil {
+		return nil
+	}
+	return &v
+}
+
+// survivors is the error for members of a group that outlive SIGKILL.
+type survivors struct{ pids []int }
+
+func (s *survivors) Error() string {
+	return fmt.Sprintf("processes of its group outlive SIGKILL: %v", s.pids)
+}
+
+func (s *survivors) Unwrap() error { return syscall.ENOTEMPTY }
+
 // reap collects the status of a helper that has ended.
-func (p *process) reap() (Status, error) {
+func (p *process) reap(r *Result) error {
 	if trace != nil {
 		trace("reap", p.pid)
 	}
 	var ws syscall.WaitStatus
-	_, err := syscall.Wait4(p.pid, &ws, 0, nil)
+	var usage syscall.Rusage
+	_, err := syscall.Wait4(p.pid, &ws, 0, &usage)
 	for err == syscall.EINTR {
-		_, err = syscall.Wait4(p.pid, &ws, 0, nil)
+		_, err = syscall.Wait4(p.pid, &ws, 0, &usage)
 	}
 	p.exit.close()
 	_ = p.child.Release() // if it was not polled
-	switch {
-	case err != nil:
-		return 0, fmt.Errorf("usermodehelper: %s: %w", p.helper.Path, os.NewSyscallError("wait4", err))
-	case !ws.Signaled():
-		return Status(ws.ExitStatus()) << 8, nil
-	case ws.CoreDump():
-		return Status(ws.Signal()) | 0x80, nil
-	default:
-		return Status(ws.Signal()), nil
+	if err != nil {
+		return os.NewSyscallError("wait4", err)
 	}
+	r.Reaped, r.Status = true, statusOf(ws)
+	r.User, r.System = time.Duration(usage.Utime.Nano()), time.Duration(usage.Stime.Nano())
+	r.MaxRSS, r.SysUsage = int64(usage.Maxrss)*rssUnit(), &usage
+	return nil
+}
+
+func statusOf(ws syscall.WaitStatus) Status {
+	switch {
+	case !ws.Signaled():
+		return Status(ws.ExitStatus()) << 8
+	case ws.CoreDump():
+		return Status(ws.Signal()) | 0x80
+	default:
+		return Status(ws.Signal())
+	}
+}
+
+// rssUnit is the unit of ru_maxrss in bytes.
+func rssUnit() int64 {
+	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
+		return 1
+	}
+	return 1024
 }

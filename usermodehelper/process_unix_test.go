@@ -25,8 +25,8 @@ import (
 	"github.com/kprim/kprim/usermodehelper"
 )
 
-// The test binary is its own helper, told by argv[0], because the environment
-// is what some tests look at.
+// The test binary is its own helper, told by argv[0], because some tests
+// look at the environment.
 func TestMain(m *testing.M) {
 	if os.Args[0] == "kprim-test-helper" {
 		if err := helper(os.Args[1], os.Args[2:]); err != nil {
@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// seen is what a helper finds about itself.
+// seen has the attributes that a helper finds of itself.
 type seen struct {
 	Args, Env []string
 	Dir       string
@@ -160,8 +160,8 @@ func fifo(t *testing.T) string {
 // late is later than anything that a test waits for, on a machine that is busy.
 const late = 20 * time.Second
 
-// A leash is a pipe that a helper holds, as its descriptor 3, and whatever it
-// has started: it tells when all of them are gone. They may write to it.
+// A leash is a pipe that a helper and its children hold, as their descriptor 3. It
+// tells when all of them are gone. They may write to it.
 type leash struct {
 	t    *testing.T
 	r, w *os.File
@@ -196,8 +196,8 @@ func (l *leash) line() string {
 	}
 }
 
-// gone waits until nobody holds the leash, which can be no more used then, and
-// returns what was left to read.
+// gone waits until no process holds the leash, which cannot be used after that. It
+// returns the rest of the text.
 func (l *leash) gone() string {
 	l.t.Helper()
 	require.NoError(l.t, l.w.Close())
@@ -205,12 +205,12 @@ func (l *leash) gone() string {
 	return readAll(l.t, l.r)
 }
 
-// started starts h with mode and returns at once, with what Cleanup will get.
+// started starts h with WaitExec and returns a channel for the results of Cleanup.
 func started(t *testing.T, ctx context.Context, h *usermodehelper.Helper) <-chan ended {
 	t.Helper()
 	result := make(chan ended, 2)
 	mine := *h
-	mine.Cleanup = func(s usermodehelper.Status, err error) { result <- ended{s, err} }
+	mine.Cleanup = func(r usermodehelper.Result) { result <- ended{r.Status, r.Err} }
 	_, err := mine.Exec(ctx, usermodehelper.WaitExec)
 	require.NoError(t, err)
 	return result
@@ -225,7 +225,7 @@ func awaitZombie(t *testing.T, pid string) {
 	}, late, time.Millisecond)
 }
 
-// readAll reads the fifo until everybody who has it open for writing has
+// readAll reads the fifo until every process that has it open for writing has
 // closed it, or died.
 func readAll(t *testing.T, f *os.File) string {
 	text, err := io.ReadAll(f)
@@ -270,9 +270,9 @@ func TestWaitExecReturnsWhenTheProgramRuns(t *testing.T) {
 		gate := fifo(t)
 		cleanup := make(chan usermodehelper.Status, 2)
 		h := shell(`read line < "$1"; exit "$line"`, gate)
-		h.Cleanup = func(s usermodehelper.Status, err error) {
-			require.NoError(t, err)
-			cleanup <- s
+		h.Cleanup = func(r usermodehelper.Result) {
+			require.NoError(t, r.Err)
+			cleanup <- r.Status
 		}
 		status, err := h.Exec(t.Context(), mode)
 		require.NoError(t, err)
@@ -291,7 +291,7 @@ func TestEndedContextStartsNothing(t *testing.T) {
 	for _, mode := range []usermodehelper.Mode{usermodehelper.WaitExec, usermodehelper.WaitProc, usermodehelper.NoWait} {
 		cleanup := make(chan error, 1)
 		h := shell(`echo ran > "$1"`, out)
-		h.Cleanup = func(_ usermodehelper.Status, err error) { cleanup <- err }
+		h.Cleanup = func(r usermodehelper.Result) { cleanup <- r.Err }
 		_, err := h.Exec(ctx, mode)
 		require.Equal(t, mode == usermodehelper.NoWait, err == nil)
 		err = <-cleanup
@@ -375,15 +375,15 @@ func TestHelperThatIgnoresTheFirstSignal(t *testing.T) {
 		got := <-result
 		require.Equal(t, syscall.SIGKILL, got.status.Signal())
 		if grace == 0 {
-			grace = time.Second // what zero means
+			grace = time.Second // the default
 		}
 		require.GreaterOrEqual(t, time.Since(start), grace)
 		require.Empty(t, readAll(t, f), "and its child with it")
 	}
 }
 
-// The helper goes at once; what it has started ignores SIGTERM and stays in
-// the group, holding the fifo open.
+// The helper goes at once. Its child ignores SIGTERM and stays in the group, holding
+// the fifo open.
 func TestGroupIsEndedThoughItsLeaderHasGone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	pipe := fifo(t)
@@ -423,8 +423,8 @@ func TestHelperThatLeftItsGroupIsEndedToo(t *testing.T) {
 	}
 }
 
-// The context ends when the helper has ended, and before anybody has noticed.
-// What it may have left is left alone then.
+// The context ends when the helper has ended, and before Exec has noticed.
+// Members that it may have left are left alone then.
 func TestHelperThatEndedFirstWasNotInterrupted(t *testing.T) {
 	rec := recorded(t)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
@@ -491,7 +491,7 @@ func TestContextGovernsAlsoAfterExecHasReturned(t *testing.T) {
 		pipe := fifo(t)
 		cleanup := make(chan ended, 1)
 		h := shell(`exec > "$1"; echo ready; exec sleep 1000`, pipe)
-		h.Cleanup = func(s usermodehelper.Status, err error) { cleanup <- ended{s, err} }
+		h.Cleanup = func(r usermodehelper.Result) { cleanup <- ended{r.Status, r.Err} }
 		_, err := h.Exec(ctx, mode)
 		require.NoError(t, err)
 		f, err := os.Open(pipe)

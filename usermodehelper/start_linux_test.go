@@ -47,7 +47,7 @@ func needsRoot(t *testing.T) {
 	}
 }
 
-// needsUnshare skips a test of what a helper gets by unshare(2).
+// needsUnshare skips a test of an attribute that a helper gets by unshare(2).
 func needsUnshare(t *testing.T) {
 	t.Helper()
 	result := make(chan error)
@@ -79,7 +79,7 @@ func TestHelperOutlivesNoParentTask(t *testing.T) {
 			for i := range rounds {
 				got := make(chan ended, 1)
 				h := actor(t, "dies-with-parent", "20ms")
-				h.Cleanup = func(s usermodehelper.Status, err error) { got <- ended{s, err} }
+				h.Cleanup = func(r usermodehelper.Result) { got <- ended{r.Status, r.Err} }
 				if _, err := h.Exec(t.Context(), modes[i%len(modes)]); err != nil {
 					t.Error(err)
 				}
@@ -183,7 +183,7 @@ func manySleepers([]string) error {
 	all.Add(helpers)
 	for range helpers {
 		h := usermodehelper.Helper{Path: "/bin/sleep", Argv: []string{"sleep", "1000"}}
-		h.Cleanup = func(usermodehelper.Status, error) { all.Done() }
+		h.Cleanup = func(usermodehelper.Result) { all.Done() }
 		if _, err := h.Exec(ctx, usermodehelper.WaitExec); err != nil {
 			return err
 		}
@@ -298,7 +298,7 @@ func newRoot(args []string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	over := make(chan bool)
-	sleeper.Cleanup = func(usermodehelper.Status, error) { close(over) }
+	sleeper.Cleanup = func(usermodehelper.Result) { close(over) }
 	if _, err := sleeper.Exec(ctx, usermodehelper.WaitExec); err != nil {
 		return err
 	}
@@ -334,7 +334,7 @@ func unmounts(args []string) error {
 	defer cancel()
 	over := make(chan bool)
 	h := shell("exec sleep 1000")
-	h.Cleanup = func(usermodehelper.Status, error) { close(over) }
+	h.Cleanup = func(usermodehelper.Result) { close(over) }
 	if _, err := h.Exec(ctx, usermodehelper.WaitExec); err != nil {
 		return err
 	}

@@ -18,11 +18,11 @@ import (
 	"github.com/kprim/kprim/usermodehelper"
 )
 
-// A row is a situation, what the kernel makes of it, and what this package does.
+// A row is a situation, with the results of the kernel and of this package.
 type row struct {
 	what   string
 	helper func(t *testing.T) usermodehelper.Helper
-	kernel [3]int // what call_usermodehelper_exec returns with NO_WAIT, WAIT_EXEC and WAIT_PROC
+	kernel [3]int // the results of call_usermodehelper_exec with NO_WAIT, WAIT_EXEC and WAIT_PROC
 
 	fate    fate
 	status  usermodehelper.Status // of a program that ran
@@ -42,7 +42,7 @@ const (
 // modes are in the order of the columns.
 var modes = [3]usermodehelper.Mode{usermodehelper.NoWait, usermodehelper.WaitExec, usermodehelper.WaitProc}
 
-// returns is what Exec returns. Cleanup gets what it returns with WaitProc.
+// returns has the results of Exec. Cleanup gets the results of WaitProc.
 func (r row) returns(mode usermodehelper.Mode) ended {
 	switch {
 	case r.fate == refused, r.fate == failed && mode != usermodehelper.NoWait:
@@ -53,7 +53,7 @@ func (r row) returns(mode usermodehelper.Mode) ended {
 	return ended{}
 }
 
-// number is what the kernel would return for an end like this.
+// number is the result of the kernel for an end like this.
 func (e ended) number() int {
 	var errno syscall.Errno
 	if errors.As(e.err, &errno) {
@@ -117,7 +117,7 @@ func rows(t *testing.T) []row {
 			fate: refused, err: syscall.EBUSY},
 		{what: "missing, disabled", helper: disabled("/missing"), kernel: [3]int{-16, -16, -16},
 			fate: refused, err: syscall.EBUSY},
-		{what: "another program than the one allowed", kernel: [3]int{0, 0, 3 << 8}, // what that one gives
+		{what: "another program than the one allowed", kernel: [3]int{0, 0, 3 << 8}, // the status of that one
 			helper: with(func(h *usermodehelper.Helper) { h.Gate = &usermodehelper.Gate{Allow: []string{"/bin/true"}} }),
 			fate:   refused, err: syscall.EPERM, differs: "the list refuses a program"},
 
@@ -195,9 +195,9 @@ func TestEverySituationEndsAsInTheKernelOrAsTheDocumentationSays(t *testing.T) {
 				return nil
 			}
 			cleanup := make(chan ended, 2)
-			h.Cleanup = func(s usermodehelper.Status, err error) {
+			h.Cleanup = func(r usermodehelper.Result) {
 				calls.Add(1)
-				cleanup <- ended{s, err}
+				cleanup <- ended{r.Status, r.Err}
 			}
 			cleanups = append(cleanups, &calls)
 
@@ -234,8 +234,8 @@ func requireEnded(t *testing.T, want, got ended, name string) {
 	require.ErrorIs(t, got.err, want.err, name)
 }
 
-// requireDiffers looks for the words in what the documentation says about the
-// kernel. What differs on purpose has to be there.
+// requireDiffers looks for the words in the lines of the documentation about the
+// kernel. A difference on purpose has to be there.
 func requireDiffers(t *testing.T, words string) {
 	t.Helper()
 	var lines string

@@ -8,9 +8,10 @@
 //
 //   - The path is absolute, and there is no search in PATH and no shell. So your
 //     program's environment cannot select another file.
-//   - The environment is exactly the strings of the call, so the helper does not
-//     see your program's secrets.
-//   - The working directory is /, so the helper keeps no file system busy.
+//   - The environment is exactly the strings of the call, and the variables that the
+//     call names. So the helper does not see your program's secrets.
+//   - The working directory is / or Dir, so the helper keeps no file system busy by
+//     chance.
 //   - On Linux the umask is 022, so the helper's files do not depend on your
 //     program's umask.
 //   - The standard files are /dev/null. On Linux every other descriptor is
@@ -20,13 +21,16 @@
 //     terminal, so it cannot stop there to ask for a password.
 //   - When the context ends, the whole group ends, not the helper alone. Exec
 //     returns when no member of that group is alive.
-//   - Exec limits its wait for a pipe that a grandchild holds open.
+//   - Exec limits its wait for a pipe that a grandchild holds open, and for a slow
+//     reader or writer of yours.
 //   - A waiting Exec holds no thread. On Linux the runtime's poller watches the
 //     helper.
 //
-// The helper runs as your program's user. Limits, priority, control group and
-// namespaces are your program's too. The helper does not inherit attributes of the
-// calling thread, such as a namespace that only this thread has entered.
+// The helper runs as your program's user, with its limits and its nice value, unless
+// the fields User, Limits and Nice say otherwise. Limits and Nice need Linux. Control
+// group and namespaces are your program's too, unless Init changes them. The helper
+// does not inherit attributes of the calling thread, such as a namespace that only
+// this thread has entered.
 //
 // # Descriptors
 //
@@ -41,26 +45,28 @@
 //
 // # The end of a helper
 //
-// When ctx ends, or Timeout has passed, every process of the group gets SIGTERM,
-// and SIGCONT because a stopped process would not notice. The members then have
-// Grace to end. After that the group gets SIGKILL. The same happens with Sweep
-// when the helper ends by itself. Without Sweep a helper may leave daemons, as in
-// the kernel, and nobody waits for them.
+// When ctx ends, or Timeout has passed, every process of the group gets SIGTERM, or
+// the signal of the field Stop. SIGCONT follows, because a stopped process would not
+// notice. The members then have Grace to end. After that the group gets SIGKILL. The
+// same happens with Sweep when the helper ends by itself. Without Sweep a helper may
+// leave daemons, as in the kernel, and nobody waits for them.
 //
 // After such an end Exec returns, and Cleanup is called, when no member of the
-// group is alive. [Gate.Disable] waits for that too. A zombie is not alive: its
-// files are closed and its locks are released. A process that hangs in the kernel,
-// or that your program may not signal, outlives SIGKILL. Exec waits five seconds
-// for it and then returns an error that matches [syscall.ENOTEMPTY].
+// group is alive. [Gate.Disable] and [Gate.Wait] wait for that too. A zombie is not
+// alive: its files are closed and its locks are released. A process that hangs in the
+// kernel, or that your program may not signal, outlives SIGKILL. Exec waits five
+// seconds for it and then returns an error that matches [syscall.ENOTEMPTY].
 //
 // A process that has left the group may hold an Output open. Then Exec waits for
-// Grace and up to a second more, kills nothing, and marks the Output as cut.
+// Grace and up to a second more, kills nothing, and marks the Output as cut. The same
+// limit holds for a Writer or a Line that is slow. Exec does not wait for a process
+// that holds the input.
 //
 // If your program dies, its helpers live on. Have ctx end on SIGINT and SIGTERM,
 // by [os/signal.NotifyContext]. On Linux, an Init that sets Pdeathsig ends the
 // helper even if your program is killed.
 //
-// # What is out of reach
+// # Out of reach
 //
 //   - A process that has left the group, by setsid(2) or setpgid(2), gets no
 //     signal. To contain such a program, give each helper a control group of its
@@ -71,7 +77,8 @@
 //     Reap does that for a group that was ended. Started tells the group's number.
 //   - Members are found in /proc. Without /proc, and on systems other than Linux,
 //     only the helper itself has Grace and is waited for. The same holds for
-//     members that /proc hides from your program (hidepid=2).
+//     members that /proc hides from your program (hidepid=2). There, a Writer or a
+//     Line that takes longer than Grace looks like a member that holds the Output.
 //   - A member that starts the next one and ends at once, again and again, can be
 //     missed. Then SIGKILL comes before Grace is over.
 //   - Nothing else in your program may reap helpers, as a loop over wait4(-1) does,
@@ -88,22 +95,28 @@
 //     program can still end if there is room for one to three more processes
 //     only, or if others take the place in the same moment.
 //   - To ask the kernel, this package starts a process that ends at once. A program
-//     that is told of SIGCHLD is told of those too.
+//     that is told of SIGCHLD is told of those too, and of the stop of a helper with
+//     Limits or Nice.
 //
 // # Memory model
 //
 // A call of Exec is synchronized before Init, Init before Started, and Started
 // before Cleanup. With WaitProc, and when Exec fails, Cleanup is synchronized before
 // the return of Exec. Cleanup is also synchronized before the return of a
-// [Gate.Disable] that waited for it. A helper that gives back its place at a Gate
-// is synchronized before the Init of the helper that gets the place. The bytes that
-// an [Output] got are there when Cleanup is called.
+// [Gate.Disable] or a [Gate.Wait] that waited for it. A helper that gives back its
+// place at a Gate is synchronized before the Init of the helper that gets the place.
+//
+// Init is synchronized before the first Read of InputFrom and before the first call of
+// Writer or Line. Each of these calls is synchronized before the next one for the same
+// reader or [Output]. The calls that have returned in time are synchronized before
+// Cleanup. A call that was left behind is not. The bytes that an Output got are there
+// when Cleanup is called.
 //
 // # Which tool
 //
 //   - Use a channel and a goroutine for work that needs no other program.
-//   - Use [os/exec.Cmd] to talk with a program through pipes, to give it your
-//     environment or a terminal, or on systems other than Unix.
+//   - Use [os/exec.Cmd] for a dialogue with a program, to give it your environment
+//     or a terminal, or on systems other than Unix.
 //   - Use this package for a program that handles an event: it must not see
 //     your secrets or outlive its context.
 //
@@ -114,9 +127,11 @@
 package usermodehelper
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -197,7 +212,63 @@ type Helper struct {
 	Argv []string // with argv[0], which may be any string; nil means {Path}
 	Envp []string // the whole environment, as NAME=VALUE; nil means an empty one
 
-	// Grace is how long the members of the group have between SIGTERM and
+	// Inherit has names of variables that the helper gets from your program's
+	// environment, as it is when Exec is called. A variable that is not set there is
+	// left out. A variable that Envp sets too keeps the value of Envp. A name that is
+	// empty, or has "=" or a NUL byte, gives [syscall.EINVAL].
+	Inherit []string
+
+	// Dir is the working directory, which must be absolute, or the call gets
+	// [syscall.EINVAL]. "" means /. The helper enters it as its User.
+	Dir string
+
+	// User, if not nil, is the user and the group of the helper. A program that may
+	// not change its user gets [syscall.EPERM], also if it names its own user. nil
+	// means the user, group and supplementary groups of your program. User does not
+	// change HOME in the environment.
+	User *User
+
+	// Limits are set before the first instruction of the program, on Linux alone. A
+	// resource that is not in the list has your program's limits, without the rise of
+	// [syscall.RLIMIT_NOFILE] that the runtime of Go makes for itself.
+	//
+	// If the kernel refuses a limit, the program runs no instruction, and the start
+	// gets the kernel's error. It is [syscall.EPERM] for a hard limit that your
+	// program may not raise, and [syscall.EINVAL] for a resource that does not exist.
+	// A Soft above its Hard, and two limits of one resource, give EINVAL in every mode.
+	//
+	// The limits are set by ptrace(2), so the start gets EPERM in these cases:
+	//
+	//   - ptrace is refused, as by a seccomp filter or where a debugger or strace
+	//     follows the children of your program.
+	//   - The program is setuid or setgid, or its file has capabilities. With
+	//     CAP_SYS_PTRACE, and without User, it may be.
+	//   - User is not your program's, and your program does not have CAP_SYS_RESOURCE,
+	//     as in most containers. Then have prlimit(1) run the program.
+	//
+	// The size of the arguments and the place of the stack are settled earlier, by
+	// your program's [syscall.RLIMIT_STACK]. On macOS and FreeBSD the call gets
+	// [syscall.EOPNOTSUPP], which matches [errors.ErrUnsupported].
+	Limits []Limit
+
+	// Nice is added to your program's nice value, as by nice(1): 0 changes
+	// nothing, 5 gives the helper less of a busy processor, -5 gives it more. The
+	// sum is at least -20 and at most 19. More than 39 steps give [syscall.EINVAL].
+	//
+	// Nice is set together with Limits, by the same means, on the same systems. A
+	// negative Nice without CAP_SYS_NICE gives [syscall.EACCES]. With a User that is
+	// not your program's, any Nice without CAP_SYS_NICE gives [syscall.EPERM].
+	//
+	// A helper has a session of its own. A kernel that shares out the processor by
+	// session (sched_autogroup_enabled) weighs the helper against that session alone.
+	// There, write the value to /proc/PID/autogroup in Started.
+	Nice int
+
+	// Stop is the signal that asks the group to end, in the place of SIGTERM. 0
+	// means SIGTERM. A number that is no signal gives [syscall.EINVAL].
+	Stop syscall.Signal
+
+	// Grace is how long the members of the group have between the Stop signal and
 	// SIGKILL. 0 means one second. If it is negative, SIGKILL follows at once.
 	Grace time.Duration
 
@@ -207,8 +278,8 @@ type Helper struct {
 	// nothing is started.
 	Timeout time.Duration
 
-	// Sweep ends the rest of the group when the helper has ended by itself:
-	// SIGTERM, Grace, SIGKILL. Without Sweep the helper may leave daemons.
+	// Sweep ends the rest of the group when the helper has ended by itself: the
+	// Stop signal, Grace, SIGKILL. Without Sweep the helper may leave daemons.
 	Sweep bool
 
 	// Reap reaps, after SIGKILL, the zombies of the group that are children of
@@ -216,32 +287,63 @@ type Helper struct {
 	// Each is reaped by its own pid. Reap works on Linux.
 	Reap bool
 
-	// Output, if not nil, keeps the bytes that the helper writes. A member of the group
-	// that still holds the output when the helper has ended has Grace to close
-	// it. After that the rest of the group gets SIGKILL.
+	// Input is the standard input. Nil means /dev/null, and an empty slice means
+	// an input without a byte. Exec does not copy the bytes: they must not change
+	// before Cleanup. A helper that does not read all of them is no error. When the
+	// helper has ended, the rest is dropped, so a daemon that it leaves sees an early
+	// end of the input.
+	Input []byte
+
+	// InputFrom, if not nil, gives the standard input for one call of Exec. Input
+	// must be nil then. An *os.File becomes the helper's descriptor 0 itself. Any
+	// other reader is read by a goroutine of this package, from the start of the
+	// helper until its end.
+	//
+	//   - If a Read fails, the helper is ended as by a context. Its input stays open
+	//     until it has ended, so it does not take a part of the input for the whole.
+	//     The error of Exec matches the reader's error and [syscall.EIO].
+	//   - If a Read panics or ends its goroutine, the helper is ended likewise. See
+	//     [Output].
+	//   - If a Read blocks, Exec does not wait for it when the helper has ended. The
+	//     goroutine ends when the Read returns, and drops the bytes. Do not use the
+	//     reader meanwhile.
+	InputFrom io.Reader
+
+	// Output, if not nil, takes the bytes that the helper writes. A member of the
+	// group that still holds the output when the helper has ended has Grace to
+	// close it. After that the rest of the group gets SIGKILL.
 	Output *Output
+
+	// Errors, if not nil, takes the standard error, and Output the standard output
+	// alone. The same rules hold for both. The same pointer in both fields means
+	// Output alone.
+	Errors *Output
 
 	// Gate, if not nil, says whether the helper may start and when.
 	Gate *Gate
 
 	// Init, if not nil, is called once for each Exec before the program is
-	// started. It may change what the helper gets:
+	// started. It may change these attributes of the helper:
 	//
-	//   - Files: each is /dev/null or the Output. A nil closes the descriptor, and
-	//     a closed file gets [syscall.EBADF]. Files after the third become the
-	//     descriptors 3, 4 and so on. Init may move /dev/null or replace it, but
-	//     not read or write it: it is opened after Init.
-	//   - Env and Dir. Of two strings of Env for one name, the last counts. A relative Dir is relative to your program's directory.
-	//     With Chroot it must be absolute, and an empty one is /.
-	//   - Sys, which is not nil: a user, Pdeathsig, a control group and the like.
-	//     With Setsid false the helper has a group of its own in your program's
+	//   - Files: each is /dev/null, the input or an Output. A nil closes the
+	//     descriptor, and a closed file gets [syscall.EBADF]. Files after the third
+	//     become the descriptors 3, 4 and so on. Init may move a file or replace it,
+	//     but not read or write it: /dev/null is opened after Init. If the input is
+	//     replaced, InputFrom is not read.
+	//   - Env, Dir, and the user in Sys.Credential, which have the values of the fields
+	//     above. Of two strings of Env for one name, the last counts. A relative Dir
+	//     is relative to your program's directory. With Chroot it must be absolute,
+	//     and an empty one is /.
+	//   - Sys, which is not nil: Pdeathsig, a control group and the like. With
+	//     Setsid false the helper has a group of its own in your program's
 	//     session, and so its terminal. Setpgid and Pgid have no effect. A PidFD
 	//     is non-blocking. Ptrace, and Cloneflags other than namespaces, get
 	//     [syscall.EINVAL].
 	//
 	// If Init returns an error, nothing is started, and Exec returns that error as
-	// it is. If Init panics, Cleanup is called with [syscall.ECANCELED]. Exec does
-	// not close files that Init opens: close them in Cleanup.
+	// it is. If Init panics or ends its goroutine, Cleanup gets an error that matches
+	// [syscall.ECANCELED]. Exec does not close files that Init opens: close them in
+	// Cleanup.
 	//
 	// Kernel: subprocess_info.init
 	//
@@ -251,20 +353,22 @@ type Helper struct {
 	// Started, if not nil, is called with the pid of the helper once it runs,
 	// before Exec returns with WaitExec. The pid is also the number of its group.
 	// No other process gets the number before the helper is reaped: right before
-	// Cleanup, or later if the error matches [syscall.ENOTEMPTY]. A Cleanup that needs the pid takes it from here: use a Helper
-	// for each call then. A Timeout goes on meanwhile. If Started panics, the
-	// helper is ended.
+	// Cleanup, or later if the error matches [syscall.ENOTEMPTY]. A Timeout goes on
+	// meanwhile. If Started panics or ends its goroutine, the helper is ended, and
+	// Cleanup gets an error that matches [syscall.ECANCELED].
 	Started func(pid int)
 
 	// Cleanup, if not nil, is called once for each Exec, when all is over: the
 	// helper has ended and was reaped, or could not be started, or Exec has given
-	// up with [syscall.ENOTEMPTY]. It gets
-	// the results that Exec returns with WaitProc. With WaitProc, and when Exec
-	// fails, it is called before Exec returns. Otherwise it is called later, on a
-	// goroutine that ends with it.
+	// up with [syscall.ENOTEMPTY]. The Result has the status and the error that Exec
+	// returns with WaitProc. With WaitProc, and when Exec fails, Cleanup is called
+	// before Exec returns. Otherwise it is called later, on a goroutine that ends
+	// with it.
 	//
 	// Kernel: subprocess_info.cleanup
-	Cleanup func(Status, error)
+	Cleanup func(Result)
+
+	visit *visit // at the Gate, of one call; nil in a Helper that is not a copy of Exec's
 }
 
 // Exec runs the helper and waits as mode says. ctx ends the helper even after Exec
@@ -281,9 +385,15 @@ type Helper struct {
 // Errors of a bad call, in every mode:
 //
 //   - [syscall.EINVAL]: ctx is nil; mode is unknown; the path is empty or not
-//     absolute; a string has a NUL byte; Argv is empty but not nil; a string of
-//     Envp is not NAME=VALUE; Envp sets a name twice; the Gate's Max is negative.
+//     absolute; a string has a NUL byte; Argv is empty but not nil.
+//   - EINVAL also: a string of Envp is not NAME=VALUE; Envp sets a name twice;
+//     Inherit, Dir, Limits, Nice or Stop has a bad value.
+//   - EINVAL also: Max, Burst or Interval of the Gate is negative; Input and InputFrom
+//     are both set; InputFrom is a nil *os.File.
+//   - [syscall.EOPNOTSUPP]: there are Limits or Nice, and the system is not Linux.
 //   - [syscall.EBUSY]: the Gate is disabled.
+//   - [syscall.ENOBUFS]: the helper would have to wait at the Gate, and as many wait
+//     as its Queue allows.
 //   - [syscall.EPERM]: the Gate does not allow the path.
 //
 // Errors of a start:
@@ -291,6 +401,8 @@ type Helper struct {
 //   - [syscall.ENOENT], [syscall.EACCES], [syscall.ENOEXEC] and others, as
 //     execve(2) returns them. An argument that is too long gives
 //     [syscall.E2BIG], a path that is too long [syscall.ENAMETOOLONG].
+//   - [syscall.EPERM]: your program may not change to User, or the helper cannot
+//     have its Limits or its Nice.
 //   - [syscall.EAGAIN]: there are as many processes as there may be.
 //   - [syscall.ENODEV]: /dev/null is missing, and Init has not replaced it.
 //   - [syscall.ETXTBSY]: some process has had the file open for writing for two
@@ -300,17 +412,24 @@ type Helper struct {
 //     matches EINTR or ETIMEDOUT, as below.
 //
 // Errors of a run. A helper that ends before ctx was not interrupted, even if ctx
-// then ends other processes that hold its Output.
+// then ends other processes that hold its Output. The text says whether the helper
+// "was ended" or "has ended" by itself, and its status. One error can match several
+// of these.
 //
 //   - [syscall.EINTR] with [context.Canceled]: ctx was cancelled.
 //   - [syscall.ETIMEDOUT] with [context.DeadlineExceeded]: a deadline or the
 //     Timeout has passed. Both errors also match the cause of ctx.
-//   - [syscall.ENOTEMPTY] besides one of these or alone: the group is not empty,
-//     because a member outlives SIGKILL. A goroutine reaps the helper later. The Gate gets the place back
-//     now, but Disable waits for the member.
+//   - [syscall.EIO] with the error of the reader or of the Writer: it failed, and
+//     ended the helper if that still ran.
+//   - [syscall.ECANCELED]: Started, the reader, Writer or Line panicked, or ended its
+//     goroutine. [Result] tells this from a helper that was not started.
+//   - [syscall.ENOTEMPTY]: the group is not empty, because a member outlives
+//     SIGKILL. A goroutine reaps the helper later. The Gate gets the place back now,
+//     but Disable waits for the member.
 //   - [syscall.ECHILD]: another part of your program has reaped the helper.
 //
-// The status is valid with a nil error, and with EINTR or ETIMEDOUT alone.
+// The status is valid with a nil error, and with EINTR, ETIMEDOUT, EIO and ECANCELED
+// of a run alone. The field Reaped of the [Result] tells it exactly.
 //
 // Kernel: call_usermodehelper_setup, call_usermodehelper_exec
 //
@@ -324,46 +443,55 @@ type Helper struct {
 //
 // Differs: the standard files are open on /dev/null, where the kernel leaves them closed.
 //
-// Differs: the helper runs as the caller's user, not as root.
+// Differs: the helper runs as the caller's user or as User, not as root.
 //
 // Differs: a signal that the program ignores is ignored in the helper.
 //
 // Differs: the helper leads a session of its own, where the kernel's has none.
 func (h *Helper) Exec(ctx context.Context, mode Mode) (Status, error) {
 	if err := h.check(ctx, mode); err != nil {
-		return h.finish(0, err)
+		return h.finish(h.notRun(err))
 	}
-	w, err := h.Gate.join(h.Path)
+	v, err := h.Gate.join(h.Path)
 	if err != nil {
-		return h.finish(0, err)
+		return h.finish(h.notRun(err))
 	}
 	h = h.clone()
+	h.visit = v
 	if mode == NoWait {
-		go h.run(ctx, w, WaitProc)
+		go h.run(ctx, WaitProc)
 		return 0, nil
 	}
-	return h.run(ctx, w, mode)
+	return h.run(ctx, mode)
 }
 
 // run is Exec of a helper that was checked and copied, and stands at its gate.
-func (h *Helper) run(ctx context.Context, w *waiter, mode Mode) (Status, error) {
+func (h *Helper) run(ctx context.Context, mode Mode) (Status, error) {
 	if h.Timeout < 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = h.limited(ctx, time.Now())
 		defer cancel()
 	}
-	if err := h.Gate.await(ctx, w, h.Path); err != nil {
-		return h.finish(0, err)
+	if err := h.Gate.await(ctx, h.visit, h.Path); err != nil {
+		defer h.Gate.over(h.visit)
+		return h.finish(h.notRun(err))
 	}
 	p, err := h.begin(ctx)
 	switch {
 	case err != nil:
-		return h.leave(0, err)
+		return h.leave(h.notRun(err))
 	case mode == WaitExec:
-		go func() { h.leave(p.wait(ctx)) }()
+		go h.complete(p)
 		return 0, nil
 	}
-	return h.leave(p.wait(ctx))
+	return h.complete(p)
+}
+
+// complete waits for the helper. A panic of the reader, of Writer or of Line goes
+// on here, after Cleanup.
+func (h *Helper) complete(p *process) (Status, error) {
+	defer p.goOn()
+	return h.leave(p.wait())
 }
 
 // begin starts the program and tells its pid. It leaves no helper behind if Init
@@ -374,11 +502,10 @@ func (h *Helper) begin(ctx context.Context) (p *process, err error) {
 		switch {
 		case returned:
 		case p == nil:
-			_, _ = h.leave(0, fmt.Errorf("usermodehelper: %s: Init did not return: %w", h.Path, syscall.ECANCELED))
+			_, _ = h.leave(h.notRun(fmt.Errorf("usermodehelper: %s: Init did not return: %w", h.Path, syscall.ECANCELED)))
 		default:
-			ended, cancel := context.WithCancelCause(ctx)
-			cancel(errors.New("its Started did not return"))
-			_, _ = h.leave(p.wait(ended))
+			p.fail(&fault{what: "Started"})
+			_, _ = h.leave(p.wait())
 		}
 	}()
 	p, err = h.launch(ctx)
@@ -398,24 +525,28 @@ func (h *Helper) limited(ctx context.Context, begun time.Time) (context.Context,
 }
 
 // leave is finish for a helper that has passed the gate.
-func (h *Helper) leave(status Status, err error) (Status, error) {
+func (h *Helper) leave(r Result) (Status, error) {
 	h.Gate.leave()
-	defer h.Gate.over()
-	return h.finish(status, err)
+	defer h.Gate.over(h.visit)
+	return h.finish(r)
 }
 
 // finish passes the end of a helper to Cleanup and to the caller.
-func (h *Helper) finish(status Status, err error) (Status, error) {
+func (h *Helper) finish(r Result) (Status, error) {
 	if h.Cleanup != nil {
-		h.Cleanup(status, err)
+		h.Cleanup(r)
 	}
-	return status, err
+	return r.Status, r.Err
 }
+
+// notRun returns the result of a helper that was not started.
+func (h *Helper) notRun(err error) Result { return Result{Path: h.Path, Err: err} }
 
 // clone copies the slices, because a caller may change them once Exec has returned.
 func (h *Helper) clone() *Helper {
 	c := *h
-	c.Argv, c.Envp = slices.Clone(h.Argv), slices.Clone(h.Envp)
+	c.Argv, c.Envp = slices.Clone(h.Argv), h.environment()
+	c.User, c.Limits = h.User.clone(), slices.Clone(h.Limits)
 	if c.Argv == nil {
 		c.Argv = []string{h.Path}
 	}
@@ -439,8 +570,16 @@ func (h *Helper) check(ctx context.Context, mode Mode) error {
 		return h.invalid("the path has a NUL byte")
 	case h.Argv != nil && len(h.Argv) == 0:
 		return h.invalid("argv is empty")
+	case h.Dir != "" && !filepath.IsAbs(h.Dir):
+		return h.invalid("Dir %q is not absolute", h.Dir)
+	case strings.Contains(h.Dir, "\x00"):
+		return h.invalid("Dir has a NUL byte")
+	case h.Input != nil && h.InputFrom != nil:
+		return h.invalid("both Input and InputFrom are set")
+	case h.InputFrom == (*os.File)(nil):
+		return h.invalid("InputFrom is a nil file")
 	}
-	return h.checkStrings()
+	return cmp.Or(h.checkStrings(), h.checkInherit(), h.checkStop(), h.checkLimits())
 }
 
 func (h *Helper) checkStrings() error {

@@ -146,12 +146,9 @@ func (m *module) runUmodeHandler(id uint) (err error) {
 		Argv: []string{path},
 		// sprintf(buffer, "TROUBLED_DS=%d", event_id), envp[i++] = buffer
 		Envp: usermodehelper.Environ(fmt.Sprintf("TROUBLED_DS=%d", id)),
-		Cleanup: func(status usermodehelper.Status, err error) {
+		Cleanup: func(r usermodehelper.Result) {
 			cancel()
-			if err == nil && status != 0 {
-				err = fmt.Errorf("helper %s: %v", path, status)
-			}
-			m.helper <- err
+			m.helper <- r.Failure()
 		},
 	}
 	// call_usermodehelper(argv[0], argv, envp, 0)

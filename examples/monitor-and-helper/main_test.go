@@ -209,7 +209,7 @@ func TestHelpersThatCannotRun(t *testing.T) {
 		"not executable": {file("plain", "#!/bin/sh\n", 0o644), []string{"plain: permission denied"}},
 		"a directory":    {dir, []string{dir + ": permission denied"}},
 		"not a program":  {file("text", "hello", 0o755), []string{"exec format error"}},
-		"fails":          {file("fails", "#!/bin/sh\nexit 3\n", 0o755), []string{"fails: exit status 3"}},
+		"fails":          {file("fails", "#!/bin/sh\nexit 3\n", 0o755), []string{"/fails[", "]: exit status 3"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder

@@ -152,21 +152,20 @@ func (m *module) program(path string) (string, error) {
 
 // helper returns a helper with lines for its start and its end.
 func (m *module) helper(program, argv0 string, id uint32) *usermodehelper.Helper {
-	pid := 0
 	return &usermodehelper.Helper{
 		Path:    program,
 		Argv:    []string{argv0},
 		Envp:    usermodehelper.Environ(fmt.Sprintf("TROUBLED_DS=%d", id)),
 		Timeout: 5 * time.Second,
 		Gate:    &m.helpers,
-		Started: func(p int) { pid = p; m.printk("helper (%d): started", p) },
-		Cleanup: func(status usermodehelper.Status, err error) {
+		Started: func(pid int) { m.printk("helper (%d): started", pid) },
+		Cleanup: func(r usermodehelper.Result) {
 			switch {
-			case pid == 0: // it could not be started
-			case err != nil:
-				m.printk("helper (%d): %v", pid, err)
+			case r.Pid == 0: // it could not be started
+			case r.Err != nil:
+				m.printk("helper (%d): %v", r.Pid, r.Err)
 			default:
-				m.printk("helper (%d): %v", pid, status)
+				m.printk("helper (%d): %v", r.Pid, r.Status)
 			}
 		},
 	}

@@ -1,0 +1,122 @@
+package usermodehelper
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// A Result says how one call of Exec ended. Cleanup gets it.
+type Result struct {
+	Path string // of the program
+	Pid  int    // also the number of the group; 0 if nothing was started
+
+	Begin time.Time // when the program was running; zero if nothing was started
+	End   time.Time // when the helper itself was seen to have ended, or zero
+
+	Err error // the error that Exec returns with WaitProc
+
+	// Reaped says that the helper has ended and that its status was collected. The
+	// fields below are valid only then. Reaped is false if nothing was started, and
+	// if Exec failed with [syscall.ENOTEMPTY] or [syscall.ECHILD].
+	Reaped bool
+
+	Status Status        // how the helper ended
+	User   time.Duration // processor time of the helper and of the children that it has waited for
+	System time.Duration // processor time of the kernel for them
+
+	// MaxRSS is the memory of the largest of them, in bytes. On Linux it is never less
+	// than your program's own at the start, because a helper begins in your program's
+	// memory.
+	MaxRSS int64
+
+	SysUsage any // a *syscall.Rusage with all of the usage
+}
+
+// Failure returns nil if and only if Err is nil and Status is 0. Otherwise it
+// returns Err, or an error whose text tells the status.
+func (r Result) Failure() error {
+	if r.Err == nil && r.Status != 0 {
+		return fmt.Errorf("usermodehelper: %s[%d]: %v", r.Path, r.Pid, r.Status)
+	}
+	return r.Err
+}
+
+// String returns one line with the status and the reason. A newline in the path or in
+// the reason becomes \n, as in a Go string. Examples are
+//
+//	/bin/true[123]: exit status 0 after 1.2ms
+//	/bin/sleep[124]: signal: terminated after 1.2s: context canceled
+//	/bin/missing: not started: no such file or directory
+func (r Result) String() string {
+	text := fmt.Sprintf("%s[%d]: ", r.Path, r.Pid)
+	switch {
+	case r.Pid == 0:
+		text = r.Path + ": not started"
+	case r.Reaped:
+		text += fmt.Sprint(r.Status)
+	default:
+		text += "status unknown"
+	}
+	if !r.End.IsZero() {
+		text += fmt.Sprintf(" after %v", threeDigits(r.End.Sub(r.Begin)))
+	}
+	if r.Err != nil {
+		text += ": " + r.reason()
+	}
+	return oneLine.Replace(text)
+}
+
+var oneLine = strings.NewReplacer("\n", `\n`, "\r", `\r`)
+
+// reason returns the text of Err without the words that String has already.
+func (r Result) reason() string {
+	text := r.Err.Error()
+	for _, known := range []string{
+		"usermodehelper: ",
+		"fork/exec ",
+		fmt.Sprintf("%q: ", r.Path),
+		r.Path,
+		" was not started",
+		" was ended",
+		" has ended",
+		fmt.Sprintf(" (%v)", r.Status),
+		": ",
+		" ",
+	} {
+		text = strings.TrimPrefix(text, known)
+	}
+	return text
+}
+
+// LogValue returns the result for log/slog, as a group with the keys path, pid,
+// status, took, user, system, max_rss and error. A key without a value is left out.
+func (r Result) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("path", r.Path)}
+	if r.Pid != 0 {
+		attrs = append(attrs, slog.Int("pid", r.Pid))
+	}
+	if r.Reaped {
+		attrs = append(attrs, slog.String("status", r.Status.String()))
+	}
+	if !r.End.IsZero() {
+		attrs = append(attrs, slog.Duration("took", r.End.Sub(r.Begin)))
+	}
+	if r.Reaped {
+		attrs = append(attrs, slog.Duration("user", r.User), slog.Duration("system", r.System), slog.Int64("max_rss", r.MaxRSS))
+	}
+	if r.Err != nil {
+		attrs = append(attrs, slog.String("error", r.Err.Error()))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// threeDigits rounds d, because the other digits say nothing in a log.
+func threeDigits(d time.Duration) time.Duration {
+	unit := time.Duration(1)
+	for d/unit >= 1000 {
+		unit *= 10
+	}
+	return d.Round(unit)
+}

@@ -1,0 +1,28 @@
+//go:build linux || darwin || freebsd
+
+package usermodehelper
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// credential returns the form of u that package syscall takes.
+func (u *User) credential() *syscall.Credential {
+	if u == nil {
+		return nil
+	}
+	return &syscall.Credential{Uid: u.Uid, Gid: u.Gid, Groups: u.Groups}
+}
+
+// explainUser names the user and the directory in the error of a program that the user
+// may not start, or not there. The error of package os would only name the program.
+func (h *Helper) explainUser(err error, dir string) error {
+	var start *os.PathError
+	if h.User == nil || !errors.As(err, &start) || !errors.Is(err, os.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("as user %d and group %d in %s: %w", h.User.Uid, h.User.Gid, dir, err)
+}
