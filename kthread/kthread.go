@@ -89,7 +89,17 @@
 //
 // [Tasks] lists the threads, and shows the state of each. In goroutine profiles
 // a thread has the label kthread, its name. [SetProfile] makes profiles show
-// more, at a price.
+// more, at a price. Packages of their own, which kthread does not import, do the rest:
+//
+//   - [github.com/kprim/kprim/kthread/trace] shows when each thread slept, and
+//     which thread woke it. It has a flight recorder, and counters of queues.
+//   - [github.com/kprim/kprim/kthread/trace/picture], and the command
+//     examples/ktrace, draw such a trace.
+//   - [github.com/kprim/kprim/kthread/kthreadhttp] serves a page of all that, for
+//     /debug/kthreads, and [github.com/kprim/kprim/kthread/kthreadexpvar] has it
+//     among the variables of package expvar.
+//   - [github.com/kprim/kprim/kthread/printk] is the kernel's log for package slog.
+//   - The program examples/khungtaskd finds threads that hang.
 //
 // # Errors
 //
@@ -163,6 +173,7 @@ import (
 	"time"
 
 	"github.com/kprim/kprim/internal/point"
+	"github.com/kprim/kprim/internal/watch"
 	"github.com/kprim/kprim/waitqueue"
 )
 
@@ -234,6 +245,7 @@ func newThread(name string, fn func(*Current) error) *Thread {
 	t.gone.shut()
 	t.cur.t = t
 	t.task.SetState(waitqueue.Uninterruptible)
+	watch.Over(&t.task) // for a tracer it is a sleep of the creator
 	threads.add(t)
 	return t
 }
@@ -316,6 +328,9 @@ func (t *Thread) Name() string { return t.label.name }
 //
 // Differs: does not reach a wait with a context, nor one in Stop or Flush. These do not sleep with the thread's Task.
 func (t *Thread) WakeUp() bool {
+	if on := watch.On(); on != nil && !t.begun.Load() {
+		on.Born(t.watched())
+	}
 	woken := t.task.WakeUp(waitqueue.Normal)
 	if !t.begun.Load() && t.begun.CompareAndSwap(false, true) {
 		go t.main()
@@ -424,6 +439,9 @@ func (t *Thread) isOver() bool {
 // main is the goroutine of the thread.
 func (t *Thread) main() {
 	t.self.Store(self())
+	if on := watch.On(); on != nil {
+		on.Begin(t.watched())
+	}
 	point.At("begin", t)
 	returned := false
 	defer func() {
@@ -495,6 +513,7 @@ func (t *Thread) letGo() {
 // finish tells the waiters that the thread is gone. Done is closed first: a
 // caller whose Stop has returned must find it closed.
 func (t *Thread) finish() {
+	watch.Exit(&t.task) // after the last wake-up by the thread
 	t.mu.Lock()
 	t.over = true
 	if t.done != nil {

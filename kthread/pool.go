@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/kprim/kprim/internal/point"
+	"github.com/kprim/kprim/internal/watch"
 	"github.com/kprim/kprim/waitqueue"
 )
 
@@ -121,6 +122,7 @@ func (p *pool) retire(m *member) {
 	m.asleep = true
 	p.idle = append(p.idle, m)
 	m.thread.task.SetState(p.sleep)
+	watch.Place(&m.thread.task, p.wchan)
 	if p.grow != nil {
 		p.watch()
 	}
@@ -154,6 +156,9 @@ func (p *pool) take(m *member) *Work {
 		k.waiters.follow(m)
 		k.waiters, m.waiters = nil, k.waiters
 	}
+	if on := watch.On(); on != nil {
+		on.WorkBegins(&m.thread.task, m.number, k.Func)
+	}
 	return k
 }
 
@@ -174,6 +179,9 @@ func (p *pool) first() *Work {
 
 // finish ends the run of m. The caller holds mu.
 func (p *pool) finish(m *member) {
+	if on := watch.On(); on != nil {
+		on.WorkEnds(&m.thread.task, m.number, m.work.Func)
+	}
 	m.work.by, m.work = nil, nil
 	if m.waiters != nil {
 		m.waiters.answer(nil)

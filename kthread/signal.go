@@ -55,6 +55,7 @@ func (t *Thread) Signal(sig syscall.Signal) error {
 	if err != nil {
 		return err
 	}
+	t.tellOfSignal(sig, bit)
 	t.cancelOpposite(bit)
 	if t.allowed&bit != 0 {
 		t.enqueue(sig, bit)

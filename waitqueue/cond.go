@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/kprim/kprim/internal/point"
+	"github.com/kprim/kprim/internal/watch"
 )
 
 // A Cond is a [sync.Cond] whose Wait can be ended by a context. Each Cond has
@@ -38,6 +39,9 @@ func (c *Cond) Wait(ctx context.Context) error {
 		return err
 	}
 	e, end := beginWait(nil, ctx, true)
+	if watch.On() != nil {
+		c.queue.tellOfAnnouncement(e)
+	}
 	if e.Task != nil {
 		// Announced before it is queued: a Signal takes the entry off the queue and
 		// claims the task, which it can only claim if the task is asleep or about
@@ -65,6 +69,7 @@ func (c *Cond) Wait(ctx context.Context) error {
 		point.At("awake", t)
 		e.off = t.word.Load()&taken != 0
 	} else {
+		watch.Asleep(e.kick)
 		select {
 		case <-e.kick:
 			e.off = true
@@ -187,6 +192,8 @@ func (q *Queue) takeFirst() sleeper {
 		// It fails if the end of a context that carries the task has claimed the task
 		// before. The waiter finds out that it was picked when it leaves the queue.
 		s.task.claim(Normal, taken)
+	} else {
+		watch.Wake(s.kick)
 	}
 	return s
 }

@@ -1,6 +1,9 @@
 package waitqueue
 
-import "github.com/kprim/kprim/internal/point"
+import (
+	"github.com/kprim/kprim/internal/point"
+	"github.com/kprim/kprim/internal/watch"
+)
 
 // Lock locks the queue itself, for waits and wake-ups whose condition its lock
 // guards: [Task.WaitHeld], [Task.WaitExclusiveHeld] and [Queue.WakeHeld]. While the
@@ -81,6 +84,9 @@ func (q *Queue) waitHeld(t *Task, exclusive bool, cond func() bool) error {
 			q.linkLast(e)
 		}
 		q.showWaitsOn(t)
+		if watch.On() != nil {
+			q.tellOfAnnouncement(e)
+		}
 		// Announce before the lock is free. With the other order a waker could come
 		// between the two. It would find the task awake and pass it over.
 		t.announce(Interruptible)
@@ -118,6 +124,9 @@ func (q *Queue) finishHeld(e *Entry, returned bool) {
 		q.unlink(e)
 	} else if !returned && e.exclusive {
 		q.wakeHeld(Normal, 1)
+	}
+	if watch.On() != nil {
+		e.tellOfEnd()
 	}
 	q.hideWaitsOn(e.Task)
 	if e == &e.Task.own {

@@ -45,7 +45,7 @@ var mutants = []models.Mutant{
 		// A is interrupted before it sleeps. It takes the first token, while the
 		// wake-up for the second one picks it. B sleeps on.
 		Name: "a task tests while it can be picked", By: "TwoTokensAndCancel", File: "waitqueue.go",
-		Old: "\t\t\tt.SetState(Running)\n", New: "",
+		Old: "\t\t\tt.setState(Running)\n", New: "",
 	}, {
 		// The same with a context that ends.
 		Name: "an ended waiter tests while it can be picked", By: "TwoTokensAndCancel", File: "waitqueue.go",

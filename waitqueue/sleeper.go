@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/kprim/kprim/internal/point"
+	"github.com/kprim/kprim/internal/watch"
 )
 
 // A wait sleeps in one of two ways:
@@ -103,6 +104,9 @@ func (e *Entry) ended(ctx context.Context) error {
 // The state is set last, so a goroutine that sees it finds the entry: with the
 // other order it could see the task asleep, call WakeUp, and wake nobody.
 func (q *Queue) enter(e *Entry) {
+	if watch.On() != nil {
+		q.tellOfAnnouncement(e)
+	}
 	q.mu.Lock()
 	if e.queue == nil {
 		q.link(e)
@@ -166,6 +170,9 @@ func (q *Queue) leave(e *Entry) (picked bool) {
 func (q *Queue) endWait(e *Entry) {
 	if !e.off && q.leave(e) && e.exclusive {
 		q.WakeUp()
+	}
+	if watch.On() != nil {
+		e.tellOfEnd()
 	}
 	t := e.Task
 	if t == nil {

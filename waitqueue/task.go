@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kprim/kprim/internal/point"
+	"github.com/kprim/kprim/internal/watch"
 )
 
 // A State says whether a task runs or how it sleeps. States are bits, so that
@@ -119,9 +120,15 @@ func sleeps(word uint64) bool {
 // the condition after this call and before Schedule.
 //
 // Kernel: set_current_state, __set_current_state
-func (t *Task) SetState(s State) { t.setState(s) }
+func (t *Task) SetState(s State) {
+	if watch.On() != nil {
+		t.setStateWatched(s)
+	} else {
+		t.setState(s)
+	}
+}
 
-// setState is SetState, and reports whether the state was another one before.
+// setState is SetState without a tracer, and reports whether the state was another one before.
 func (t *Task) setState(s State) bool {
 	for {
 		w := t.word.Load()
@@ -174,15 +181,17 @@ func (b *bed) Unlock() {
 	if !sleeps(b.word.Load()) {
 		b.stray = true
 		b.parked.Signal() // gives the place back
+		return
 	}
+	watch.Asleep((*Task)(b))
 }
 
 func (b *bed) Lock() {}
 
-// announce is SetState in a wait of the task's own, which ends by leave.
+// announce is setState in a wait of the task's own, which ends by leave.
 func (t *Task) announce(s State) {
 	t.announced = true
-	t.SetState(s)
+	t.setState(s)
 }
 
 // run makes the task Running at the end of a wait. The last sleep may have been announced, and
@@ -209,7 +218,7 @@ func (t *Task) ScheduleTimeout(d time.Duration) time.Duration {
 	start := time.Now()
 	// A timer that fires while Stop is called wakes a later sleep for nothing. Every
 	// sleeper has to expect that anyway.
-	timer := time.AfterFunc(d, func() { t.WakeUp(Normal) })
+	timer := time.AfterFunc(d, t.expire)
 	t.Schedule()
 	timer.Stop()
 	return max(0, d-time.Since(start))
@@ -230,6 +239,14 @@ func (t *Task) WakeUp(mask State) bool {
 // claim sets the task Running, with the given flag, if it is in a state of
 // mask. The claimer has to unpark the task.
 func (t *Task) claim(mask State, flag uint64) bool {
+	if watch.On() != nil {
+		return t.claimWatched(mask, flag)
+	}
+	return t.take(mask, flag)
+}
+
+// take is claim without a tracer.
+func (t *Task) take(mask State, flag uint64) bool {
 	for {
 		w := t.word.Load()
 		if w&uint64(mask)&states == 0 {
@@ -256,11 +273,19 @@ func (t *Task) unpark() {
 //
 // Differs: names the queue, not the function that sleeps.
 func (t *Task) Wchan() string {
+	if t.State() == Running {
+		return ""
+	}
+	return t.place()
+}
+
+// place returns the name of the queue that the task sleeps on, or is about to.
+func (t *Task) place() string {
 	q := t.waitsOn.Load()
 	if q == nil {
 		q = t.wchan.Load()
 	}
-	if q == nil || t.State() == Running {
+	if q == nil {
 		return ""
 	}
 	return q.Name
@@ -270,6 +295,9 @@ func (t *Task) Wchan() string {
 func (t *Task) showWchan(q *Queue) {
 	if q.Name != "" {
 		t.wchan.Store(q)
+		if watch.On() != nil {
+			t.tellOfPlace()
+		}
 	}
 }
 

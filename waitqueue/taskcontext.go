@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"sync/atomic"
 	"weak"
+
+	"github.com/kprim/kprim/internal/watch"
 )
 
 // WithTask returns a copy of ctx that carries a [Task], for a goroutine that waits
@@ -96,9 +98,11 @@ func (c *taskContext) listen() {
 	carrier := weak.Make(c)
 	parent := &parent{Context: c.Context}
 	forget := context.AfterFunc(parent, func() {
-		if c := carrier.Value(); c != nil {
-			c.task.Interrupt()
-		}
+		watch.Idle(func() {
+			if c := carrier.Value(); c != nil {
+				c.task.Interrupt()
+			}
+		})
 	})
 	if parent.foreign {
 		c.use.Store(stopped)
@@ -132,6 +136,7 @@ func (p *parent) Err() error { return cmp.Or(p.Context.Err(), errNoErr) }
 // stop ends the AfterFunc of the parent. If a wait has the task at this moment, the end of
 // the parent must still reach it. That wait ends the AfterFunc when it gives the task back.
 func (c *taskContext) stop() {
+	watch.Forget(&c.task)
 	if c.use.Or(stopped) == 0 && c.forget != nil {
 		c.forget()
 	}

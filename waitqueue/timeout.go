@@ -55,7 +55,7 @@ func (q *Queue) waitTimeout(t *Task, l sync.Locker, d time.Duration, cond func()
 		}
 		left := time.Until(deadline)
 		if over = left <= 0; !over && timer == nil {
-			timer = time.AfterFunc(left, func() { t.WakeUp(Normal) })
+			timer = time.AfterFunc(left, t.expire)
 		}
 		return over
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/kprim/kprim/internal/point"
+	"github.com/kprim/kprim/internal/watch"
 )
 
 // WaitAny is [Queue.Wait] on several queues at once: a wake-up of any of them
@@ -32,12 +33,15 @@ func WaitAny(ctx context.Context, cond func() bool, queues ...*Queue) error {
 	for i := range entries { // once: wakers read the entries of a queue
 		entries[i].kick, entries[i].state = wake, state
 	}
-	defer removeAll(queues, entries)
+	defer endAny(queues, entries, wake)
 	for over := false; ; {
 		if err = ContextErr(ctx); over && err == nil {
 			err = errNoErr
 		}
 		if err == nil {
+			if watch.On() != nil && len(queues) > 0 {
+				queues[0].tellOfAnnouncement(&entries[0])
+			}
 			addAll(queues, entries)
 		} else {
 			removeAll(queues, entries)
@@ -48,12 +52,14 @@ func WaitAny(ctx context.Context, cond func() bool, queues ...*Queue) error {
 		if err != nil {
 			return failed(err)
 		}
+		watch.Asleep(wake)
 		select {
 		case <-wake:
 		case <-end:
 			over = true
 		}
 		point.At("awake", wake)
+		watch.Awake(wake)
 		if cond() {
 			return nil
 		}
@@ -65,6 +71,12 @@ func addAll(queues []*Queue, entries []Entry) {
 	for i := range entries {
 		queues[i].queueUp(&entries[i])
 	}
+}
+
+// endAny ends a WaitAny, however it went.
+func endAny(queues []*Queue, entries []Entry, wake kick) {
+	removeAll(queues, entries)
+	watch.Over(wake)
 }
 
 func removeAll(queues []*Queue, entries []Entry) {

@@ -164,6 +164,7 @@ import (
 	"sync/atomic"
 
 	"github.com/kprim/kprim/internal/point"
+	"github.com/kprim/kprim/internal/watch"
 )
 
 // A Queue holds the goroutines that wait for one piece of state to change.
@@ -471,6 +472,7 @@ func (q *Queue) pick(e *Entry, mask State) (s sleeper) {
 		if e.state&mask != 0 {
 			q.unlink(e)
 			s.kick = e.kick
+			watch.Wake(e.kick)
 		}
 		return s
 	}
@@ -551,14 +553,17 @@ func (q *Queue) wait(t *Task, ctx context.Context, l sync.Locker, exclusive bool
 			off = e.kind == waiting && t.word.Load()&taken != 0
 			// Stop being wakeable before the test: a wake-up spent on this task
 			// now would be lost to the next waiter.
-			t.SetState(Running)
+			t.setState(Running)
+			watch.Awake(t)
 		} else {
+			watch.Asleep(e.kick)
 			select {
 			case <-e.kick:
 			case <-end:
 				woken = e.kick.came()
 			}
 			point.At("awake", e.kick)
+			watch.Awake(e.kick)
 			off = woken
 		}
 		if l != nil {

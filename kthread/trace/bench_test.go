@@ -1,0 +1,87 @@
+package trace_test
+
+import (
+	"context"
+	"io"
+	"sync/atomic"
+	"testing"
+
+	"github.com/kprim/kprim/kthread"
+	"github.com/kprim/kprim/kthread/trace"
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// pingPong has two threads, or two plain goroutines, wake each other n times. Each turn is two
+// sleeps and two wake-ups.
+func pingPong(n int, run func(name string, f func(wait func(*waitqueue.Queue, func() bool))) (join func())) {
+	doors := [2]waitqueue.Queue{{Name: "ping"}, {Name: "pong"}}
+	var turn atomic.Int32
+	var joins [2]func()
+	for me := range int32(2) {
+		joins[me] = run([]string{"ping", "pong"}[me], func(wait func(*waitqueue.Queue, func() bool)) {
+			mine := func() bool { return turn.Load() == me }
+			for range n {
+				wait(&doors[me], mine)
+				turn.Store(1 - me)
+				doors[1-me].WakeUp()
+			}
+		})
+	}
+	joins[0]()
+	joins[1]()
+}
+
+func threads(name string, f func(wait func(*waitqueue.Queue, func() bool))) func() {
+	th := kthread.Run(name, func(cur *kthread.Current) error {
+		f(func(q *waitqueue.Queue, cond func() bool) { _ = cur.WaitExclusive(q, cond) })
+		return nil
+	})
+	return func() { _ = th.Wait(background) }
+}
+
+func goroutines(_ string, f func(wait func(*waitqueue.Queue, func() bool))) func() {
+	ctx, cancel := context.WithCancel(background)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(func(q *waitqueue.Queue, cond func() bool) { _ = q.WaitExclusive(ctx, cond) })
+	}()
+	return func() { <-done; cancel() }
+}
+
+// The time of a turn while nothing looks, and while something does. A turn has two switches out,
+// two wake-ups of three lines, and two switches in: six events, ten lines.
+func BenchmarkTurn(b *testing.B) {
+	look := map[string]func() (stop func()){
+		"off":      func() func() { return func() {} },
+		"trace":    func() func() { _ = trace.Start(io.Discard); return func() { _ = trace.Stop() } },
+		"recorder": func() func() { f := new(trace.FlightRecorder); _ = f.Start(); return f.Stop },
+		"counting": func() func() { trace.StartCounting(); return trace.StopCounting },
+	}
+	for _, name := range []string{"off", "trace", "recorder", "counting"} {
+		for kind, run := range map[string]func(string, func(func(*waitqueue.Queue, func() bool))) func(){"threads": threads, "goroutines": goroutines} {
+			b.Run(name+"/"+kind, func(b *testing.B) {
+				defer look[name]()()
+				b.ResetTimer()
+				pingPong(b.N, run)
+			})
+		}
+	}
+}
+
+// The time of a mark.
+func BenchmarkInstant(b *testing.B) {
+	b.Run("off", func(b *testing.B) {
+		for b.Loop() {
+			trace.Instant("now")
+		}
+	})
+	b.Run("recorder", func(b *testing.B) {
+		f := new(trace.FlightRecorder)
+		_ = f.Start()
+		defer f.Stop()
+		for b.Loop() {
+			trace.Instant("now")
+		}
+	})
+}

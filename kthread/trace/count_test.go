@@ -1,0 +1,247 @@
+package trace_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/kthread"
+	"github.com/kprim/kprim/kthread/trace"
+	"github.com/kprim/kprim/waitqueue"
+)
+
+func counting(t *testing.T, run func(t *testing.T)) {
+	synctest.Test(t, func(t *testing.T) {
+		trace.StartCounting()
+		defer trace.StopCounting()
+		run(t)
+	})
+}
+
+func TestNothingCounts(t *testing.T) {
+	require.Nil(t, trace.Queues())
+	require.Nil(t, trace.Tasks())
+	var b bytes.Buffer
+	require.NoError(t, trace.WriteMetrics(&b))
+	require.Zero(t, b.Len())
+	trace.StopCounting()
+}
+
+// A thundering herd: each of four takers needs one of four things, and all are woken each time.
+func TestHerdIsCounted(t *testing.T) {
+	counting(t, func(t *testing.T) {
+		q := waitqueue.Queue{Name: "doorbell"}
+		var things atomic.Int32
+		take := func() bool {
+			n := things.Load()
+			return n > 0 && things.CompareAndSwap(n, n-1)
+		}
+		for i := range 4 {
+			kthread.Run(fmt.Sprint("waiter/", i), func(cur *kthread.Current) error { return cur.Wait(&q, take) })
+		}
+		woken := uint64(0)
+		for i := range 4 {
+			synctest.Wait()
+			require.Equal(t, 4-i, stat(t, "doorbell").Waiters)
+			time.Sleep(time.Second)
+			things.Add(1)
+			woken += uint64(q.WakeUp())
+		}
+		synctest.Wait()
+		require.Equal(t, uint64(10), woken)
+		require.Equal(t, trace.QueueStat{Name: "doorbell", WakeUps: 10, Spurious: 6, Longest: time.Second}, stat(t, "doorbell"))
+	})
+}
+
+func stat(t *testing.T, name string) trace.QueueStat {
+	t.Helper()
+	for _, q := range trace.Queues() {
+		if q.Name == name {
+			return q
+		}
+	}
+	return trace.QueueStat{Name: name}
+}
+
+// A sleep that is not over counts for the longest one.
+func TestSleepThatIsNotOver(t *testing.T) {
+	counting(t, func(t *testing.T) {
+		th := kthread.Run("sleeper", func(cur *kthread.Current) error { return cur.Sleep(time.Hour) })
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		require.Equal(t, time.Minute, stat(t, "").Longest)
+		require.Equal(t, 1, stat(t, "").Waiters)
+		require.Error(t, th.Stop())
+		require.Equal(t, trace.QueueStat{WakeUps: 1, Longest: time.Minute}, stat(t, ""))
+	})
+}
+
+// Waiters that came before the start never make the number wrong.
+func TestWaitersBeforeTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := waitqueue.Queue{Name: "door"}
+		var state atomic.Int32
+		for range 3 {
+			go func() { _ = q.Wait(t.Context(), func() bool { return state.Load() == 2 }) }()
+		}
+		th := kthread.Run("thread", func(cur *kthread.Current) error { return cur.Wait(&q, func() bool { return state.Load() == 2 }) })
+		synctest.Wait()
+		trace.StartCounting()
+		defer trace.StopCounting()
+		require.Equal(t, 1, stat(t, "door").Waiters, "the thread")
+		state.Store(1)
+		q.WakeUp()
+		synctest.Wait()
+		require.Equal(t, 4, stat(t, "door").Waiters, "they sleep again")
+		state.Store(2)
+		q.WakeUp()
+		require.NoError(t, th.Wait(background))
+		synctest.Wait()
+		require.Zero(t, stat(t, "door").Waiters)
+	})
+}
+
+// A wait that is ended or panics is not counted as waiting any more.
+func TestNoWaiterIsLeft(t *testing.T) {
+	counting(t, func(t *testing.T) {
+		q := waitqueue.Queue{Name: "door"}
+		for _, base := range []context.Context{t.Context(), taskContext(t)} {
+			ctx, cancel := context.WithTimeout(base, time.Second)
+			require.Error(t, q.Wait(ctx, func() bool { return false }))
+			cancel()
+			tests := 0
+			require.Panics(t, func() {
+				_ = q.Wait(base, func() bool {
+					if tests++; tests == 2 {
+						panic("cond")
+					}
+					return false
+				})
+			})
+		}
+		require.Zero(t, stat(t, "door").Waiters)
+		require.Equal(t, time.Second, stat(t, "door").Longest)
+	})
+}
+
+func taskContext(t *testing.T) context.Context {
+	ctx, stop := waitqueue.WithTask(t.Context(), "worker")
+	t.Cleanup(stop)
+	return ctx
+}
+
+func TestTasks(t *testing.T) {
+	counting(t, func(t *testing.T) {
+		var q waitqueue.Queue
+		var ready atomic.Bool
+		th := kthread.Run("a name of more than 15 bytes", func(cur *kthread.Current) error { return cur.Wait(&q, ready.Load) })
+		ctx, stop := waitqueue.WithTask(t.Context(), "worker")
+		defer stop()
+		go func() { _ = q.Wait(ctx, ready.Load) }()
+		synctest.Wait()
+		q.WakeUp()
+		synctest.Wait()
+		tasks := trace.Tasks()
+		require.Len(t, tasks, 2)
+		require.Equal(t, trace.TaskStat{Pid: th.Info().Pid, Name: th.Name(), WakeUps: 2, Spurious: 1}, tasks[0])
+		require.Equal(t, "worker", tasks[1].Name)
+		require.Equal(t, uint64(1), tasks[1].Spurious)
+		ready.Store(true)
+		q.WakeUp()
+		require.NoError(t, th.Wait(background))
+		synctest.Wait()
+		require.Len(t, trace.Tasks(), 1, "the thread is gone")
+	})
+}
+
+// A program that makes up names of queues does not fill the memory.
+func TestManyQueues(t *testing.T) {
+	counting(t, func(t *testing.T) {
+		for i := range 5000 {
+			q := waitqueue.Queue{Name: fmt.Sprint("queue ", i)}
+			var ready atomic.Bool
+			go func() { _ = q.Wait(background, ready.Load) }()
+			synctest.Wait()
+			ready.Store(true)
+			q.WakeUp()
+		}
+		synctest.Wait()
+		queues := trace.Queues()
+		require.Len(t, queues, 4097)
+		require.Equal(t, uint64(5000-4096), stat(t, trace.OtherQueues).WakeUps)
+	})
+}
+
+func TestMetrics(t *testing.T) {
+	counting(t, func(t *testing.T) {
+		q := waitqueue.Queue{Name: "a \"b\"\\\n\xff"}
+		var ready atomic.Bool
+		go func() { _ = q.Wait(background, ready.Load) }()
+		synctest.Wait()
+		time.Sleep(1500 * time.Millisecond)
+		ready.Store(true)
+		q.WakeUp()
+		synctest.Wait()
+		var b bytes.Buffer
+		require.NoError(t, trace.WriteMetrics(&b))
+		const label = `{queue="a \"b\"\\\n` + "\uFFFD" + `"}`
+		require.Equal(t, `# HELP kprim_queue_waiters Waiters that are in a wait now.
+# TYPE kprim_queue_waiters gauge
+kprim_queue_waiters`+label+` 0
+# HELP kprim_queue_wakeups_total Wake-ups that found a waiter.
+# TYPE kprim_queue_wakeups_total counter
+kprim_queue_wakeups_total`+label+` 1
+# HELP kprim_queue_spurious_wakeups_total Wake-ups after which the waiter had to sleep again.
+# TYPE kprim_queue_spurious_wakeups_total counter
+kprim_queue_spurious_wakeups_total`+label+` 0
+# HELP kprim_queue_longest_sleep_seconds The longest sleep since the counting began.
+# TYPE kprim_queue_longest_sleep_seconds gauge
+kprim_queue_longest_sleep_seconds`+label+` 1.5
+`, b.String())
+		require.ErrorIs(t, trace.WriteMetrics(writerFunc(func([]byte) (int, error) { return 0, io.ErrClosedPipe })), io.ErrClosedPipe)
+	})
+}
+
+// The first run of a thread is no wake-up of a queue.
+func TestFirstRunIsNoWakeUp(t *testing.T) {
+	counting(t, func(t *testing.T) {
+		require.NoError(t, kthread.Run("short", func(*kthread.Current) error { return nil }).Wait(background))
+		for _, q := range trace.Queues() {
+			require.Zero(t, q.WakeUps, "the thread's own queues have waiters that end at once")
+		}
+	})
+}
+
+// A thread that has not begun does not wait.
+func TestCreatedThreadIsNoWaiter(t *testing.T) {
+	counting(t, func(t *testing.T) {
+		th := kthread.Create("never", func(*kthread.Current) error { return nil })
+		require.Zero(t, stat(t, "").Waiters)
+		require.Error(t, th.Stop())
+	})
+}
+
+// The same for a wait on several queues, and for one with the queue's own lock.
+func TestNoOtherWaiterIsLeft(t *testing.T) {
+	counting(t, func(t *testing.T) {
+		q := waitqueue.Queue{Name: "door"}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.Error(t, waitqueue.WaitAny(ctx, func() bool { return false }, &q))
+		require.Zero(t, stat(t, "door").Waiters)
+		var task waitqueue.Task
+		stop := time.AfterFunc(time.Second, task.Interrupt)
+		defer stop.Stop()
+		q.Lock()
+		require.Error(t, task.WaitHeld(&q, func() bool { return false }))
+		q.Unlock()
+		require.Zero(t, stat(t, "door").Waiters)
+	})
+}

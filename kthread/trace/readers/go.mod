@@ -1,0 +1,18 @@
+module github.com/kprim/kprim/kthread/trace/readers
+
+go 1.26.0
+
+require (
+	github.com/kprim/kprim v0.0.0
+	github.com/stretchr/testify v1.12.1
+	go.uber.org/goleak v1.3.0
+	golang.org/x/exp v0.0.0-20261113113407-e3970619a1a4
+)
+
+require (
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+)
+
+// Until the root has its first tag.
+replace github.com/kprim/kprim => ../../..

@@ -1,0 +1,206 @@
+package trace_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/kthread"
+	"github.com/kprim/kprim/kthread/trace"
+	"github.com/kprim/kprim/waitqueue"
+)
+
+func TestStartTwice(t *testing.T) {
+	require.NoError(t, trace.Stop(), "nothing runs")
+	require.ErrorIs(t, trace.Start(nil), syscall.EINVAL)
+	require.NoError(t, trace.Start(io.Discard))
+	err := trace.Start(io.Discard)
+	require.ErrorIs(t, err, syscall.EBUSY)
+	require.EqualError(t, err, "trace: a trace runs already")
+	require.NoError(t, trace.Stop())
+	require.NoError(t, trace.Start(io.Discard))
+	require.NoError(t, trace.Stop())
+}
+
+// A failing writer is not written to again.
+func TestErrorOfTheWriter(t *testing.T) {
+	broken := errors.New("disk is full")
+	writes := 0
+	w := writerFunc(func([]byte) (int, error) { writes++; return 0, broken })
+	require.NoError(t, trace.Start(w))
+	for range 200_000 {
+		trace.Instant("now")
+	}
+	require.Equal(t, broken, trace.Stop())
+	require.Equal(t, 1, writes)
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(text []byte) (int, error) { return f(text) }
+
+// A slow writer delays no goroutine. The events that it cannot take are counted.
+func TestLossIsCounted(t *testing.T) {
+	var b bytes.Buffer
+	goOn := make(chan struct{})
+	w := writerFunc(func(text []byte) (int, error) { <-goOn; return b.Write(text) })
+	require.NoError(t, trace.Start(w))
+	const all = 300_000
+	for range all {
+		trace.Instant("now")
+	}
+	close(goOn)
+	for range 1000 {
+		trace.Instant("later")
+	}
+	require.NoError(t, trace.Stop())
+	seen, lost := 0, losses(t, b.String())
+	for _, l := range parse(t, b.String()) {
+		if l.event == "tracing_mark_write" {
+			seen++
+		}
+	}
+	require.NotZero(t, lost)
+	require.Equal(t, all+1000, seen+lost)
+}
+
+// The same at the end of a trace, in a bubble, where nothing is written before Stop.
+func TestLossInABubble(t *testing.T) {
+	out := text(t, func(*testing.T) {
+		for range 70_000 {
+			trace.Instant("now")
+		}
+	})
+	require.Regexp(t, `\n# \d{4} events are lost here\n$`, out)
+	require.Len(t, parse(t, out), 65_535)
+}
+
+// Threads that are there at the start are shown as they are.
+func TestThreadsBeforeTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := waitqueue.Queue{Name: "door"}
+		var ready atomic.Bool
+		th := kthread.Run("early", func(cur *kthread.Current) error { return cur.Wait(&q, ready.Load) })
+		created := kthread.Create("not yet", func(*kthread.Current) error { return nil })
+		runs := kthread.Run("busy", func(cur *kthread.Current) error { <-cur.Context().Done(); return nil })
+		synctest.Wait()
+		var b bytes.Buffer
+		require.NoError(t, trace.Start(&b))
+		time.Sleep(time.Millisecond)
+		ready.Store(true)
+		q.WakeUp()
+		require.NoError(t, th.Wait(background))
+		require.NoError(t, trace.Stop())
+		require.Equal(t, "early sleeps S\nbusy runs\ngoroutine/1 runs\ngoroutine/1 wakes early at door\nearly runs\nearly sleeps X", story(parse(t, b.String())))
+		require.NoError(t, runs.Stop())
+		require.Error(t, created.Stop())
+	})
+}
+
+// A plain waiter from before the start has no lane until it acts.
+func TestWaiterBeforeTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q waitqueue.Queue
+		var ready atomic.Bool
+		go func() {
+			_ = q.Wait(t.Context(), ready.Load)
+			trace.Instant("awake")
+		}()
+		synctest.Wait()
+		var b bytes.Buffer
+		require.NoError(t, trace.Start(&b))
+		ready.Store(true)
+		q.WakeUp()
+		synctest.Wait()
+		require.NoError(t, trace.Stop())
+		require.Equal(t, "goroutine/1 runs\ngoroutine/1 I|1|awake", story(parse(t, b.String())))
+	})
+}
+
+// A trace that begins while a recorder runs shows the lanes that the recorder knows.
+func TestTraceBesideARecorder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var recorder trace.FlightRecorder
+		require.NoError(t, recorder.Start())
+		defer recorder.Stop()
+		var q waitqueue.Queue
+		var ready atomic.Bool
+		go func() { _ = q.Wait(t.Context(), ready.Load) }()
+		synctest.Wait()
+		time.Sleep(time.Hour)
+		var b, c bytes.Buffer
+		require.NoError(t, trace.Start(&b))
+		time.Sleep(time.Hour)
+		ready.Store(true)
+		q.WakeUp()
+		synctest.Wait()
+		require.NoError(t, trace.Stop())
+		lines := parse(t, b.String())
+		require.Equal(t, "goroutine/1 sleeps S\ngoroutine/2 runs\ngoroutine/2 wakes goroutine/1\ngoroutine/1 runs", story(lines))
+		require.Less(t, lines[0].at, int64(time.Second), "the times begin with the trace")
+		require.Greater(t, lines[1].at, int64(time.Hour)-int64(time.Second))
+		_, err := recorder.WriteTo(&c)
+		require.NoError(t, err)
+		require.Equal(t, story(lines), story(parse(t, c.String())))
+	})
+}
+
+// A tracer that was started in a bubble hears nothing of goroutines outside.
+func TestTwoClocks(t *testing.T) {
+	var q waitqueue.Queue
+	begin, end := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(end)
+		<-begin
+		tests := 0
+		_ = q.Wait(background, func() bool {
+			if tests++; tests == 2 {
+				go q.WakeUp()
+			}
+			return tests == 3
+		})
+		trace.Instant("outside")
+	}()
+	lines := traced(t, func(t *testing.T) {
+		close(begin)
+		<-end
+		trace.Instant("inside")
+	})
+	require.Equal(t, "goroutine/1 runs\ngoroutine/1 I|1|inside", story(lines))
+}
+
+// A program with a fixed order has the same trace every time.
+func TestSameTraceEveryTime(t *testing.T) {
+	run := func() string {
+		return story(traced(t, func(*testing.T) { sleeper("waiter", "door"); sleeper("second", "") }))
+	}
+	first := run()
+	for range 20 {
+		require.Equal(t, first, run())
+	}
+}
+
+// Goroutines that come and go leave no lanes behind: their CPUs are used again.
+func TestManyNames(t *testing.T) {
+	out := text(t, func(t *testing.T) {
+		for range 10_000 {
+			ctx, _ := waitqueue.WithTask(t.Context(), "worker") // and no stop
+			tests := 0
+			_ = new(waitqueue.Queue).Wait(ctx, func() bool { tests++; return tests == 2 })
+			trace.Instant("now")
+		}
+	})
+	most := 0
+	for _, l := range parse(t, out) {
+		most = max(most, l.cpu)
+	}
+	require.Less(t, most, 5000)
+	require.Contains(t, out, "pid=1010000 ")
+}
