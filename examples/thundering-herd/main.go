@@ -64,7 +64,7 @@ func (h *herd) run(n int) error {
 	threads := make([]*kthread.Thread, n)
 	for i := range n {
 		fn := func(cur *kthread.Current) error { return h.open(i, cur.Task()) }
-		threads[i] = h.cpu.Start("opener", fn) // returns when it sleeps
+		threads[i] = h.cpu.Start(fmt.Sprint("opener/", i), fn) // then it sleeps
 	}
 	for left := n; left > 0; left-- {
 		if s := strings.Count(kthread.Tasks().String(), " WaitQ "); s != left {

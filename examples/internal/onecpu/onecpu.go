@@ -111,6 +111,7 @@ func (c *CPU) lock(task *waitqueue.Task) {
 	}
 	c.mu.Unlock()
 	<-has
+	settle()
 }
 
 // add puts task at the end of the run queue. The caller holds c.mu.

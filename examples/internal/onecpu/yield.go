@@ -12,4 +12,5 @@ func (c *CPU) Yield() {
 	c.mu.Unlock()
 	c.Unlock()
 	<-has
+	settle()
 }

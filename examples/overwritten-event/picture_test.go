@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/kprim/kprim/examples/internal/onecpu"
+	"github.com/kprim/kprim/examples/internal/pictures"
+	"github.com/kprim/kprim/kthread/trace"
+)
+
+// A marked place shows in the trace what is posted to it and taken from it.
+type marked struct{ place }
+
+func (m marked) Post(id int) error {
+	trace.Instant(fmt.Sprint("posts ", id))
+	return m.place.Post(id)
+}
+
+func (m marked) take(s onecpu.Sleeper) (int, error) {
+	id, err := m.place.take(s)
+	if err == nil {
+		trace.Instant(fmt.Sprint("serves ", id))
+	}
+	return id, err
+}
+
+// Three events are posted, and then come two wake-ups that mean nothing.
+func TestPicture(t *testing.T) {
+	picture := func(p place) func() (story, cleanup func()) {
+		return func() (story, cleanup func()) {
+			p.WaitQueue().Name = "myevent"
+			return pictures.Thread("monitor", func() {
+				if err := run(io.Discard, "", marked{p}); err != nil {
+					t.Error(err)
+				}
+			}), nil
+		}
+	}
+	pictures.Check(t,
+		pictures.Form{Name: "broken", SetUp: picture(&variable{})},
+		pictures.Form{Name: "right", SetUp: picture(&table{})})
+}
