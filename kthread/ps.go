@@ -212,6 +212,18 @@ func Tasks() Infos {
 	return infos
 }
 
+// Blocked returns the threads of the list that are in state D, in their order. They
+// sleep, and neither a signal nor a stop ends that sleep. A thread that has not run yet is
+// among them: no wake-up has reached it, so its WakeUps are 0.
+//
+// Kernel: show_state_filter
+//
+// Differs: returns a list, where the kernel prints stacks to its log.
+func (infos Infos) Blocked() Infos {
+	awake := func(i Info) bool { return i.State != waitqueue.Uninterruptible }
+	return slices.DeleteFunc(slices.Clone(infos), awake)
+}
+
 // String returns a table as ps(1) prints it. It has a line for each thread, below
 // a line of headings. The names of threads are in brackets, as ps(1) shows kernel
 // threads, and cut to 15 bytes. The names of queues are whole.

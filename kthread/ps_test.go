@@ -78,6 +78,43 @@ func TestTasksPrintedAreATable(t *testing.T) {
 `, fmt.Sprint(infos))
 }
 
+// As SysRq-w does, only the sleepers that no signal wakes.
+func TestBlockedAreThoseInStateD(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk, mail := waitqueue.Queue{Name: "disk"}, waitqueue.Queue{Name: "mail"}
+		answered := false
+		created := kthread.Create("created", untilStopped)
+		stuck := kthread.Run("stuck", func(cur *kthread.Current) error {
+			wait := waitqueue.Entry{Task: cur.Task()}
+			defer disk.Finish(&wait)
+			for {
+				disk.Prepare(&wait, waitqueue.Uninterruptible)
+				if answered {
+					return nil
+				}
+				cur.Task().Schedule()
+			}
+		})
+		sleeper := kthread.Run("sleeper", func(cur *kthread.Current) error { return cur.Wait(&mail, cur.ShouldStop) })
+		synctest.Wait()
+		all := kthread.Infos{sleeper.Info(), stuck.Info(), created.Info()}
+		require.Equal(t, kthread.Infos{stuck.Info(), created.Info()}, all.Blocked())
+		require.Equal(t, "sleeper", all[0].Name, "the list itself stays")
+		require.Equal(t, "disk", stuck.Info().Wchan)
+		require.EqualValues(t, 1, stuck.Info().WakeUps)
+		require.Zero(t, created.Info().WakeUps)
+		stuck.AskStop(nil)
+		synctest.Wait()
+		require.Equal(t, waitqueue.Uninterruptible, stuck.Info().State, "a stop does not end it")
+		answered = true
+		disk.WakeUp()
+		require.NoError(t, stuck.Stop())
+		require.NoError(t, sleeper.Stop())
+		require.Error(t, created.Stop())
+		require.Empty(t, kthread.Infos{}.Blocked())
+	})
+}
+
 func TestCommIsCutToFifteenBytes(t *testing.T) {
 	for name, comm := range map[string]string{
 		"":                  "",

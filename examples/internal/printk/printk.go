@@ -1,41 +1,41 @@
-// Package printk is the kernel's log as a console shows it.
+// Package printk is the log of the examples: a log of package kthread/printk, with the
+// marks of the system log, or any other handler of package slog in its place.
 //
-// It has no levels and no time stamps, because a transcript that has to be the
+// The lines have no levels and no time stamps, because a transcript that has to be the
 // same at every run can have none.
 //
 // Kernel: kernel/printk/printk.c
 package printk
 
 import (
-	"fmt"
 	"io"
-	"log"
-	"strings"
+	"log/slog"
+
+	"github.com/kprim/kprim/kthread/printk"
 )
 
 // A Log is a console that threads print to. The zero value drops all that is
-// printed; New makes one that shows it.
-type Log struct{ console *log.Logger }
+// printed.
+type Log struct{ handler slog.Handler }
 
-// New returns a log that writes to console. It never calls it from two threads
-// at once, and ignores its errors: printk cannot fail.
+// New returns a log that writes to console, and keeps its last messages. Each line has the
+// word "kernel:" in front, as the system log marks it. New never calls console from two
+// threads at once, and ignores its errors.
 func New(console io.Writer) *Log {
-	return &Log{log.New(console, "kernel: ", 0)}
+	return To(&printk.Log{Console: console, Mark: "kernel: "})
 }
 
-// Printk prints a message of one line or several, each with the word "kernel:"
-// in front, as the system log marks them. The newline at the end of the last
-// may be left out. Lines of two threads do not mix, those of two messages may.
+// To returns a log whose messages go to a handler of package slog.
+func To(h slog.Handler) *Log { return &Log{h} }
+
+// Printk prints a message of one line or several. The newline at the end of the last line
+// may be left out. Lines of two messages do not mix.
 //
 // Kernel: printk
 //
 // Differs: takes the verbs of package fmt; waits for a console that is slow.
 func (l *Log) Printk(format string, args ...any) {
-	if l.console == nil {
-		return
-	}
-	text := strings.TrimSuffix(fmt.Sprintf(format, args...), "\n")
-	for line := range strings.SplitSeq(text, "\n") {
-		l.console.Print(line)
+	if l.handler != nil {
+		printk.Printk(l.handler, format, args...)
 	}
 }

@@ -3,6 +3,7 @@ package printk_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -50,6 +51,19 @@ func TestLinesOfThreadsDoNotMix(t *testing.T) {
 	slices.Sort(got)
 	slices.Sort(want)
 	require.Equal(t, want, got)
+}
+
+// The log of the examples and a program's own can be one.
+func TestAnyHandlerTakesTheMessages(t *testing.T) {
+	var out strings.Builder
+	noTime := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}
+	printk.To(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: noTime})).Printk("hello, %d\n", 7)
+	require.Equal(t, "level=WARN msg=\"hello, 7\"\n", out.String())
 }
 
 type broken struct{}

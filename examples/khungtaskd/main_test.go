@@ -1,0 +1,132 @@
+//go:build linux || darwin || freebsd
+
+package main
+
+import (
+	"flag"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/kprim/kprim/kthread"
+	"github.com/kprim/kprim/kthread/printk"
+)
+
+var update = flag.Bool("update", false, "write the blocks of the README anew")
+
+// The test binary is the program too.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "khungtaskd" {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func transcript(t *testing.T) string {
+	text, err := os.ReadFile("testdata/transcript.txt")
+	require.NoError(t, err)
+	return string(text)
+}
+
+// mask makes one path of the helpers' paths.
+func mask(text string) string {
+	return regexp.MustCompile(`/\S*/khungtaskd-[0-9]+/helper\b`).ReplaceAllLiteralString(text, "/path/to/helper")
+}
+
+func TestProgramPrintsTheTranscriptEveryTime(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	program := filepath.Join(t.TempDir(), "khungtaskd")
+	require.NoError(t, os.Symlink(self, program))
+	var all sync.WaitGroup
+	defer all.Wait()
+	for range 3 {
+		temp := t.TempDir()
+		all.Go(func() {
+			cmd := exec.Command(program)
+			cmd.Env = append(os.Environ(), "TMPDIR="+temp)
+			cmd.Stderr = os.Stderr
+			out, err := cmd.Output()
+			assert.NoError(t, err)
+			assert.Equal(t, transcript(t), mask(string(out)))
+			left, err := os.ReadDir(temp)
+			assert.NoError(t, err)
+			assert.Empty(t, left)
+		})
+	}
+}
+
+// A directory that is named keeps the trace.
+func TestTraceStaysInTheDirectory(t *testing.T) {
+	dir := t.TempDir()
+	var out strings.Builder
+	require.NoError(t, session(&out, []string{dir}))
+	task := regexp.MustCompile(`task flushd:(\d+) blocked`).FindStringSubmatch(out.String())
+	require.NotNil(t, task, out.String())
+	text, err := os.ReadFile(filepath.Join(dir, "hung-"+task[1]+".ftrace"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), "prev_comm=flushd prev_pid="+task[1]+" prev_prio=120 prev_state=D ")
+}
+
+// A helper that fails, or is not there, ends no thread.
+func TestHelpersThatFail(t *testing.T) {
+	three := filepath.Join(t.TempDir(), "three")
+	require.NoError(t, os.WriteFile(three, []byte("#!/bin/sh\nexit 3\n"), 0o755))
+	for path, want := range map[string]string{
+		"":             "", // none is wanted
+		"/bin/sh":      "", // it has no input
+		three:          "> hung_notifier: helper has failed status=\"exit status 3\" error=<nil>\n",
+		"/none/helper": "> hung_notifier: helper has failed status=\"exit status 0\" error=\".*no such file or directory\"\n",
+		"/":            "> hung_notifier: helper has failed status=\"exit status 0\" error=\".*permission denied\"\n",
+	} {
+		log := &printk.Log{Mark: "> "}
+		w, err := newWatchdog(slog.New(log), t.TempDir())
+		require.NoError(t, err)
+		w.helper.Store(path)
+		notifier := kthread.Run("hung_notifier", w.notify)
+		require.NoError(t, w.hung.Post(1, report{}))
+		require.NoError(t, w.notified.Wait(t.Context()))
+		require.NoError(t, notifier.Stop())
+		var text strings.Builder
+		_, _ = log.WriteTo(&text)
+		require.Regexp(t, "^"+want+"$", text.String())
+	}
+}
+
+// The blocks of the README are the transcript, and lines of the code.
+func TestReadmeShowsTheTranscriptAndTheCode(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	code := ""
+	names, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		code += string(text)
+	}
+	blocks := strings.Split(string(readme), "```")
+	require.Len(t, blocks, 2*2+1)
+	blocks[1], blocks[3] = "console\n"+transcript(t), "text\n"+pictureOfTheHang(t)
+	want := strings.Join(blocks, "```")
+	if *update {
+		require.NoError(t, os.WriteFile("README.md", []byte(want), 0o644))
+		return
+	}
+	require.Equal(t, want, string(readme), "go test ./examples/khungtaskd -update writes the blocks anew")
+	rows := regexp.MustCompile("(?m)^\\| .* \\| `(.*)` \\|$").FindAllStringSubmatch(string(readme), -1)
+	require.Len(t, rows, 7)
+	for _, row := range rows {
+		require.Contains(t, code, row[1])
+	}
+}

@@ -1,0 +1,62 @@
+package kthreadhttp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/kprim/kprim/kthread/trace"
+	"github.com/kprim/kprim/kthread/trace/picture"
+)
+
+const width = 100 // of a picture in text
+
+// trace answers with the text of the recorder.
+func (a *answer) trace(r *trace.FlightRecorder) {
+	if r == nil {
+		a.err = errors.New("there is no flight recorder")
+		return
+	}
+	_, _ = r.WriteTo(&a.text) // a Buffer has no error
+}
+
+// picture answers with a drawing of the trace. Another picture may take so long that the
+// client, whose context is ctx, has gone.
+func (a *answer) picture(ctx context.Context, h *Handler, form string) {
+	if form != "svg" && form != "text" {
+		a.status, a.err = http.StatusBadRequest, fmt.Errorf("no such picture: %q: svg and text are the two", form)
+		return
+	}
+	h.drawing.Lock()
+	defer h.drawing.Unlock()
+	if a.err = ctx.Err(); a.err != nil {
+		return
+	}
+	chart, err := chart(h.Recorder)
+	if err != nil {
+		a.err = err
+		return
+	}
+	if form == "text" {
+		a.err = chart.Text(&a.text, width)
+		return
+	}
+	a.kind = "image/svg+xml"
+	a.err = chart.SVG(&a.text)
+}
+
+// chart reads the trace of the last moments.
+func chart(r *trace.FlightRecorder) (*picture.Chart, error) {
+	if r == nil {
+		return nil, errors.New("there is no flight recorder")
+	}
+	var text bytes.Buffer
+	_, _ = r.WriteTo(&text) // a Buffer has no error
+	c, err := picture.Parse(&text)
+	if err != nil {
+		return nil, fmt.Errorf("no picture: %w", err)
+	}
+	return c, nil
+}
