@@ -30,6 +30,8 @@ var (
 	}
 	tools = []string{
 		"waitqueue/explore", "sysctl/sysctlhttp", "waitqueue/explore/mutation", "sysctl/sysctlexpvar",
+		"kthread/printk", "kthread/kthreadhttp", "kthread/kthreadexpvar",
+		"kthread/trace", "kthread/trace/picture",
 	}
 )
 
