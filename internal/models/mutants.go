@@ -19,8 +19,8 @@ type Mutant struct {
 }
 
 var (
-	all     = flag.Bool("mutants", false, "build and test all mutants, and not one")
-	quarter = flag.Int("mutants.quarter", 0, "with -mutants: 1 for the first, fifth and so on, up to 4 for the fourth, eighth and so on")
+	all    = flag.Bool("mutants", false, "build and test all mutants, and not one")
+	eighth = flag.Int("mutants.eighth", 0, "with -mutants: 1 for the first, ninth and so on, up to 8 for the eighth, sixteenth and so on")
 )
 
 // Mutants fails if a mutant of the package in the working directory is not noticed by
@@ -38,7 +38,7 @@ func Mutants(t *testing.T, mutants []Mutant) {
 		mutants = mutants[:1]
 	}
 	for i, m := range mutants {
-		if *quarter != 0 && i%4 != *quarter-1 {
+		if *eighth != 0 && i%8 != *eighth-1 {
 			continue
 		}
 		c := mutation.Change{Name: m.Name, Test: "TestInterleavings" + m.By, File: m.File, Old: m.Old, New: m.New, Plain: m.Plain}
