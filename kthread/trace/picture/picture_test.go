@@ -15,7 +15,10 @@ import (
 	"github.com/kprim/kprim/kthread/trace/picture"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// On js the runtime has a goroutine of its own.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("runtime.handleEvent"))
+}
 
 var update = flag.Bool("update", false, "write the pictures of testdata again")
 
