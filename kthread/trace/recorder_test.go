@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -108,7 +109,13 @@ func TestDumpWhenStuck(t *testing.T) {
 		sleeper := kthread.Run("sleeper", func(cur *kthread.Current) error { return cur.Wait(&door, func() bool { return false }) })
 		idle := kthread.AllocWorkqueue("mail", 1)
 		idle.Enqueue(&kthread.Work{Func: func() {}})
-		parked := kthread.Run("parked", func(cur *kthread.Current) error { cur.ParkMe(); return nil })
+		parked := kthread.Run("parked", func(cur *kthread.Current) error {
+			for !cur.ShouldPark() { // it may run before Park is called
+				runtime.Gosched()
+			}
+			cur.ParkMe()
+			return nil
+		})
 		require.NoError(t, parked.Park(background))
 
 		var b bytes.Buffer
