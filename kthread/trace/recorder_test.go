@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -109,14 +108,12 @@ func TestDumpWhenStuck(t *testing.T) {
 		sleeper := kthread.Run("sleeper", func(cur *kthread.Current) error { return cur.Wait(&door, func() bool { return false }) })
 		idle := kthread.AllocWorkqueue("mail", 1)
 		idle.Enqueue(&kthread.Work{Func: func() {}})
-		parked := kthread.Run("parked", func(cur *kthread.Current) error {
-			for !cur.ShouldPark() { // it may run before Park is called
-				runtime.Gosched()
-			}
-			cur.ParkMe()
-			return nil
-		})
-		require.NoError(t, parked.Park(background))
+		asked, isParked := make(chan struct{}), make(chan error)
+		parked := kthread.Run("parked", func(cur *kthread.Current) error { <-asked; cur.ParkMe(); return nil })
+		go func() { isParked <- parked.Park(background) }()
+		synctest.Wait() // or the thread could be gone before it is asked to park
+		close(asked)
+		require.NoError(t, <-isParked)
 
 		var b bytes.Buffer
 		ctx, cancel := context.WithTimeout(background, time.Minute)

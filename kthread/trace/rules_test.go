@@ -288,8 +288,12 @@ func TestWorkThatCallsGoexit(t *testing.T) {
 // A parked thread sleeps in state P, an idle member of a workqueue in state I.
 func TestOtherStates(t *testing.T) {
 	lines := traced(t, func(t *testing.T) {
-		th := kthread.Run("parked", func(cur *kthread.Current) error { cur.ParkMe(); return nil })
-		require.NoError(t, th.Park(context.Background()))
+		asked, isParked := make(chan struct{}), make(chan error)
+		th := kthread.Run("parked", func(cur *kthread.Current) error { <-asked; cur.ParkMe(); return nil })
+		go func() { isParked <- th.Park(context.Background()) }()
+		synctest.Wait() // or the thread could be gone before it is asked to park
+		close(asked)
+		require.NoError(t, <-isParked)
 		synctest.Wait()
 		require.NoError(t, th.Stop())
 		q := kthread.AllocWorkqueue("mail", 1)
