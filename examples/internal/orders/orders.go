@@ -24,7 +24,7 @@ type Thread struct {
 	sleep func() // a sleep was announced and nothing has ended it yet
 
 	rests   chan struct{} // of Go: it is about to sleep; closed at its end
-	resting atomic.Bool   // of Go
+	resting atomic.Bool   // of Go: Settle knows that it is about to sleep
 }
 
 // Step begins a step, as the Step of an [explore.Thread] does.
@@ -88,10 +88,7 @@ func Go(run func(*Thread), steps int, window func(*Thread)) *Thread {
 			window(th)
 		}
 	}
-	th.sleep = func() {
-		th.resting.Store(true)
-		th.rests <- struct{}{}
-	}
+	th.sleep = func() { th.rests <- struct{}{} }
 	go func() {
 		defer close(th.rests)
 		run(th)
@@ -107,6 +104,7 @@ func Settle(threads ...*Thread) (asleep int) {
 	for _, th := range threads {
 		for more := true; more && !th.rest(); {
 			_, more = <-th.rests
+			th.resting.Store(more)
 		}
 		if th.rest() {
 			asleep++
@@ -115,6 +113,6 @@ func Settle(threads ...*Thread) (asleep int) {
 	return asleep
 }
 
-// rest reports whether the thread sleeps, and has not just announced that it will. It
-// looks at the state first.
+// rest reports whether the thread sleeps, and Settle knows it. The state alone is not enough:
+// a thread whose sleep Settle does not know still waits to tell it, before its Schedule.
 func (th *Thread) rest() bool { return th.sleeps() && th.resting.Load() }
