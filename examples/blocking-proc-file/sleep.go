@@ -4,8 +4,8 @@ import (
 	"io/fs"
 	"syscall"
 
-	"github.com/kprim/kprim/examples/internal/onecpu"
 	"github.com/kprim/kprim/examples/internal/printk"
+	"github.com/kprim/kprim/examples/onecpu"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )

@@ -11,7 +11,7 @@ import (
 	"syscall"
 
 	"github.com/kprim/kprim/examples/internal/oldkernel"
-	"github.com/kprim/kprim/examples/internal/onecpu"
+	"github.com/kprim/kprim/examples/onecpu"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )

@@ -4,8 +4,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/kprim/kprim/examples/internal/onecpu"
 	"github.com/kprim/kprim/examples/internal/pictures"
+	"github.com/kprim/kprim/examples/onecpu"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/kthread/trace"
 	"github.com/kprim/kprim/waitqueue"

@@ -12,8 +12,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kprim/kprim/examples/internal/oldkernel"
-	"github.com/kprim/kprim/examples/internal/onecpu"
 	"github.com/kprim/kprim/examples/internal/orders"
+	"github.com/kprim/kprim/examples/onecpu"
 	"github.com/kprim/kprim/waitqueue"
 	"github.com/kprim/kprim/waitqueue/explore"
 )

@@ -15,8 +15,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/kprim/kprim/examples/internal/onecpu"
 	"github.com/kprim/kprim/examples/internal/printk"
+	"github.com/kprim/kprim/examples/onecpu"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/rwevent"
 	"github.com/kprim/kprim/sysctl"

@@ -5,8 +5,8 @@ import (
 	"io"
 	"testing"
 
-	"github.com/kprim/kprim/examples/internal/onecpu"
 	"github.com/kprim/kprim/examples/internal/pictures"
+	"github.com/kprim/kprim/examples/onecpu"
 	"github.com/kprim/kprim/kthread/trace"
 )
 

@@ -8,7 +8,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/kprim/kprim/examples/internal/onecpu"
+	"github.com/kprim/kprim/examples/onecpu"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )

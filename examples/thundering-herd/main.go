@@ -11,7 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/kprim/kprim/examples/internal/onecpu"
+	"github.com/kprim/kprim/examples/onecpu"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )

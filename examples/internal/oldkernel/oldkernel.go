@@ -21,7 +21,7 @@ package oldkernel
 import (
 	"time"
 
-	"github.com/kprim/kprim/examples/internal/onecpu"
+	"github.com/kprim/kprim/examples/onecpu"
 	"github.com/kprim/kprim/waitqueue"
 )
 

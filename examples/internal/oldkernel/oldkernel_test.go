@@ -9,7 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kprim/kprim/examples/internal/oldkernel"
-	"github.com/kprim/kprim/examples/internal/onecpu"
+	"github.com/kprim/kprim/examples/onecpu"
 	"github.com/kprim/kprim/waitqueue"
 )
 

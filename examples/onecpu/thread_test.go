@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kprim/kprim/examples/internal/onecpu"
+	"github.com/kprim/kprim/examples/onecpu"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )
