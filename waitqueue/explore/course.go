@@ -24,6 +24,7 @@ type course struct {
 
 // A scene is the choice of a scheduler.
 type scene struct {
+	all         []*Thread
 	ready       []*Thread
 	last        *Thread // that made the last step, or nil
 	preemptions int     // so far

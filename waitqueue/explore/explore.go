@@ -115,6 +115,10 @@ type Search struct {
 	// counts the choices that the bound leaves out. Most faults need one or two.
 	Preemptions int
 
+	// Each, if it is not nil, is called by Find and Run with each order, good or bad, as soon
+	// as it has ended. So a program can count more than a Result does.
+	Each func(Order)
+
 	// Want, if it is positive, is how many orders there are. Test fails if there is
 	// another number: the model, or the code, no longer does the same.
 	Want int
@@ -175,6 +179,7 @@ func (s Search) Find(t *testing.T, model func(*Model)) Result {
 	if o := e.replayOfFlag(t); o != nil {
 		return o.alone()
 	}
+	e.each = s.Each
 	r := e.all()
 	t.Log(e.counted(r))
 	e.requireReached()
@@ -193,6 +198,7 @@ func (s Search) Find(t *testing.T, model func(*Model)) Result {
 // reports.
 func (s Search) Run(model func(*Model)) Result {
 	e := s.inProgram(model)
+	e.each = s.Each
 	r := e.all()
 	e.requireReached()
 	return r
@@ -204,10 +210,21 @@ func (s Search) Replay(order string, model func(*Model)) (Order, error) {
 	return s.inProgram(model).replay(order)
 }
 
+// Choose makes one order of a model, in a program, and has a function be the scheduler. Before
+// each step it calls next with all goroutines. next returns the number of one that can go on.
+// It runs on the goroutine that makes the choices, and may wait for a human.
+//
+// Choose returns the order as far as it was made, and an error if next returns one, or the
+// number of a goroutine that cannot go on.
+func (s Search) Choose(next func([]Standing) (number int, err error), model func(*Model)) (Order, error) {
+	return s.inProgram(model).choose(func(here scene) (int, error) { return next(here.standings()) })
+}
+
 // Play lets a human be the scheduler, in a program. At each step it writes to out which
 // goroutines can go on and the next step of each. Then it reads a line from in, with the
 // number of one. It returns the order that the player has made. The player has found a bug
 // if its Fault is not "". It returns an error if in ends first.
+// [Search.Choose] is for a program with its own words and keys.
 func (s Search) Play(in io.Reader, out io.Writer, model func(*Model)) (Order, error) {
 	return s.inProgram(model).play(in, out)
 }

@@ -5,7 +5,7 @@ package explore
 //
 // A goroutine that waits for a Lock is asleep until the Lock is free. Then it can go on, at
 // a point that is called "lock", but another goroutine may come first. There is a point
-// "unlocked" after each Unlock.
+// "unlocked" after each Unlock. UnlockAt gives this point another name.
 //
 // A goroutine that was woken, by a sync.Cond for example, also stops at "lock" if the Lock
 // is free. Otherwise it would race for the Lock with its waker.
@@ -47,11 +47,15 @@ func (l *Lock) try() bool {
 func (l *Lock) free() bool { return len(l.held) == 0 }
 
 // Unlock frees the Lock. It panics if the Lock is free.
-func (l *Lock) Unlock() {
+func (l *Lock) Unlock() { l.UnlockAt("unlocked") }
+
+// UnlockAt is Unlock with another name for the point after it. A player sees the name: it can
+// be the next step of the goroutine.
+func (l *Lock) UnlockAt(point string) {
 	select {
 	case <-l.held:
 	default:
 		panic("explore: Unlock of a Lock that is free")
 	}
-	l.of.At("unlocked")
+	l.of.At(point)
 }

@@ -146,6 +146,24 @@ func TestLockExcludesOthers(t *testing.T) {
 	})
 }
 
+// The point after an Unlock has the name that the caller gives it.
+func TestUnlockAt(t *testing.T) {
+	inBoth(t, func(t *testing.T, find finder) {
+		var steps []string
+		find(explore.Search{Each: func(o explore.Order) { steps = o.Steps }}, func(m *explore.Model) {
+			l := m.NewLock()
+			m.Go("a", func(th *explore.Thread) {
+				th.Step("lock")
+				l.Lock()
+				l.UnlockAt("sleep")
+				l.Lock()
+				l.Unlock()
+			})
+		})
+		require.Equal(t, []string{"a: lock", "a: sleep", "a: unlocked"}, steps)
+	})
+}
+
 // barge adds a goroutine that locks l after so many steps and says so.
 func barge(m *explore.Model, l *explore.Lock, name string, steps int, got func(name string)) {
 	m.Go(name, func(th *explore.Thread) {

@@ -12,11 +12,12 @@ import (
 // An Order is one order of the steps of a model.
 type Order struct {
 	Steps       []string // "name: point", or the name of an Event, in the order in which they were made
+	Numbers     []int    // of the goroutines that made the Steps: from 1, in the order in which they were added
 	Preemptions int      // switches from a goroutine that could have gone on
 	Fault       string   // why the order is bad, or ""
-	Replay      string   // for [Search.Replay] and -explore.replay: the numbers of the goroutines; 2x9 is nine times 2
+	Replay      string   // for [Search.Replay] and -explore.replay: the Numbers as text; 2x9 is nine times 2
 
-	made []move // the steps, for Steps and Replay
+	made []move // the steps, for tell
 }
 
 // A move is a step of a thread. The step of an Event has no point.
@@ -80,16 +81,15 @@ func (o *Order) add(th *Thread, s scene) {
 	}
 }
 
-// tell sets Steps and Replay.
+// tell sets Steps, Numbers and Replay.
 //
-// Optimization: a search does without them in an order that is good.
+// Optimization: a search does without them in an order that is good, unless it has an Each.
 func (o *Order) tell() {
-	var numbers []int
 	for _, m := range o.made {
 		o.Steps = append(o.Steps, m.String())
-		numbers = append(numbers, m.number)
+		o.Numbers = append(o.Numbers, m.number)
 	}
-	o.Replay = written(numbers)
+	o.Replay = written(o.Numbers)
 }
 
 // simpler reports whether the order is better to look at than another.

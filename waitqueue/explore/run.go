@@ -136,7 +136,7 @@ func (m *Model) steps(next scheduler) {
 	for {
 		m.settle(m)
 		m.blameThreads()
-		s := scene{ready: m.ready(), last: last, preemptions: m.order.Preemptions}
+		s := scene{all: m.all(), ready: m.ready(), last: last, preemptions: m.order.Preemptions}
 		if m.order.Fault != "" || len(s.ready) == 0 {
 			return
 		}

@@ -25,6 +25,7 @@ type explorer struct {
 	points    map[string]bool
 	entries   map[string][]string // of Points, each with the points for which it stands
 	bound     int                 // on preemptions, or none
+	each      func(Order)         // or nil
 	stopAtBad bool
 	found     bool      // a bad order, by Test, which looks for a simpler one
 	deadline  time.Time // or zero
@@ -163,13 +164,16 @@ func (e *explorer) all() (r Result) {
 		c := course{path: path, bound: e.bound}
 		o := e.order(c.next)
 		fault := c.strayed(o)
-		if fault != "" || o.Fault != "" {
+		if fault != "" || o.Fault != "" || e.each != nil {
 			o.tell()
 		}
 		if fault != "" {
 			e.fail.Fatalf("explore: %s: %s, after\n%s", anotherCourse, fault, o.lines())
 		}
 		r.add(o, c.leftOut)
+		if e.each != nil {
+			e.each(o)
+		}
 		path = following(c.path)
 		e.ended = path == nil
 		late := e.late() // asked once: between two questions the time may come
@@ -224,21 +228,13 @@ func (e *explorer) replay(replay string) (o Order, err error) {
 	if err != nil {
 		return o, err
 	}
-	defer e.watch()()
-	o = e.order(func(s scene) (*Thread, string) {
+	o, err = e.choose(func(here scene) (number int, err error) {
 		if len(rest) == 0 {
-			err = fmt.Errorf("explore: the order ends where these could go on: %s", menu(s.moves()))
-			return nil, err.Error()
+			return 0, fmt.Errorf("explore: the order ends where these could go on: %s", menu(here.moves()))
 		}
-		th := s.numbered(rest[0])
-		if th == nil {
-			err = fmt.Errorf("explore: number %d cannot go on, only these can: %s", rest[0], menu(s.moves()))
-			return nil, err.Error()
-		}
-		rest = rest[1:]
-		return th, ""
+		number, rest = rest[0], rest[1:]
+		return number, nil
 	})
-	o.tell()
 	if len(rest) > 0 && err == nil {
 		err = fmt.Errorf("explore: the model ends before the order does: %s is left of it", written(rest))
 	}
