@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,11 +15,21 @@ import (
 	"github.com/kprim/kprim/examples/internal/oldkernel"
 	"github.com/kprim/kprim/examples/internal/orders"
 	"github.com/kprim/kprim/examples/onecpu"
+	"github.com/kprim/kprim/examples/step"
+	"github.com/kprim/kprim/examples/step/steptest"
 	"github.com/kprim/kprim/waitqueue"
 	"github.com/kprim/kprim/waitqueue/explore"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// runMain is the environment variable with which the test binary is the program.
+const runMain = "KPRIM_LOST_WAKEUP_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(runMain) != "" {
+		main() // exits
+	}
+	goleak.VerifyTestMain(m)
+}
 
 //go:embed testdata/transcript.txt
 var transcript string
@@ -26,11 +37,53 @@ var transcript string
 //go:embed README.md
 var readme string
 
+//go:embed answers.md
+var answers string
+
 func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	for range 200 {
 		var out strings.Builder
 		require.NoError(t, session(&out))
 		require.Equal(t, transcript, out.String())
+	}
+}
+
+func TestEveryOrderCanBePlayed(t *testing.T) {
+	for range 200 {
+		steptest.All(t, game, 5, 1)
+	}
+}
+
+// The README shows the beginning of a game.
+func TestREADMEShowsTheGame(t *testing.T) {
+	screen := steptest.Terminal(t, game, []string{"-step"}, "1", "h", "q")
+	require.Contains(t, readme, "-step\n\n```text\n"+screen+"```\n")
+}
+
+// The player wins the order that the transcript shows.
+func TestWonGame(t *testing.T) {
+	screen := steptest.Terminal(t, game, []string{"-step"}, "1", "2", "2", "1", "q")
+	_, order, _ := strings.Cut(transcript, "the simplest:\n")
+	order, _, _ = strings.Cut(order, "asleep: waiter\n")
+	require.Contains(t, screen, "\nYou have won: asleep: waiter\nYour order:\n"+order+"replay 1.2.2.1\n")
+	require.Contains(t, transcript, "asleep: waiter\nreplay 1.2.2.1\n")
+}
+
+// The right loops are played too, and no order wins.
+func TestNoOrderOfTheRightLoopWins(t *testing.T) {
+	steptest.All(t, step.Game{Aim: game.Aim, Model: model(prepare)}, 8, 0)
+}
+
+func TestArguments(t *testing.T) {
+	for range 2 {
+		var out strings.Builder
+		require.NoError(t, program.Run(nil, nil, &out))
+		require.Equal(t, transcript, out.String())
+		out.Reset()
+		require.NoError(t, program.Run([]string{"-show"}, nil, &out))
+		require.Contains(t, out.String(), "replay 1.2.2.1\n")
+		require.NotContains(t, out.String(), "# test, then sleep")
+		require.Equal(t, 2, step.Status(program.Run([]string{"-x"}, nil, &out)))
 	}
 }
 
@@ -82,7 +135,7 @@ func search(waiter func(*event, *orders.Thread), waker func(*event, *orders.Thre
 	})
 }
 
-// The first answer of the README.
+// The first answer.
 func TestWakeUpBeforeTheCondition(t *testing.T) {
 	found := search(prepare, func(e *event, th *orders.Thread) {
 		th.Step("wake_up")
@@ -99,10 +152,10 @@ func TestWakeUpBeforeTheCondition(t *testing.T) {
 asleep: waiter
 replay 2.1.1.1.2
 `, found.String())
-	require.Contains(t, readme, fmt.Sprintf(">%d of %d.", found.Bad, found.Orders))
+	require.Contains(t, answers, fmt.Sprintf("\n%d of %d orders are bad.", found.Bad, found.Orders))
 }
 
-// The second answer: the loop of articles 1 and 2.
+// The second answer is the loop of articles 1 and 2.
 func TestSleepThenTest(t *testing.T) {
 	found := search(func(e *event, th *orders.Thread) {
 		wait := waitqueue.Entry{Task: &th.Task}
@@ -124,11 +177,11 @@ func TestSleepThenTest(t *testing.T) {
 asleep: waiter
 replay 2.2.1
 `, found.String())
-	require.Contains(t, readme, fmt.Sprintf(">%d orders, and %d is bad:", found.Orders, found.Bad))
+	require.Contains(t, answers, fmt.Sprintf("\nThere are %d orders, and %d is bad.", found.Orders, found.Bad))
 }
 
-// On one CPU nobody comes between the test and the sleep of article 3. Articles
-// 1 and 2 do not test before they sleep, and so lose an event that is posted before that.
+// On one CPU no other thread runs between the test and the sleep of article 3. Articles
+// 1 and 2 do not test before they sleep. So they lose an event that is posted before that.
 func TestOneCPU(t *testing.T) {
 	var cpu *onecpu.CPU
 	var e *event

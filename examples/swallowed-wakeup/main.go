@@ -1,24 +1,30 @@
-// Swallowed-wakeup shows how a signal makes a wake-up disappear. Of all
-// exclusive waiters a wake-up picks one. If a signal has that one leave without
-// its token, no other waiter gets the token.
+// Swallowed-wakeup shows how a signal makes a wake-up disappear. A wake-up
+// picks one of the exclusive waiters. If this waiter leaves without its token,
+// because a signal has come for it too, no other waiter gets the token. With
+// -step you choose the order of the steps.
 package main
 
 import (
 	"fmt"
 	"io"
-	"os"
 	"syscall"
 
 	"github.com/kprim/kprim/examples/internal/orders"
+	"github.com/kprim/kprim/examples/step"
 	"github.com/kprim/kprim/waitqueue"
 	"github.com/kprim/kprim/waitqueue/explore"
 )
 
-func main() {
-	if err := session(os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "swallowed-wakeup:", err)
-		os.Exit(1)
-	}
+func main() { program.Main() }
+
+// game is played with -step.
+var game = step.Game{
+	Aim:   "leave a thread asleep beside a token that is free",
+	Model: model(leave),
+}
+
+var program = step.Program{
+	Name: "swallowed-wakeup", Game: game, Story: session,
 }
 
 func session(out io.Writer) error {
@@ -29,8 +35,8 @@ func session(out io.Writer) error {
 	return err
 }
 
-// A waiter waits for a token, and takes it. A completion is made for that: it
-// counts tokens, and its queue is one of exclusive waiters.
+// A waiter waits for a token, and takes it. The token is a completion, which
+// counts its tokens and has a queue of exclusive waiters.
 type waiter func(token *waitqueue.Completion, th *orders.Thread) error
 
 // leave is __wait_event_interruptible_exclusive as it was until 2009.
@@ -45,7 +51,7 @@ func leave(token *waitqueue.Completion, th *orders.Thread) error {
 			return nil
 		}
 		// A wake-up that comes here picks this thread and no other. If a signal
-		// comes as well, the wake-up is lost.
+		// comes too, the thread leaves, and the wake-up is lost.
 		th.Step("look for a signal, or sleep")
 		if th.Task.Interrupted() { // if (!signal_pending(current))
 			return syscall.EINTR // ret = -ERESTARTSYS
@@ -56,8 +62,8 @@ func leave(token *waitqueue.Completion, th *orders.Thread) error {
 
 // retest is leave and then the last test that ___wait_event makes today.
 func retest(token *waitqueue.Completion, th *orders.Thread) error {
-	// The test comes when the thread is off the queue. A waker that picked it
-	// brought the token before; a later one picks another: if (condition)
+	// The thread is off the queue now. A waker that has picked it has brought
+	// the token already. A later waker picks another thread: if (condition)
 	if err := leave(token, th); err != nil && !th.Test(token.TryWait) {
 		return err
 	}
@@ -72,8 +78,8 @@ func waitExclusive(token *waitqueue.Completion, th *orders.Thread) error {
 	})
 }
 
-// inTheWindow has A make n steps: it has seen that there is no token. Then B
-// queues behind it, and a wake-up and a signal come for A.
+// inTheWindow has A make n steps, in which A sees that there is no token. Then
+// B queues behind A, and a wake-up and a signal come for A.
 func inTheWindow(wait waiter, n int) string {
 	var tok waitqueue.Completion
 	var b *orders.Thread
@@ -86,15 +92,20 @@ func inTheWindow(wait waiter, n int) string {
 	}
 	a := orders.Go(func(t *orders.Thread) { err = wait(&tok, t) }, n, window)
 	orders.Settle(a)
-	defer func() { tok.Complete(); orders.Settle(b) }() // B may go
+	defer func() { tok.Complete(); orders.Settle(b) }() // B need not stay
 	return fmt.Sprintf("A: %v\n%d asleep, token free: %t; woken: A %d, B %d\n",
 		err, orders.Settle(b), tok.IsDone(), a.Task.WakeUps(), b.Task.WakeUps())
 }
 
-// inEveryOrder has no window: it tries all orders of their steps. A and B may
-// sleep, but not if there is a token.
+// inEveryOrder needs no window: it tries all orders of the steps.
 func inEveryOrder(wait waiter) explore.Result {
-	return explore.Search{}.Run(func(m *explore.Model) {
+	return explore.Search{}.Run(model(wait))
+}
+
+// model has two waiters, one token, and a signal for A. A and B may sleep, but
+// not if there is a token.
+func model(wait waiter) func(*explore.Model) {
+	return func(m *explore.Model) {
 		var token waitqueue.Completion
 		take := func(th *orders.Thread) { _ = wait(&token, th) }
 		a := orders.Add(m, "A", take)
@@ -103,5 +114,5 @@ func inEveryOrder(wait waiter) explore.Result {
 		m.Event("signal: to A", a.Task.Interrupt)
 		m.MaySleep("A", "B")
 		m.Check(orders.Fault("the token is free", token.IsDone))
-	})
+	}
 }

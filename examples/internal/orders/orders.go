@@ -1,11 +1,10 @@
-// Package orders has the threads of the examples: functions that say where their steps
-// begin, with real queues and a Task of their own. The same function runs in two ways.
+// Package orders has the threads of the examples. A thread is a function that says where its
+// steps begin. It has a Task of its own, and waits on real queues. It runs in two ways.
 //
-// [Add] makes it a goroutine of a model of package explore, which takes it and others
-// through every order of their steps.
+// [Add] makes it a goroutine of a model. Package explore takes the goroutines of a model
+// through every order of their steps, and in package step a player does.
 //
-// [Go] runs it on a goroutine, where it really sleeps, in the one order that is to be
-// shown.
+// [Go] runs it on a goroutine in one order, which a program shows. There it really sleeps.
 package orders
 
 import (

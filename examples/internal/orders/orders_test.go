@@ -57,7 +57,7 @@ func TestReplay(t *testing.T) {
 	require.Equal(t, *found, again)
 }
 
-// A human loses the wake-up, and hits wrong keys on the way.
+// A player loses the wake-up, and types wrong keys on the way.
 func TestPlay(t *testing.T) {
 	var out strings.Builder
 	keys := "1\n3\n2\n\n0\nwaker\n 2 \n2\n1\n"
@@ -228,7 +228,7 @@ func TestSleepsAreReal(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if test.orders > 1000 && (testing.Short() || models.Race) {
-				t.Skip("takes its time")
+				t.Skip("slow")
 			}
 			inTest := func(model func(*explore.Model)) explore.Result { return explore.Search{}.Find(t, model) }
 			found, asleep := test.model.explored(explore.Search{}.Run, orders.Add)
@@ -242,8 +242,8 @@ func TestSleepsAreReal(t *testing.T) {
 	}
 }
 
-// Woken threads run on to their next step at once, and so do those that they
-// wake, in any order of their numbers.
+// Woken threads run on to their next step at once. So do the threads that they wake, in any
+// order of their numbers.
 func TestWokenThreadsRunOn(t *testing.T) {
 	require.Equal(t, explore.Result{Orders: 1}, explore.Search{}.Run(func(m *explore.Model) {
 		var one, two, three waitqueue.Queue

@@ -11,7 +11,7 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// The window opens once, where it should.
+// The window opens once, after the right number of steps.
 func TestWindowIsBetweenTwoSteps(t *testing.T) {
 	for after, want := range []string{"w012", "0w12", "01w2", "012"} {
 		log := ""
@@ -29,7 +29,7 @@ func TestWindowIsBetweenTwoSteps(t *testing.T) {
 	}
 }
 
-// Settle tells who sleeps, again and again, and when it returns that is so.
+// Settle counts the threads that sleep. A second call counts the same, and both are true.
 func TestSettle(t *testing.T) {
 	for range 1000 {
 		var queue waitqueue.Queue
@@ -40,7 +40,7 @@ func TestSettle(t *testing.T) {
 				queue.Prepare(&wait, waitqueue.Uninterruptible)
 				th.Task.SetState(waitqueue.Running) // it seemed to sleep, and does not
 				queue.Prepare(&wait, waitqueue.Uninterruptible)
-				sleeps++ // a race if anybody else reads it before the thread sleeps
+				sleeps++ // a race if the test reads it before the thread sleeps
 				th.Schedule()
 			}
 			queue.Finish(&wait)
@@ -58,8 +58,8 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// One who has announced a sleep does not sleep yet, neither before the first
-// sleep nor after it.
+// A thread that has announced a sleep does not sleep yet. This is so before its first sleep
+// and after it.
 func TestAnnouncedIsNotAsleep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
@@ -85,7 +85,7 @@ func TestAnnouncedIsNotAsleep(t *testing.T) {
 	})
 }
 
-// Who does not sleep need not be settled.
+// A thread that does not sleep need not be settled.
 func TestScheduleThatReturnsAtOnce(t *testing.T) {
 	ended := make(chan struct{})
 	orders.Go(func(th *orders.Thread) {
@@ -95,7 +95,7 @@ func TestScheduleThatReturnsAtOnce(t *testing.T) {
 	<-ended
 }
 
-// One who was woken before anybody saw it asleep is not taken for a sleeper.
+// A thread that is woken before Settle has seen it asleep does not count as a sleeper.
 func TestWokenBeforeItWasSettled(t *testing.T) {
 	for range 1000 {
 		announced := make(chan struct{})
@@ -110,7 +110,7 @@ func TestWokenBeforeItWasSettled(t *testing.T) {
 	}
 }
 
-// Two may sleep, and be counted.
+// Settle counts two sleepers.
 func TestSettleCounts(t *testing.T) {
 	var queue waitqueue.Queue
 	run := func(th *orders.Thread) {
@@ -125,7 +125,7 @@ func TestSettleCounts(t *testing.T) {
 	require.Equal(t, 2, orders.Settle(a, b))
 	require.Equal(t, 1, queue.WakeUp())
 	require.Equal(t, 1, orders.Settle(a, b))
-	require.Zero(t, orders.Settle(a), "who came first was woken first")
+	require.Zero(t, orders.Settle(a), "the first waiter is woken first")
 	b.Task.Interrupt()
 	require.Zero(t, orders.Settle(a, b))
 }
