@@ -20,12 +20,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //go:embed testdata/transcript.txt
 var transcript string
 
+//go:embed answers.md
+var answers string
+
+//go:embed README.md
+var readme string
+
 func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	for range 200 {
 		var out strings.Builder
 		require.NoError(t, session(&out))
 		require.Equal(t, transcript, out.String())
-		require.Empty(t, kthread.Tasks(), "all are gone")
+		require.Empty(t, kthread.Tasks(), "all threads have ended")
 	}
 }
 
@@ -34,12 +40,12 @@ const (
 	uninterruptible = waitqueue.Uninterruptible
 )
 
-// held returns a file that somebody has open. The test has the CPU.
+// held returns a file that another thread has open. The test has the CPU.
 func held(t *testing.T) *file {
 	f := &file{out: io.Discard, openers: 1, useCount: 1}
 	f.cpu.Lock()
 	t.Cleanup(func() {
-		require.False(t, f.waitQ.Active(), "nobody is left asleep")
+		require.False(t, f.waitQ.Active(), "no thread is left asleep")
 		f.cpu.Unlock()
 	})
 	return f
@@ -55,15 +61,14 @@ func (f *file) result(t *testing.T, thread *kthread.Thread) (err error) {
 	return err
 }
 
-// Neither signals nor wake-ups that mean nothing end it; the file does, and the
-// signal is pending still.
+// Signals and stray wake-ups do not end the wait. Only a free file does.
 func TestDeafHearsNothing(t *testing.T) {
 	f := held(t)
 	thread := f.start(f.sleepOn, true)
 	for range 10 {
 		require.NoError(t, thread.Signal(syscall.SIGINT))
 		require.Equal(t, uninterruptible, thread.Info().State)
-		require.EqualValues(t, 1, thread.Info().WakeUps, "the first")
+		require.EqualValues(t, 1, thread.Info().WakeUps, "only the first wake-up")
 	}
 	f.waitQ.WakeUp()
 	f.cpu.Yield()
@@ -84,7 +89,7 @@ func TestCarefulGivesTheCountBack(t *testing.T) {
 	require.Equal(t, []int{1, 1}, []int{f.openers, f.useCount})
 }
 
-// Not asked for a result, it goes on with a condition that is false.
+// It does not look at the result, so it goes on although the condition is false.
 func TestCarelessIsASecondOpener(t *testing.T) {
 	f := held(t)
 	thread := f.start(f.waitEvent, false)
@@ -93,7 +98,7 @@ func TestCarelessIsASecondOpener(t *testing.T) {
 	require.Equal(t, []int{2, 2}, []int{f.openers, f.useCount})
 }
 
-// Without a signal all three are right: the fault of the third does not show.
+// Without a signal all three are right, and the bug of the third does not show.
 func TestWithoutASignalAllAreTheSame(t *testing.T) {
 	for s, wait := range map[waitqueue.State]func(*file, onecpu.Sleeper) error{
 		interruptible: (*file).waitEvent, uninterruptible: (*file).sleepOn,
@@ -101,7 +106,7 @@ func TestWithoutASignalAllAreTheSame(t *testing.T) {
 		for _, look := range []bool{true, false} {
 			f := held(t)
 			thread := f.start(func(by onecpu.Sleeper) error { return wait(f, by) }, look)
-			f.waitQ.WakeUp() // for nothing
+			f.waitQ.WakeUp() // a stray one
 			f.cpu.Yield()
 			require.Equal(t, s, thread.Info().State)
 			f.close(1)
@@ -111,7 +116,7 @@ func TestWithoutASignalAllAreTheSame(t *testing.T) {
 	}
 }
 
-// The signal comes, and the file is free before the sleeper runs.
+// A signal comes, and the file becomes free before the sleeper runs.
 func TestFreeFileBeatsASignal(t *testing.T) {
 	for name, order := range map[string][2]string{
 		"signal first": {"signal", "close"},
@@ -133,7 +138,7 @@ func TestFreeFileBeatsASignal(t *testing.T) {
 	}
 }
 
-// A wake_up_interruptible is nothing to who sleeps uninterruptibly.
+// wake_up_interruptible does not wake a thread that sleeps uninterruptibly.
 func TestInterruptibleWakeUpPassesOverTheDeaf(t *testing.T) {
 	f := held(t)
 	thread := f.start(f.sleepOn, true)

@@ -11,7 +11,7 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// A has the file open, each of the others wants it, and Ctrl-C comes for them.
+// A has the file open. The other threads wait for it, and Ctrl-C comes for each.
 func TestPicture(t *testing.T) {
 	picture := func(start func(*file) []*kthread.Thread) func() (story, cleanup func()) {
 		return func() (story, cleanup func()) {

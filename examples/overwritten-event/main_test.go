@@ -19,27 +19,30 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //go:embed testdata/transcript.txt
 var transcript string
 
+//go:embed README.md
+var readme string
+
 func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	for range 200 {
 		var out strings.Builder
 		require.NoError(t, session(&out))
 		require.Equal(t, transcript, out.String())
-		require.Empty(t, kthread.Tasks(), "all are gone")
+		require.Empty(t, kthread.Tasks(), "all threads have ended")
 	}
 }
 
-// A server takes events, and does something more while it serves one.
-type server struct {
+// A busy thread takes events, and calls a function while it serves one.
+type busy struct {
 	place
 	cpu    onecpu.CPU
 	thread *kthread.Thread
-	during map[int]func() // by the number of events served before; guarded by cpu
+	during map[int]func() // by the number of earlier events; guarded by cpu
 	served []int          // guarded by cpu
 }
 
-// serving returns a server that sleeps. The test has its CPU.
-func serving(t *testing.T, p place) *server {
-	s := &server{place: p, during: map[int]func(){}}
+// serving returns a busy thread that sleeps. The test has its CPU.
+func serving(t *testing.T, p place) *busy {
+	s := &busy{place: p, during: map[int]func(){}}
 	s.cpu.Lock()
 	s.thread = s.cpu.Start("mykthread", func(cur *kthread.Current) error {
 		by := onecpu.Sleeper{Current: cur, CPU: &s.cpu}
@@ -60,7 +63,7 @@ func serving(t *testing.T, p place) *server {
 }
 
 // settle returns when the thread sleeps.
-func (s *server) settle(t *testing.T) {
+func (s *busy) settle(t *testing.T) {
 	s.cpu.Yield()
 	require.Equal(t, waitqueue.Interruptible, s.thread.Info().State)
 }
@@ -69,7 +72,7 @@ func places() map[string]place {
 	return map[string]place{"variable": &variable{}, "slot": &slot{}, "table": &table{}}
 }
 
-// The fault needs a thread that is busy.
+// A thread that sleeps before each post loses no event in any place.
 func TestOneByOneAllAreRight(t *testing.T) {
 	for name, p := range places() {
 		t.Run(name, func(t *testing.T) {
@@ -84,7 +87,8 @@ func TestOneByOneAllAreRight(t *testing.T) {
 	}
 }
 
-// What a wake-up found nobody asleep for is in the variable, and nobody comes.
+// The wake-up of event 2 finds no sleeper. The event stays in the variable, and
+// the thread sleeps.
 func TestUnnoticed(t *testing.T) {
 	v := &variable{}
 	s := serving(t, v)
@@ -127,7 +131,7 @@ func TestOverwritten(t *testing.T) {
 	}
 }
 
-// Only the table has two events of one id coalesce; it counts them too.
+// In the table two events of one id become one, which it counts as overwritten.
 func TestSameIdAgain(t *testing.T) {
 	s := serving(t, &table{})
 	for _, id := range []int{1, 2, 1} {
@@ -157,8 +161,8 @@ func TestStrayWakeUps(t *testing.T) {
 	}
 }
 
-// What is taken is not served again. But to take it and not to look before the
-// sleep leaves 3 unnoticed, as before.
+// A sleepFirst clears the variable when it takes the event, so it serves no event
+// twice. But it sleeps before it looks, so it does not notice event 3.
 type sleepFirst struct{ variable }
 
 func (v *sleepFirst) take(s onecpu.Sleeper) (id int, err error) {
@@ -171,14 +175,14 @@ func (v *sleepFirst) take(s onecpu.Sleeper) (id int, err error) {
 
 func TestToTakeIsNotToLook(t *testing.T) {
 	var out strings.Builder
-	require.NoError(t, run(&out, "sleepFirst", &sleepFirst{}))
+	require.NoError(t, serve(&out, "sleepFirst", &sleepFirst{}))
 	const row = "[2 3]        3       2    1       0     0\n"
 	require.Equal(t, "sleepFirst    [2]          3       1    2       0     0\n"+
 		"  a wake-up   "+row+"  a wake-up   "+row, out.String())
 }
 
-// A watcher sees what a taker takes, and leaves it there: what it saw is
-// overwritten all the same.
+// A watched slot shows its event, which stays there. So a later post overwrites
+// an event that the thread has seen.
 type watched struct {
 	rwevent.Slot[int]
 	seen uint64
@@ -191,7 +195,7 @@ func (w *watched) take(by onecpu.Sleeper) (id int, err error) {
 
 func TestToSeeIsNotToTake(t *testing.T) {
 	var out strings.Builder
-	require.NoError(t, run(&out, "watched", &watched{}))
+	require.NoError(t, serve(&out, "watched", &watched{}))
 	const row = "[2 3]        3       2    1       2     0\n"
 	require.Equal(t, "watched       "+row+"  a wake-up   "+row+"  a wake-up   "+row, out.String())
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/kprim/kprim/kthread/trace"
 )
 
-// A marked place shows in the trace what is posted to it and taken from it.
+// A marked place shows its posts and takes in the trace.
 type marked struct{ place }
 
 func (m marked) Post(id int) error {
@@ -26,13 +26,13 @@ func (m marked) take(s onecpu.Sleeper) (int, error) {
 	return id, err
 }
 
-// Three events are posted, and then come two wake-ups that mean nothing.
+// Three events are posted, and then two wake-ups come without an event.
 func TestPicture(t *testing.T) {
 	picture := func(p place) func() (story, cleanup func()) {
 		return func() (story, cleanup func()) {
 			p.WaitQueue().Name = "myevent"
 			return pictures.Thread("monitor", func() {
-				if err := run(io.Discard, "", marked{p}); err != nil {
+				if err := serve(io.Discard, "", marked{p}); err != nil {
 					t.Error(err)
 				}
 			}), nil

@@ -1,5 +1,5 @@
-// Signal-storm is a thread that works once a second, until a stray signal comes
-// that nobody takes: from then on no sleep lasts.
+// Signal-storm is a thread that works once a second, until a stray signal
+// comes. Nothing takes the signal, so from then on each sleep ends at once.
 package main
 
 import (
@@ -7,42 +7,42 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"syscall"
 	"time"
 
 	"github.com/kprim/kprim/examples/internal/oldkernel"
+	"github.com/kprim/kprim/examples/step"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )
 
-func main() {
-	if err := session(os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "signal-storm:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main() }
 
-// session has three threads get one SIGTERM each that nobody meant.
+var program = step.Program{Name: "signal-storm", Game: game, Story: session}
+
+// session sends a stray SIGTERM to each of three threads.
 func session(out io.Writer) error {
 	fmt.Fprintln(out, "SIGTERM is    rounds  in  at once  after 1 s  pending")
 	term := []syscall.Signal{syscall.SIGTERM}
+	notTaken := &loop{sleep: broken, allow: term, rounds: 1000}
+	flushed := &loop{sleep: right, allow: term, rounds: 2}
+	notAllowed := &loop{sleep: broken, allow: nil, rounds: 2}
 	return cmp.Or(
-		stray(out, "not taken", &loop{sleep: broken, allow: term, most: 1000}),
-		stray(out, "flushed", &loop{sleep: right, allow: term, most: 2}),
-		stray(out, "not allowed", &loop{sleep: broken, allow: nil, most: 2}),
-	)
+		stray(out, "not taken", notTaken),
+		stray(out, "flushed", flushed),
+		stray(out, "not allowed", notAllowed))
 }
 
-// A loop is a thread that wakes up every second. What it counts needs no lock:
-// it is read when the thread is gone.
+// A loop is a thread that wakes up every second. Its counts need no lock,
+// because they are read when the thread is gone.
 type loop struct {
-	sleep           func(*kthread.Current) (whole bool)
-	allow           []syscall.Signal
-	most            int // rounds: the original has no end
-	atOnce, after1s int // rounds: the original prints "woke up" in each
-	in              time.Duration
-	pending         bool // in the end
+	sleep   func(*kthread.Current) (whole bool)
+	allow   []syscall.Signal
+	rounds  int // the original loop has no end
+	atOnce  int // rounds whose sleep ended early
+	after1s int // rounds whose sleep lasted a second
+	in      time.Duration
+	pending bool // a signal, at the end
 }
 
 // thread is example_thread, and the init_kthread that it calls.
@@ -53,12 +53,12 @@ func (l *loop) thread(cur *kthread.Current) error {
 	}
 	cur.Ready() // up(&kthread->startstop_sem)
 	begin := time.Now()
-	for range l.most {
+	for range l.rounds {
 		whole := l.sleep(cur)
 		if cur.ShouldStop() { // if (kthread->terminate)
 			break
 		}
-		if whole {
+		if whole { // the original prints "woke up" in both cases
 			l.after1s++
 		} else {
 			l.atOnce++
@@ -68,28 +68,29 @@ func (l *loop) thread(cur *kthread.Current) error {
 	return nil
 }
 
-// broken is the sleep of example_thread. A signal is pending until somebody
-// takes it, and for as long as it is, interruptible sleeps end at once. The
-// first to end so tells of a signal, all others of nothing.
+// broken is the sleep of example_thread. A signal stays pending until the
+// thread takes it. Until then every interruptible sleep ends at once. The first
+// sleep that ends early is news of a signal, and the others are not.
 func broken(cur *kthread.Current) (whole bool) {
-	var queue waitqueue.Queue // kthread->queue, which nobody wakes
+	var queue waitqueue.Queue // kthread->queue; it gets no wake-up
 	// interruptible_sleep_on_timeout(&kthread->queue, HZ)
 	left := oldkernel.InterruptibleSleepOnTimeout(
 		nil, &queue, cur.Task(), time.Second)
 	return left == 0
 }
 
-// right is the sleep of example_thread, cured. The flush comes before the test
-// for the stop: after it, it would wipe out the SIGKILL of an original
-// stop_kthread that came in between, and the thread would sleep on.
+// right is the sleep of example_thread, fixed. The flush comes before the test
+// for the stop. In the other order it could wipe out the SIGKILL of the
+// original stop_kthread, if that came after the test, and the thread would
+// sleep on.
 func right(cur *kthread.Current) (whole bool) {
 	err := cur.Sleep(time.Second) // schedule_timeout_interruptible(HZ)
 	cur.Flush()                   // flush_signals(current)
 	return err == nil
 }
 
-// stray runs the thread, sends it a SIGTERM as kill(1) would, and shows what
-// comes of that.
+// stray runs the thread, sends it a SIGTERM as kill(1) would, and prints its
+// counts.
 func stray(out io.Writer, title string, l *loop) error {
 	ctx := context.Background()
 	thread, err := kthread.Start(ctx, "example thread", l.thread)

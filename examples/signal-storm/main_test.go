@@ -42,17 +42,17 @@ func sent(t *testing.T, l *loop, sigs ...syscall.Signal) {
 	require.NoError(t, err)
 	time.Sleep(500 * time.Millisecond)
 	for _, sig := range sigs {
-		require.NoError(t, thread.Signal(sig), "also if it is lost")
+		require.NoError(t, thread.Signal(sig), "a signal that is lost is no error")
 	}
 	require.NoError(t, thread.Wait(t.Context()))
 }
 
-// Not one of a thousand sleeps was a sleep: the thread was woken once, when it
-// was born, and once by the signal.
+// None of the thousand sleeps lasts: one wake-up lets the thread run at first,
+// the signal is the second one, and there is no third.
 func TestStormHasNoSleep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var wakeUps uint32
-		l := &loop{allow: []syscall.Signal{syscall.SIGTERM}, most: 1000}
+		l := &loop{allow: []syscall.Signal{syscall.SIGTERM}, rounds: 1000}
 		l.sleep = func(cur *kthread.Current) bool {
 			whole := broken(cur)
 			wakeUps = cur.Thread().Info().WakeUps
@@ -66,11 +66,11 @@ func TestStormHasNoSleep(t *testing.T) {
 	})
 }
 
-// A level, not an event: two signals of one number are one, and it makes one
-// round, whether the thread slept or not when it came.
+// A signal is a level, not an event. Two signals of one number count as one, and
+// all pending signals together make one round.
 func TestFlushedSignalWakesOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &loop{sleep: right, allow: []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, most: 4}
+		l := &loop{sleep: right, allow: []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, rounds: 4}
 		sent(t, l, syscall.SIGTERM, syscall.SIGTERM, syscall.SIGINT)
 		require.Equal(t, 1, l.atOnce)
 		require.Equal(t, 3, l.after1s)
@@ -86,7 +86,7 @@ func TestDequeueTakesOneSignalAtATime(t *testing.T) {
 		2: {syscall.SIGTERM, syscall.SIGINT},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			l := &loop{allow: []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, most: 4}
+			l := &loop{allow: []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, rounds: 4}
 			l.sleep = func(cur *kthread.Current) bool {
 				err := cur.Sleep(time.Second)
 				cur.Dequeue()
@@ -111,7 +111,7 @@ func TestSignalThatIsNotAllowedIsLost(t *testing.T) {
 	for name, sleep := range map[string]func(*kthread.Current) bool{"broken": broken, "right": right} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := &loop{sleep: sleep, allow: []syscall.Signal{syscall.SIGINT}, most: 3}
+				l := &loop{sleep: sleep, allow: []syscall.Signal{syscall.SIGINT}, rounds: 3}
 				sent(t, l, syscall.SIGTERM, syscall.SIGKILL)
 				require.Zero(t, l.atOnce)
 				require.Equal(t, 3*time.Second, l.in)
@@ -120,10 +120,10 @@ func TestSignalThatIsNotAllowedIsLost(t *testing.T) {
 	}
 }
 
-// No flush takes back a stop, and the storm ends with it, too.
+// A flush does not take back a stop, and a stop ends the storm too.
 func TestStopEndsBoth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &loop{sleep: right, most: 1000}
+		l := &loop{sleep: right, rounds: 1000}
 		thread, err := kthread.Start(t.Context(), "example thread", l.thread)
 		require.NoError(t, err)
 		time.Sleep(2500 * time.Millisecond)
@@ -132,16 +132,16 @@ func TestStopEndsBoth(t *testing.T) {
 		require.Equal(t, 2, l.after1s)
 		require.Zero(t, l.atOnce, "the test comes before the work")
 	})
-	l := &loop{sleep: broken, allow: []syscall.Signal{syscall.SIGTERM}, most: math.MaxInt}
+	l := &loop{sleep: broken, allow: []syscall.Signal{syscall.SIGTERM}, rounds: math.MaxInt}
 	thread, err := kthread.Start(t.Context(), "example thread", l.thread)
 	require.NoError(t, err)
 	require.NoError(t, thread.Signal(syscall.SIGTERM))
 	require.NoError(t, thread.Stop())
-	require.Less(t, l.atOnce, l.most)
+	require.Less(t, l.atOnce, l.rounds)
 }
 
 // The answer to the second exercise: stop_kthread sets a flag and sends a
-// SIGKILL, here between the thread's test and its flush, or just before both.
+// SIGKILL. Here it does so between the thread's test and its flush.
 func TestFlushAfterTheTestDelaysTheOriginalsStop(t *testing.T) {
 	original := func(t *testing.T, flushFirst bool) time.Duration {
 		var terminate atomic.Bool

@@ -14,11 +14,15 @@ func TestPicture(t *testing.T) {
 	picture := func(sleep func(*kthread.Current) bool) func() (story, cleanup func()) {
 		return func() (story, cleanup func()) {
 			killed := make(chan bool)
-			l := &loop{allow: []syscall.Signal{syscall.SIGTERM}, most: 4}
+			l := &loop{allow: []syscall.Signal{syscall.SIGTERM}, rounds: 4}
 			l.sleep = func(cur *kthread.Current) bool {
 				<-killed
 				whole := sleep(cur)
-				trace.Instant(map[bool]string{true: "woke up after a second", false: "woke up at once"}[whole])
+				if whole {
+					trace.Instant("woke up after a second")
+				} else {
+					trace.Instant("woke up at once")
+				}
 				return whole
 			}
 			thread := kthread.Run("example", l.thread)

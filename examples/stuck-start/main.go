@@ -1,5 +1,5 @@
-// Stuck-start is a handshake that hangs: one semaphore serves the start of a
-// thread and its stop, and is locked anew for each.
+// Stuck-start is a handshake that hangs. One semaphore serves both the start of
+// a thread and its stop, and each of them locks it again.
 package main
 
 import (
@@ -9,16 +9,14 @@ import (
 	"os"
 
 	"github.com/kprim/kprim/examples/onecpu"
+	"github.com/kprim/kprim/examples/step"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )
 
-func main() {
-	if err := session(os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "stuck-start:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main() }
+
+var program = step.Program{Name: "stuck-start", Game: game, Story: session}
 
 func session(out io.Writer) error {
 	_, err := fmt.Fprint(out,
@@ -27,15 +25,16 @@ func session(out io.Writer) error {
 	return err
 }
 
-// Two threads, as what they do. One is never set up, for want of a file; the
-// other one is, and ends by itself when it has read all.
+// The two functions are threads. The first one is never set up, because a file
+// does not exist. The second one is set up, and ends by itself when it has read
+// all its input.
 func fails(func()) error     { return os.ErrNotExist }
 func ends(init func()) error { init(); return io.EOF }
 
-// A kthreadT is kthread_t. Its startstop_sem is a count, of the ups that nobody
-// has taken, and a queue, of those who wait for one.
+// A kthreadT is kthread_t. Its startstop_sem is a count of the ups that no down
+// has used, and a queue of the threads that wait for one.
 type kthreadT struct {
-	cpu               onecpu.CPU // guards what follows
+	cpu               onecpu.CPU // guards the fields below
 	thread            bool       // is not NULL
 	sem               waitqueue.Queue
 	count, downs, ups int
@@ -49,8 +48,8 @@ func (k *kthreadT) down() {
 	k.count--
 }
 
-// up is what counts in init_kthread, which makes a thread of NULL, and in
-// exit_kthread, which makes NULL of it.
+// up is the handshake of init_kthread, which sets the pointer to the thread,
+// and of exit_kthread, which sets it to NULL.
 func (k *kthreadT) up(thread bool) {
 	k.thread = thread // kthread->thread = current, kthread->thread = NULL
 	k.ups++
@@ -58,8 +57,8 @@ func (k *kthreadT) up(thread bool) {
 	k.sem.WakeUp()
 }
 
-// start is start_kthread. Nobody but the thread can do the up. It runs in a
-// window, on this goroutine, so that the order is always the same.
+// start is start_kthread. Only the thread can do the up. Its steps run on this
+// goroutine, before the down, so the order is always the same.
 func (k *kthreadT) start(thread func(init func()) error) {
 	k.count = 0 // init_MUTEX_LOCKED(&kthread->startstop_sem)
 	// schedule_task(&kthread->tq)
@@ -67,8 +66,8 @@ func (k *kthreadT) start(thread func(init func()) error) {
 	k.down() // down(&kthread->startstop_sem)
 }
 
-// stop is stop_kthread. The thread that it has seen may do its up before the
-// semaphore is locked anew, in the window: then that up is wiped out.
+// stop is stop_kthread. It has seen the thread. In the window the thread may do
+// its up, and then the second init_MUTEX_LOCKED wipes out that up.
 func (k *kthreadT) stop(window func()) {
 	if k.thread { // if (kthread->thread == NULL)
 		window()
@@ -77,35 +76,46 @@ func (k *kthreadT) stop(window func()) {
 	}
 }
 
-// broken has a thread started, and stopped when it comes to its end. When
-// Start returns, all others have made their last step: who waits, waits for
-// ever.
+// broken starts a thread, and stops it when the thread comes to its end. When
+// cpu.Start returns, all other threads have made their last step. So a caller
+// that waits then waits for ever.
 func broken(call string, do func(init func()) error) string {
 	var k kthreadT
 	k.cpu.Lock()
-	end := func() { k.up(false) }
-	run := func(*kthread.Current) error { k.start(do); k.stop(end); return nil }
-	caller := k.cpu.Start("insmod; rmmod", run)
-	defer k.cpu.Sleep(func() { _ = caller.Stop() }) // until it is gone
-	defer k.up(false)                               // by hand, so that it goes
-	how := map[bool]string{true: "still waiting", false: "back"}[k.sem.Active()]
-	return fmt.Sprintf("%s: %s (%d down, %d up)\n", call, how, k.downs, k.ups)
+	caller := k.cpu.Start("insmod; rmmod", func(*kthread.Current) error {
+		k.start(do)
+		k.stop(func() { k.up(false) })
+		return nil
+	})
+	line := k.line(call)
+	k.up(false) // by hand, so that the caller ends
+	k.cpu.Sleep(func() { _ = caller.Stop() })
+	return line
 }
 
-// right does so with a kthread.Thread. A wait is a down, and Ready and the end
-// of the thread are the ups. Stop may come before that end or after it: nothing
-// is locked anew.
-func right(call string, do func(init func()) error) string {
-	var t *kthread.Thread
-	downs, ups, err := 0, 0, error(nil)
-	fn := func(cur *kthread.Current) error {
-		defer func() { ups++ }()
-		return do(func() { ups++; cur.Ready() })
+// line says whether the caller of start or stop still waits.
+func (k *kthreadT) line(call string) string {
+	state := "back"
+	if k.sem.Active() {
+		state = "still waiting"
 	}
-	down := func(wait func()) { downs++; wait() }
-	down(func() { t, err = kthread.Start(context.Background(), "example", fn) })
+	return fmt.Sprintf("%s: %s (%d down, %d up)\n",
+		call, state, k.downs, k.ups)
+}
+
+// right does the same with a kthread.Thread. It counts a wait as a down. Ready
+// and the end of the thread are the ups. Stop may come before that end or after
+// it, because nothing is locked again.
+func right(call string, do func(init func()) error) string {
+	downs, ups := 1, 0
+	thread, err := kthread.Start(context.Background(), "example",
+		func(cur *kthread.Current) error {
+			defer func() { ups++ }()
+			return do(func() { ups++; cur.Ready() })
+		})
 	if err == nil {
-		down(func() { err = t.Stop() })
+		downs++
+		err = thread.Stop()
 	}
 	return fmt.Sprintf("%s: %v (%d down, %d up)\n", call, err, downs, ups)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,6 +24,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //go:embed testdata/transcript.txt
 var transcript string
 
+//go:embed answers.md
+var answers string
+
+//go:embed README.md
+var readme string
+
 func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	for range 200 {
 		synctest.Test(t, func(t *testing.T) {
@@ -31,7 +38,7 @@ func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 			require.NoError(t, session(&out))
 			require.Equal(t, transcript, out.String())
 			require.Zero(t, time.Since(begin))
-			require.Empty(t, kthread.Tasks(), "who hung was released")
+			require.Empty(t, kthread.Tasks(), "the threads that hung have ended")
 		})
 	}
 	for range 200 { // and without a bubble
@@ -41,8 +48,8 @@ func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	}
 }
 
-// called runs do in a thread that allows SIGKILL, and returns when that sleeps
-// or has ended.
+// called runs do in a thread that allows SIGKILL. It returns when the thread
+// sleeps or has ended.
 func (k *kthreadT) called(t *testing.T, do func()) *kthread.Thread {
 	k.cpu.Lock()
 	defer k.cpu.Unlock()
@@ -53,7 +60,7 @@ func (k *kthreadT) called(t *testing.T, do func()) *kthread.Thread {
 	})
 }
 
-// by is a step of somebody else.
+// by is a step of another thread.
 func (k *kthreadT) by(step func()) {
 	k.cpu.Lock()
 	defer k.cpu.Unlock()
@@ -62,7 +69,7 @@ func (k *kthreadT) by(step func()) {
 
 func (k *kthreadT) dropped() { k.up(false) }
 
-// waits requires that caller waits for an up and nothing else, and gives it.
+// waits requires that only an up ends the wait of caller, and does that up.
 func (k *kthreadT) waits(t *testing.T, caller *kthread.Thread) {
 	require.NoError(t, caller.Signal(syscall.SIGKILL))
 	time.Sleep(time.Hour)
@@ -90,6 +97,14 @@ func TestStartWaitsForEver(t *testing.T) {
 	}
 }
 
+// An up of an earlier handshake does not end the wait of a start.
+func TestStartForgetsEarlierUps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := kthreadT{count: 1}
+		k.waits(t, k.called(t, func() { k.start(fails) }))
+	})
+}
+
 func TestStartReturnsWhenTheThreadIsSetUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var k kthreadT
@@ -100,38 +115,39 @@ func TestStartReturnsWhenTheThreadIsSetUp(t *testing.T) {
 	})
 }
 
-// When does the thread do its up? Only in the window it is wiped out.
+// The stop wipes out an up in the window, but not an earlier or a later one. The
+// second answer has the lines of these two.
 func TestStop(t *testing.T) {
-	nothing := func() {}
+	const before, window, after = "before the test", "in the window", "while stop_kthread sleeps"
 	for _, test := range []struct {
-		name                  string
-		before, window, after bool
-		downs, ups            int
-		hangs                 bool
+		when, line string
+		hangs      bool
 	}{
-		{name: "before the test", before: true, downs: 1, ups: 2},
-		{name: "in the window", window: true, downs: 2, ups: 2, hangs: true},
-		{name: "while stop_kthread sleeps", after: true, downs: 2, ups: 2},
+		{when: before, line: "back (1 down, 2 up)"},
+		{when: window, line: "still waiting (2 down, 2 up)", hangs: true},
+		{when: after, line: "back (2 down, 2 up)"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		if !test.hangs {
+			require.Contains(t, answers, strconv.Quote(test.line))
+		}
+		t.Run(test.when, func(t *testing.T) {
 			for range 200 {
 				synctest.Test(t, func(t *testing.T) {
 					var k kthreadT
-					at := func(now bool) func() {
-						if now {
-							return k.dropped
+					at := func(when string) {
+						if when == test.when {
+							k.dropped()
 						}
-						return nothing
 					}
 					caller := k.called(t, func() {
 						k.start(ends)
-						at(test.before)()
-						k.stop(at(test.window))
+						at(before)
+						k.stop(func() { at(window) })
 					})
-					k.by(at(test.after))
+					k.by(func() { at(after) })
 					synctest.Wait()
 					require.Equal(t, test.hangs, k.sem.Active())
-					require.Equal(t, [2]int{test.downs, test.ups}, [2]int{k.downs, k.ups})
+					require.Equal(t, "stop_kthread: "+test.line+"\n", k.line("stop_kthread"))
 					if test.hangs {
 						k.waits(t, caller)
 					}
@@ -142,13 +158,13 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// The first exercise: with a semaphore for each, an up that comes in the window
-// is not wiped out.
+// The first answer: with a semaphore for each handshake, the stop does not wipe
+// out an up in the window.
 func TestSemaphoreThatIsLockedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var k, gone kthreadT // gone is the second semaphore
 		caller := gone.called(t, func() {
-			k.by(func() { k.start(ends) }) // on its own CPU: it does not sleep
+			k.by(func() { k.start(ends) }) // k has a CPU of its own; it does not sleep
 			gone.up(false)                 // exit_kthread, in the window
 			gone.down()                    // stop_kthread
 		})
@@ -157,8 +173,8 @@ func TestSemaphoreThatIsLockedOnce(t *testing.T) {
 	})
 }
 
-// Whenever the end comes, Stop returns the thread's result, and so does any
-// other Stop.
+// Stop returns the thread's result, before or after the end of the thread. Every
+// other Stop returns it too.
 func TestRightStop(t *testing.T) {
 	result := errors.New("its result")
 	for range 200 {

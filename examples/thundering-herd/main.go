@@ -1,39 +1,37 @@
 // Thundering-herd hands a file from one opener to the next, and counts the
-// wake-ups: with ordinary waiters, all of whom each close wakes, and with
-// exclusive ones.
+// wake-ups. Each close wakes all ordinary waiters, but only one exclusive
+// waiter.
 package main
 
 import (
 	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/kprim/kprim/examples/onecpu"
+	"github.com/kprim/kprim/examples/step"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )
 
-func main() {
-	if err := session(os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "thundering-herd:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main() }
 
-// session shows pairs of herds that differ in nothing but how they queue.
+var program = step.Program{Name: "thundering-herd", Game: game, Story: session}
+
+// session shows pairs of herds. The two of a pair differ only in how they
+// queue.
 func session(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\tadd_wait_queue\tadd_wait_queue_exclusive")
 	for _, n := range []int{4, 3, 8, 32} {
 		all := &herd{add: (*waitqueue.Queue).Add}
 		one := &herd{add: (*waitqueue.Queue).AddExclusive}
-		if err := cmp.Or(all.run(n), one.run(n)); err != nil {
+		if err := cmp.Or(all.handOn(n), one.handOn(n)); err != nil {
 			return err
 		}
-		if n == 4 { // few enough to be shown
+		if n == 4 { // few enough to show each close
 			fmt.Fprintf(w, "each close wakes\t%v\t%v\n", all.woken, one.woken)
 			fmt.Fprintf(w, "the file goes to\t%v\t%v\n", all.owners, one.owners)
 		}
@@ -43,8 +41,8 @@ func session(out io.Writer) error {
 	return w.Flush()
 }
 
-// A herd is a number of openers of a file that one at a time can have open.
-// Whoever touches it has the CPU.
+// A herd is a number of openers of a file that only one of them may have open
+// at a time. The CPU guards it.
 type herd struct {
 	add func(*waitqueue.Queue, *waitqueue.Entry)
 
@@ -53,35 +51,37 @@ type herd struct {
 	waitQ       waitqueue.Queue // static struct wait_queue *WaitQ = NULL
 
 	wakeUps       int   // as the openers count them
-	woken, owners []int // how many a close woke, and who got the file
+	woken, owners []int // how many threads a close woke, and which got the file
 }
 
-// run lets n wait for a file that is open, and closes it until all had it.
-func (h *herd) run(n int) error {
+// handOn lets n openers wait for a file that is open. It closes the file until
+// all of them have had it.
+func (h *herd) handOn(n int) error {
 	h.cpu.Lock()
 	defer h.cpu.Unlock()
 	h.alreadyOpen, h.waitQ.Name = true, "WaitQ"
 	threads := make([]*kthread.Thread, n)
 	for i := range n {
 		fn := func(cur *kthread.Current) error { return h.open(i, cur.Task()) }
-		threads[i] = h.cpu.Start(fmt.Sprint("opener/", i), fn) // then it sleeps
+		// Start returns when the opener sleeps.
+		threads[i] = h.cpu.Start(fmt.Sprint("opener/", i), fn)
 	}
 	for left := n; left > 0; left-- {
 		if s := strings.Count(kthread.Tasks().String(), " WaitQ "); s != left {
-			return fmt.Errorf("%d are asleep, and not %d", s, left)
+			return fmt.Errorf("%d openers are asleep, not %d", s, left)
 		}
 		h.close()
-		h.cpu.Yield() // until all that were woken have run
+		h.cpu.Yield() // until all woken openers have run
 		<-threads[h.owners[n-left]].Done()
 	}
 	return nil
 }
 
-// open is module_open, as far as it waits, with interruptible_sleep_on taken
-// apart: the entry is queued once, before the loop.
+// open is the wait of module_open with interruptible_sleep_on taken apart: the
+// entry is queued once, before the loop.
 func (h *herd) open(i int, task *waitqueue.Task) error {
 	wait := waitqueue.Entry{Task: task, Func: h.cpu.Enqueue}
-	// __add_wait_queue(q, &wait); the cure: add_wait_queue_exclusive(q, &wait)
+	// __add_wait_queue(q, &wait); the fix: add_wait_queue_exclusive(q, &wait)
 	h.add(&h.waitQ, &wait)
 	defer h.waitQ.Remove(&wait)
 	// while (Already_Open)
@@ -95,8 +95,8 @@ func (h *herd) open(i int, task *waitqueue.Task) error {
 	return nil
 }
 
-// close is module_close. It is the same for both herds: what is queued says how
-// many it wakes.
+// close is module_close. It is the same for both herds: the entries in the
+// queue say how many of them it wakes.
 func (h *herd) close() {
 	h.alreadyOpen = false                       // Already_Open = 0
 	h.woken = append(h.woken, h.waitQ.WakeUp()) // module_wake_up(&WaitQ)

@@ -23,6 +23,9 @@ var transcript string
 //go:embed README.md
 var readme string
 
+//go:embed answers.md
+var answers string
+
 func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	for range 200 {
 		var out strings.Builder
@@ -43,18 +46,18 @@ func upTo(n int) (list []int) {
 // ordinary returns the wake-ups of n ordinary waiters, and those for nothing.
 func ordinary(n int) (all, forNothing int) { return n * (n + 1) / 2, n * (n - 1) / 2 }
 
-// The README's answer for a thousand is what the formula says, which the next
-// test holds to the program.
+// The answer for a thousand openers is the result of the formula. The next test
+// compares the formula with the program.
 func TestThousand(t *testing.T) {
 	all, forNothing := ordinary(1000)
-	require.Contains(t, readme, fmt.Sprintf("For a thousand that is %d, of which %d are for nothing;", all, forNothing))
+	require.Contains(t, answers, fmt.Sprintf("that makes %d wake-ups, and %d of them are for nothing.", all, forNothing))
 }
 
-// Each close wakes all who are left, and the last to come gets the file.
+// Each close wakes all openers that are left. The last one to come gets the file.
 func TestOrdinaryWaiters(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 3, 8, 32} {
 		h := &herd{add: (*waitqueue.Queue).Add}
-		require.NoError(t, h.run(n))
+		require.NoError(t, h.handOn(n))
 		all, forNothing := ordinary(n)
 		require.Equal(t, all, h.wakeUps)
 		require.Equal(t, forNothing, h.wakeUps-n, "for nothing")
@@ -69,19 +72,19 @@ func TestOrdinaryWaiters(t *testing.T) {
 	}
 }
 
-// Each close wakes one, who has waited longest.
+// Each close wakes one opener, which has waited longest.
 func TestExclusiveWaiters(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 3, 8, 32} {
 		h := &herd{add: (*waitqueue.Queue).AddExclusive}
-		require.NoError(t, h.run(n))
+		require.NoError(t, h.handOn(n))
 		require.Equal(t, n, h.wakeUps)
 		require.Equal(t, slices.Repeat([]int{1}, n), append([]int{}, h.woken...))
 		require.Equal(t, upTo(n), h.owners)
 	}
 }
 
-// The openers count their wake-ups, the closes what they woke, and the kernel
-// both: in the task.
+// Three counts of the wake-ups agree: the openers' own, the closes', and the
+// count in each task.
 func TestThreeCountsAgree(t *testing.T) {
 	for _, add := range []func(*waitqueue.Queue, *waitqueue.Entry){
 		(*waitqueue.Queue).Add, (*waitqueue.Queue).AddExclusive,
@@ -92,29 +95,29 @@ func TestThreeCountsAgree(t *testing.T) {
 			tasks = append(tasks, e.Task)
 			add(q, e)
 		}
-		require.NoError(t, h.run(8))
+		require.NoError(t, h.handOn(8))
 		sum, ofTasks := 0, 0
 		for i := range 8 {
 			sum += h.woken[i]
-			ofTasks += int(tasks[i].WakeUps()) - 1 // the first lets it run
+			ofTasks += int(tasks[i].WakeUps()) - 1 // the first one lets it run
 		}
 		require.Equal(t, []int{h.wakeUps, h.wakeUps}, []int{sum, ofTasks})
 	}
 }
 
-// A wake-up that says all wakes the exclusive ones too, in their order.
+// A wake-up of all entries wakes the exclusive ones too, in their order.
 func TestWakeAllMakesAHerdOfThem(t *testing.T) {
 	h := &herd{}
 	h.add = func(q *waitqueue.Queue, e *waitqueue.Entry) {
 		wake := e.Func
-		// Such an entry uses up no wake-up, so that the walk goes on to the end.
+		// Such an entry does not count as woken, so the walk goes on to the end.
 		e.Func = func(e *waitqueue.Entry, mask waitqueue.State, key any) int {
 			wake(e, mask, key)
 			return 0
 		}
 		q.AddExclusive(e)
 	}
-	require.NoError(t, h.run(4))
+	require.NoError(t, h.handOn(4))
 	require.Equal(t, 10, h.wakeUps)
 	require.Equal(t, []int{0, 1, 2, 3}, h.owners)
 }
@@ -130,13 +133,13 @@ func TestOneOrdinaryAmongExclusive(t *testing.T) {
 			q.AddExclusive(e)
 		}
 	}
-	require.NoError(t, h.run(4))
+	require.NoError(t, h.handOn(4))
 	require.Equal(t, []int{2, 1, 1, 1}, h.woken)
 	require.Equal(t, []int{3, 0, 1, 2}, h.owners)
 	require.Equal(t, 5, h.wakeUps)
 }
 
-// What the figures stand on is looked at: a sleeper too many is an error.
+// The program checks how many openers sleep: another sleeper is an error.
 func TestNumberOfSleepersIsChecked(t *testing.T) {
 	queue := waitqueue.Queue{Name: "WaitQ"}
 	awake := false // guarded by the CPU
@@ -153,7 +156,7 @@ func TestNumberOfSleepersIsChecked(t *testing.T) {
 		return nil
 	})
 	h.cpu.Unlock()
-	require.EqualError(t, h.run(2), "3 are asleep, and not 2")
+	require.EqualError(t, h.handOn(2), "3 openers are asleep, not 2")
 
 	h.cpu.Lock()
 	awake = true
@@ -167,7 +170,7 @@ func TestNumberOfSleepersIsChecked(t *testing.T) {
 	for _, owner := range h.owners {
 		require.Contains(t, []int{0, 1}, owner)
 	}
-	for len(kthread.Tasks()) > 0 { // they are on their way out
+	for len(kthread.Tasks()) > 0 { // the threads are about to end
 		runtime.Gosched()
 	}
 }

@@ -7,13 +7,13 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// Four wait, and are woken all at once, or one at a time.
+// Four openers wait. A close wakes all of them, or one.
 func TestPicture(t *testing.T) {
 	picture := func(add func(*waitqueue.Queue, *waitqueue.Entry)) func() (story, cleanup func()) {
 		return func() (story, cleanup func()) {
 			h := &herd{add: add}
 			return pictures.Thread("closer", func() {
-				if err := h.run(4); err != nil {
+				if err := h.handOn(4); err != nil {
 					t.Error(err)
 				}
 			}), nil

@@ -1,51 +1,52 @@
-// Two-openers lets two into a file that is for one at a time: each tests the
-// flag before the other has set it. It shows how one CPU keeps that from
-// happening, and that it cannot happen if test and set are one step.
+// Two-openers lets two threads open a file that only one thread may have open
+// at a time. Each of them tests the flag before the other one sets it. The
+// program shows that this cannot happen on one CPU without preemption, and that
+// it cannot happen anywhere if the test and the set are one step.
 package main
 
 import (
 	"fmt"
 	"io"
-	"os"
 	"sync/atomic"
 
 	"github.com/kprim/kprim/examples/internal/printk"
 	"github.com/kprim/kprim/examples/onecpu"
+	"github.com/kprim/kprim/examples/step"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )
 
-func main() {
-	if err := session(os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "two-openers:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main() }
 
-// session shows three times what follows a close that wakes two, and then what
-// was counted. The first two differ only in who runs between test and set, the
-// last two only in the test.
+var program = step.Program{Name: "two-openers", Game: game, Story: session}
+
+// session shows three times how two threads react to a close that wakes both,
+// and then prints the counts. The first two scenes differ only in the threads
+// that run between test and set, the last two only in the test.
 func session(out io.Writer) error {
+	unpreempted := &file{test: test, window: noOther}
+	preempted := &file{test: test, window: next}
+	oneStep := &file{test: testAndSet, window: next}
 	_, err := fmt.Fprint(out,
-		(&file{test: test, window: nobody}).run(out, "two steps"),
-		(&file{test: test, window: next}).run(out, "two steps, preempted"),
-		(&file{test: testAndSet, window: next}).run(out, "one step, preempted"),
-	)
+		unpreempted.scene(out, "two steps"),
+		preempted.scene(out, "two steps, preempted"),
+		oneStep.scene(out, "one step, preempted"))
 	return err
 }
 
 func test(flag *atomic.Bool) bool { return flag.Load() }
 
-// testAndSet is test_and_set_bit: there is nothing between its two halves.
+// testAndSet is test_and_set_bit: no step of another thread comes between its
+// test and its set.
 func testAndSet(flag *atomic.Bool) bool { return flag.Swap(true) }
 
-func nobody(*onecpu.CPU)   {}
+func noOther(*onecpu.CPU)  {}
 func next(cpu *onecpu.CPU) { cpu.Yield() } // a preemption, or a second CPU
 
-// A file is /proc/sleep. All but the flag is guarded by the CPU.
+// A file is /proc/sleep. The CPU guards all fields except the flag.
 type file struct {
 	test   func(alreadyOpen *atomic.Bool) bool
-	window func(*onecpu.CPU) // who runs between the test and the set
+	window func(*onecpu.CPU) // lets others run between the test and the set
 	cpu    onecpu.CPU
 	log    printk.Log
 
@@ -55,7 +56,7 @@ type file struct {
 	inside, most, opens, wakeUps int
 }
 
-// open is module_open, except that it queues before it tests.
+// open is module_open, except that it queues itself before it tests.
 func (f *file) open(name string, task *waitqueue.Task) {
 	wait := waitqueue.Entry{Task: task, Func: f.cpu.Enqueue}
 	prepare := func() { f.waitQ.Prepare(&wait, waitqueue.Interruptible) }
@@ -66,27 +67,37 @@ func (f *file) open(name string, task *waitqueue.Task) {
 	}
 	f.waitQ.Finish(&wait)
 	f.log.Printk("%s: Already_Open was 0", name)
-	// Whoever tests now finds 0 as well, unless the test has set it.
+	// A thread that tests now finds 0 as well, unless the test has set it.
 	f.window(&f.cpu)
+	f.enter()
+	f.log.Printk("%s: Already_Open = 1, %d inside", name, f.inside)
+}
+
+// enter is the end of module_open.
+func (f *file) enter() {
 	f.alreadyOpen.Store(true) // Already_Open = 1
 	f.opens++
 	f.inside++
 	f.most = max(f.most, f.inside)
-	f.log.Printk("%s: Already_Open = 1, %d inside", name, f.inside)
 }
 
 // close is module_close.
 func (f *file) close(name string) {
-	f.inside--
-	f.alreadyOpen.Store(false)   // Already_Open = 0
-	woken := f.waitQ.WakeUpAll() // module_wake_up(&WaitQ)
-	f.wakeUps += woken
-	f.log.Printk("%s: closes, wakes %d", name, woken)
+	f.log.Printk("%s: closes, wakes %d", name, f.leave())
 }
 
-// run has A open the file, and B and C sleep. It shows what they do when A
-// closes the file, and returns what it has counted.
-func (f *file) run(out io.Writer, title string) string {
+// leave is module_close without the line that close prints.
+func (f *file) leave() (woken int) {
+	f.inside--
+	f.alreadyOpen.Store(false)  // Already_Open = 0
+	woken = f.waitQ.WakeUpAll() // module_wake_up(&WaitQ)
+	f.wakeUps += woken
+	return woken
+}
+
+// scene has A open the file, and B and C sleep. It shows their steps after A
+// closes the file, and returns the counts.
+func (f *file) scene(out io.Writer, title string) string {
 	f.cpu.Lock()
 	f.open("A", new(waitqueue.Task))
 	b, c := f.cpu.Start("B", f.opener), f.cpu.Start("C", f.opener)

@@ -14,15 +14,23 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/kprim/kprim/examples/internal/orders"
 	"github.com/kprim/kprim/examples/onecpu"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
+	"github.com/kprim/kprim/waitqueue/explore"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 //go:embed testdata/transcript.txt
 var transcript string
+
+//go:embed README.md
+var readme string
+
+//go:embed answers.md
+var answers string
 
 func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	for range 200 {
@@ -32,8 +40,8 @@ func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	}
 }
 
-// scene is run with n openers, without a word.
-func (f *file) scene(n int) {
+// quiet is a scene with n openers that prints nothing.
+func (f *file) quiet(n int) {
 	f.cpu.Lock()
 	f.open("A", new(waitqueue.Task))
 	var threads []*kthread.Thread
@@ -47,29 +55,29 @@ func (f *file) scene(n int) {
 	}
 }
 
-// All whom a close wakes get in, if each loses the CPU after the test. If they
-// keep it, or have set with the test, they get in one by one: the n sleepers of
-// the first close are n-1 at the second.
+// If each woken opener loses the CPU after its test, all of them get in. If each
+// keeps the CPU, or sets the flag with the test, they get in one by one. Then
+// the first close wakes n sleepers, and the second wakes n-1.
 func TestHowManyGetIn(t *testing.T) {
 	for n := range 9 {
 		for range 20 {
 			one := max(n*(n+1)/2, 0)
 
 			f := &file{test: test, window: next}
-			f.scene(n)
+			f.quiet(n)
 			require.Equal(t, []int{0, max(n, 1), n + 1, n}, f.counted())
-			f.scene(0) // one comes alone, and the most is what it was
+			f.quiet(0) // one comes alone, and the most does not change
 			require.Equal(t, []int{0, max(n, 1), n + 2, n}, f.counted())
 
 			for _, f := range []*file{
-				{test: test, window: nobody},
-				{test: testAndSet, window: nobody},
+				{test: test, window: noOther},
+				{test: testAndSet, window: noOther},
 				{test: testAndSet, window: next},
 			} {
-				f.scene(n)
+				f.quiet(n)
 				require.Equal(t, []int{0, 1, n + 1, one}, f.counted())
 				require.False(t, f.alreadyOpen.Load())
-				require.False(t, f.waitQ.Active(), "nobody is left asleep")
+				require.False(t, f.waitQ.Active(), "no thread is left asleep")
 			}
 		}
 	}
@@ -77,13 +85,14 @@ func TestHowManyGetIn(t *testing.T) {
 
 func (f *file) counted() []int { return []int{f.inside, f.most, f.opens, f.wakeUps} }
 
-// Who gets in need not have slept: to wake only one is no cure.
+// An opener that has not slept gets in too. So it does not help if a close
+// wakes only one.
 func TestNewcomerInTheWindow(t *testing.T) {
 	for want, test := range map[int]func(*atomic.Bool) bool{2: test, 1: testAndSet} {
 		var newcomer *kthread.Thread
 		f := &file{test: test}
 		f.window = func(cpu *onecpu.CPU) {
-			f.window = nobody // for the newcomer
+			f.window = noOther // for the newcomer
 			newcomer = cpu.Start("newcomer", func(cur *kthread.Current) error {
 				f.open("newcomer", cur.Task())
 				return nil
@@ -98,8 +107,8 @@ func TestNewcomerInTheWindow(t *testing.T) {
 	}
 }
 
-// Both are on a CPU of their own, and in a wait that queues before it tests. The
-// one that passes first waits until the other has passed.
+// Each opener has a CPU of its own, and waits in a loop that queues before it
+// tests. The opener that passes the test first waits until the other passes it.
 func TestTwoStepsOnTwoCPUs(t *testing.T) {
 	for range 100 {
 		var queue waitqueue.Queue
@@ -138,7 +147,7 @@ func TestOneStepOnAllCPUs(t *testing.T) {
 			var queue waitqueue.Queue
 			var alreadyOpen atomic.Bool
 			var all sync.WaitGroup
-			inside, opens := 0, 0 // not atomic: the file is their lock, which -race believes
+			inside, opens := 0, 0 // not atomic: the file is their lock, and -race accepts it
 			for range 8 {
 				all.Go(func() {
 					for range 500 {
@@ -160,8 +169,8 @@ func TestOneStepOnAllCPUs(t *testing.T) {
 	}
 }
 
-// Two come to a test at the same moment, again and again: one of them gets in.
-// A test that loads and then stores lets both in, sooner or later.
+// Two threads come to a test at the same moment, again and again, and one of
+// them gets in. A test that loads and then stores lets both in sooner or later.
 func TestOneOfTwoGetsIn(t *testing.T) {
 	const rounds = 1000
 	var alreadyOpen [rounds]atomic.Bool
@@ -172,7 +181,7 @@ func TestOneOfTwoGetsIn(t *testing.T) {
 			for i := range rounds {
 				arrived[i].Add(1)
 				for n := 1; arrived[i].Load() < 2; n++ {
-					if n%200 == 0 { // the other has no CPU
+					if n%200 == 0 { // the other thread has no CPU
 						runtime.Gosched()
 					}
 				}
@@ -188,40 +197,27 @@ func TestOneOfTwoGetsIn(t *testing.T) {
 	}
 }
 
-// Two openers that were woken have two steps each: in 4 of the 6 orders both
-// tests come before the first set. A test that sets leaves no such order.
-func TestOrders(t *testing.T) {
-	var bad, all int
-	for order := range 16 { // bit i says whose step i is
-		var alreadyOpen atomic.Bool
-		var steps, inside int
-		var passed [2]bool
-		took := [2]int{}
-		for i := range 4 {
-			who := order >> i & 1
-			switch took[who]++; took[who] {
-			case 1:
-				passed[who] = !test(&alreadyOpen)
-			case 2:
-				if passed[who] {
-					alreadyOpen.Store(true)
-					inside++
+// The second answer: two readers of sleepy.c are awake, and each of them has a
+// test and a clear.
+func TestTwoReaders(t *testing.T) {
+	readers := func(m *explore.Model) {
+		flag, through := true, 0
+		for _, name := range []string{"reader 1", "reader 2"} {
+			orders.Add(m, name, func(th *orders.Thread) {
+				th.Step("test flag")
+				passes := flag
+				th.Step("clear flag")
+				if passes {
+					flag = false
+					through++
 				}
-			}
-			steps += who
+			})
 		}
-		if steps == 2 { // two for each
-			all++
-			if inside == 2 {
-				bad++
-			}
-		}
+		m.Check(orders.Fault("both got through", func() bool { return through > 1 }))
 	}
-	require.Equal(t, []int{4, 6}, []int{bad, all})
-
-	var alreadyOpen atomic.Bool
-	require.False(t, testAndSet(&alreadyOpen))
-	require.True(t, testAndSet(&alreadyOpen), "whichever of the two this is")
+	found := explore.Search{}.Find(t, readers)
+	require.Equal(t, []int{6, 4}, []int{found.Orders, found.Bad})
+	require.Contains(t, answers, "Both get through in 4 of the 6 orders")
 }
 
 func TestFailedWrite(t *testing.T) {

@@ -11,7 +11,7 @@ func TestPicture(t *testing.T) {
 	picture := func(f *file) func() (story, cleanup func()) {
 		return func() (story, cleanup func()) {
 			f.window, f.waitQ.Name = next, "WaitQ"
-			return pictures.Thread("A", func() { f.run(pictures.Marks, "") }), nil
+			return pictures.Thread("A", func() { f.scene(pictures.Marks, "") }), nil
 		}
 	}
 	pictures.Check(t,
