@@ -17,7 +17,7 @@ const (
 	entryPath = "/proc/sys/" + entryName
 )
 
-// entry is a line of kern_table, of kernel/sysctl.c.
+// entry is a line of kern_table.
 func entry(handler *sysctl.Var[string]) sysctl.Entry {
 	return sysctl.Entry{
 		// .procname = "myevent_handler", .mode = 0644,
@@ -29,7 +29,7 @@ func entry(handler *sysctl.Var[string]) sysctl.Entry {
 	}
 }
 
-// stat shows who may read the entry, and write it.
+// stat prints the mode of the entry.
 func (s *shell) stat() error {
 	info, err := fs.Stat(s.proc.FS(sysctl.Nobody), entryName)
 	if err != nil {
@@ -39,8 +39,8 @@ func (s *shell) stat() error {
 	return nil
 }
 
-// register writes a path to the entry, as echo does, and returns how many bytes
-// that has taken.
+// register writes a path to the entry, as echo does. It returns the number of
+// bytes that the entry has taken.
 func (s *shell) register(path string) (int, error) {
 	f, err := s.proc.OpenFile(sysctl.Root, entryName, os.O_WRONLY)
 	if err != nil {
@@ -49,7 +49,7 @@ func (s *shell) register(path string) (int, error) {
 	return f.Write([]byte(path + "\n"))
 }
 
-// registerLong writes a path of the helper that is right, and one byte too long
+// registerLong writes a path that leads to the helper, and is one byte too long
 // for the entry.
 func (s *shell) registerLong(helper string) error {
 	dir, name := filepath.Split(helper)
@@ -80,7 +80,8 @@ func (s *shell) registerLong(helper string) error {
 var script []byte
 
 // installHelper returns the path of the helper, which is in a new directory.
-func installHelper(noMail bool) (string, error) {
+// The helper mails if a file named mail-too is there.
+func installHelper(mail bool) (string, error) {
 	temp, err := filepath.Abs(os.TempDir()) // TMPDIR may be relative
 	if err != nil {
 		return "", err
@@ -91,9 +92,9 @@ func installHelper(noMail bool) (string, error) {
 	}
 	path := filepath.Join(dir, "helper")
 	err = os.WriteFile(path, script, 0o755) // chmod +x helper
-	if noMail {
-		none := filepath.Join(dir, "no-mail")
-		err = errors.Join(err, os.WriteFile(none, nil, 0o600))
+	if mail {
+		too := filepath.Join(dir, "mail-too")
+		err = errors.Join(err, os.WriteFile(too, nil, 0o600))
 	}
 	if err != nil {
 		_ = os.RemoveAll(dir)

@@ -16,15 +16,15 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// session is what is typed, and what is shown.
+// session prints the commands of root, their output, and the console.
 func session(ctx context.Context, w io.Writer, args []string) (err error) {
 	out := &screen{Writer: w}
 	defer func() { err = cmp.Or(out.err, err) }()
-	noMail := len(args) == 1 && args[0] == "-n"
-	if len(args) > 0 && !noMail {
-		return errors.New("usage: kthread-loop [-n]")
+	mail := len(args) == 1 && args[0] == "-mail"
+	if len(args) > 0 && !mail {
+		return errors.New("usage: kthread-loop [-mail]")
 	}
-	helper, err := installHelper(noMail)
+	helper, err := installHelper(mail)
 	if err != nil {
 		return err
 	}
@@ -32,29 +32,29 @@ func session(ctx context.Context, w io.Writer, args []string) (err error) {
 	if len(helper) > 255 {
 		return fmt.Errorf("the entry keeps 255 bytes of the path: %s", helper)
 	}
-	// The entry is part of the kernel, and never goes.
+	// The kernel has the entry before the module is loaded.
 	var handler sysctl.Var[string]
 	var proc sysctl.Tree
 	if _, err := proc.Register("kernel", entry(&handler)); err != nil {
 		return err
 	}
 
-	// A pipe is a slow console: whoever prints waits until the line was read.
-	// So the thread does not end a service before we look.
+	// A pipe is a slow console: a thread that prints waits until the line was
+	// read. So the thread goes on only when dmesg has read its line.
 	console, lines := io.Pipe()
 	m := newModule(ctx, lines, &handler)
 	s := &shell{m: m, proc: &proc, out: out, console: bufio.NewScanner(console)}
 	m.load()
 	defer m.thread.Stop()
-	defer console.Close() // before the stop, so that nobody prints any more
+	defer console.Close() // runs before Stop: no print waits any more
 	err = s.work(helper)
-	// There is no mailbox if no helper has run.
+	// Without a helper's run there is no mailbox.
 	text, _ := os.ReadFile(filepath.Join(filepath.Dir(helper), "mailbox"))
 	fmt.Fprintf(out, "# cat mailbox\n%s", text)
 	return err
 }
 
-// A shell is what root types into, with the console above it.
+// A shell takes the commands of root, and shows the console.
 type shell struct {
 	m       *module
 	proc    *sysctl.Tree
@@ -66,7 +66,7 @@ type shell struct {
 // work has the network fill two buffers.
 func (s *shell) work(helper string) error {
 	a, b := &buffer{id: 9527, free: 4096}, &buffer{id: 4711, free: 4096}
-	err := errors.Join(s.stat(), s.registerLong(helper)) // by one byte
+	err := errors.Join(s.stat(), s.registerLong(helper))
 	if err != nil {
 		return err
 	}
@@ -123,12 +123,12 @@ func (s *shell) ps() {
 		info.Comm(), info.State, info.Wchan)
 }
 
-// settle waits until the thread sleeps and all that was posted is served, which
-// is so in a moment: it is called when nothing is left to serve but the way to
-// sleep. It gives up when the thread is gone.
+// settle waits until the thread has served all events and sleeps. It gives up
+// when the thread is gone. The caller knows that the thread will sleep soon.
 func (m *module) settle() {
 	for {
-		// In this order: who sleeps when nothing is left sleeps on.
+		// First the events, then the state: a thread that sleeps after the
+		// last event was taken does not wake up by itself.
 		idle := m.myevent.Len() == 0
 		switch m.thread.Info().State {
 		case waitqueue.Interruptible:

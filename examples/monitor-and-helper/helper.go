@@ -15,7 +15,7 @@ import (
 //go:embed helper.sh
 var script []byte
 
-// installHelper returns the path of the helper: the argument, or that of the
+// installHelper returns the path of the helper. That is the argument, or the
 // program's own script in a temporary directory, which remove deletes.
 func installHelper(out io.Writer, args []string) (
 	path string, remove func(), err error) {
@@ -42,10 +42,10 @@ func installHelper(out io.Writer, args []string) (
 	return path, remove, nil
 }
 
-// A file is one that the helper appends to, beside itself.
+// A file is a file in the helper's directory, to which the helper appends.
 type file struct {
 	name string
-	seen int // bytes that were there before
+	seen int // bytes that were there before the session
 }
 
 func watch(helper, name string) (*file, error) {
@@ -55,13 +55,13 @@ func watch(helper, name string) (*file, error) {
 	return f, err
 }
 
-// added returns the lines that were appended since.
+// added returns the lines that were appended in the session.
 func (f *file) added() ([]string, error) {
 	text, err := f.read()
 	return slices.Collect(strings.Lines(text[min(f.seen, len(text)):])), err
 }
 
-// read returns what is in the file, nothing if there is none yet.
+// read returns the text of the file, or "" if there is no file yet.
 func (f *file) read() (string, error) {
 	text, err := os.ReadFile(f.name)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,8 +1,8 @@
-// Monitor-and-helper is a kernel module with two threads. One notices that a
-// data structure is in trouble. It wakes the other, which starts a program of
-// the user's, named by a sysctl, to deal with it.
+// Monitor-and-helper is a kernel module with two threads. The monitor notices
+// that a data structure is in trouble, and wakes the other thread. That thread
+// starts a program of the user, whose path is in a sysctl.
 //
-// The argument is the path of a helper to use in place of its own.
+// The argument is the path of another helper.
 package main
 
 import (
@@ -24,13 +24,13 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// By their numbers, because not every system has a name for them.
+// Numbers, because not every system has names for these signals.
 const sighup, sigpipe = syscall.Signal(1), syscall.Signal(13)
 
 func main() {
-	// The helper has a process group of its own, which Ctrl-C does not reach,
-	// nor the end of the terminal. A reader of the output that has gone ends
-	// the program in order too.
+	// Ctrl-C and the end of the terminal do not reach the helper, which has a
+	// process group of its own. So ctx ends the helper. SIGPIPE is here too,
+	// because a reader that leaves, as head does, must not leave a helper.
 	ctx, stop := signal.NotifyContext(context.Background(),
 		os.Interrupt, syscall.SIGTERM, sighup, sigpipe)
 	defer stop()
@@ -42,7 +42,7 @@ func main() {
 
 var patience = 5 * time.Second // with a helper
 
-// A module is test.ko: what its C file has as global variables.
+// A module is test.ko with its global variables.
 type module struct {
 	*printk.Log
 	cpu onecpu.CPU // the article's machine had one
@@ -51,10 +51,10 @@ type module struct {
 	// unsigned int myevent_id
 	myevent rwevent.Slot[uint]
 
-	handler *sysctl.Var[string] // myevent_handler, of kernel/sysctl.c
+	handler *sysctl.Var[string] // extern char myevent_handler[]
 	threads []*kthread.Thread
 	ctx     context.Context // of the helper
-	helper  chan error      // how the helper ended
+	helper  chan error      // the result of the helper
 }
 
 func newModule(
@@ -70,14 +70,19 @@ func (m *module) load() {
 	defer m.cpu.Unlock()
 	m.Printk("Hello, I am a test module\n")
 	m.Printk("create mythread <---------<\n")
-	// kernel_thread(mykthread, NULL, ...)
+	// kthread_run(mykthread, NULL, "josephthread")
 	m.threads = append(m.threads, kthread.Run("josephthread", m.mykthread))
+	m.createMonitor()
+}
+
+// createMonitor is create_monitor.
+func (m *module) createMonitor() {
 	m.Printk("create monitor <---------<\n")
-	// kernel_thread(monitor, NULL, ...)
+	// kthread_run(monitor, NULL, "josephmonitor")
 	m.threads = append(m.threads, kthread.Run("josephmonitor", m.monitor))
 }
 
-// mykthread sleeps until an event is posted, and has it dealt with.
+// mykthread sleeps until an event is posted, and starts the helper for it.
 func (m *module) mykthread(cur *kthread.Current) error {
 	m.cpu.Lock()
 	defer m.cpu.Unlock()
@@ -92,24 +97,26 @@ func (m *module) mykthread(cur *kthread.Current) error {
 	for {
 		// set_current_state(TASK_INTERRUPTIBLE)
 		task.SetState(waitqueue.Interruptible)
-		// The article tests when its sleep has ended, not before. If the
-		// monitor was here already, it has woken nobody, and nobody else comes.
+		// The test comes before the sleep. The article tests after it only: if
+		// the monitor was quicker, no other wake-up comes.
 		//
-		// read_lock, if (myevent_id), event_id = myevent_id, read_unlock
+		// read_lock(&myevent_lock), if (myevent_id), event_id = myevent_id,
+		// read_unlock(&myevent_lock)
 		id, posted = m.myevent.TryTake()
 		if posted || cur.Interrupted() { // if (signal_pending(current)) break
 			break
 		}
 		m.cpu.Schedule(task) // schedule()
 	}
-	// Before anything that sleeps for another reason.
+	// Running, before the helper's start, which sleeps for another reason.
 	task.SetState(waitqueue.Running) // set_current_state(TASK_RUNNING)
 	// remove_wait_queue(&myevent_waitqueue, &wait)
 	queue.Remove(&wait)
 
 	err := errors.New("josephthread was killed before an event came")
 	if posted {
-		// The lock is free again: who holds one that spins may not sleep.
+		// The lock of the event is free: a holder of a spinning lock may not
+		// sleep.
 		err = m.runUmodeHandler(id) // run_umode_handler(event_id)
 	}
 	m.Printk("josephthread out\n")
@@ -123,19 +130,20 @@ func (m *module) monitor(cur *kthread.Current) error {
 	if err := cur.Allow(syscall.SIGKILL); err != nil { // allow_signal(SIGKILL)
 		return err
 	}
-	// write_lock, myevent_id = 9527, write_unlock,
-	// wake_up_interruptible(&myevent_waitqueue)
+	// write_lock(&myevent_lock), myevent_id = 9527,
+	// write_unlock(&myevent_lock), wake_up_interruptible(&myevent_waitqueue)
 	err := m.myevent.Post(9527)
 	m.Printk("monitor out\n")
 	return err
 }
 
 // runUmodeHandler is run_umode_handler. It returns when the helper runs, which
-// is long before it has ended.
+// is long before the helper ends.
 func (m *module) runUmodeHandler(id uint) (err error) {
 	m.Printk("run_umode_handler is starting...\n")
-	path := m.handler.Load() // argv[i++] = myevent_handler
-	// if (!argv[0]) return, which never holds: it is the address of an array
+	path := m.handler.Load() // char *argv[2] = { myevent_handler, NULL }
+	// The article has if (!argv[0]) return here. That never holds, because it
+	// is the address of an array.
 	if path == "" {
 		return errors.New("no handler is registered")
 	}
@@ -144,22 +152,22 @@ func (m *module) runUmodeHandler(id uint) (err error) {
 	helper := usermodehelper.Helper{
 		Path: path,
 		Argv: []string{path},
-		// sprintf(buffer, "TROUBLED_DS=%d", event_id), envp[i++] = buffer
+		// sprintf(buffer, "TROUBLED_DS=%d", event_id), envp[2] = buffer
 		Envp: usermodehelper.Environ(fmt.Sprintf("TROUBLED_DS=%d", id)),
 		Cleanup: func(r usermodehelper.Result) {
 			cancel()
 			m.helper <- r.Failure()
 		},
 	}
-	// call_usermodehelper(argv[0], argv, envp, 0)
+	// value = call_usermodehelper(argv[0], argv, envp, UMH_WAIT_EXEC)
 	m.cpu.Sleep(func() { _, err = helper.Exec(ctx, usermodehelper.WaitExec) })
 	return err
 }
 
-// unload is hello_exit, which stopped nobody.
+// unload is hello_exit. The article stops no thread.
 func (m *module) unload() {
 	for _, t := range m.threads {
-		_ = t.Stop()
+		_ = t.Stop() // kthread_stop(thread)
 	}
 	m.Printk("bye, my dear!\n cruel world\n")
 }

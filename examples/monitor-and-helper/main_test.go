@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/kprim/kprim/examples/internal/printed"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/rwevent"
 	"github.com/kprim/kprim/sysctl"
@@ -29,11 +30,10 @@ import (
 //go:embed testdata/transcript.txt
 var transcript string
 
-// The test binary is the program too, and a helper that shows what it was
-// given; which of them is told by its name, because a helper's environment
-// and arguments are what the tests look at.
+// The test binary is also the program, and a helper that shows its arguments
+// and its environment. Its name decides, because a test looks at the rest.
 func TestMain(m *testing.M) {
-	patience = time.Minute // on a busy machine a helper may wait for long
+	patience = time.Minute // a helper may wait for long on a busy machine
 	switch filepath.Base(os.Args[0]) {
 	case "program":
 		main()
@@ -64,7 +64,7 @@ func playing(t *testing.T, name string) string {
 	return path
 }
 
-// mask makes one path of those that the program's helper has had.
+// mask replaces the path of the helper, which is new in each run.
 func mask(t *testing.T, text string) string {
 	temp, err := filepath.Abs(os.TempDir())
 	require.NoError(t, err)
@@ -94,8 +94,24 @@ func TestTranscriptIsTheArticlesEveryTime(t *testing.T) {
 	require.NotContains(t, os.Environ(), "KPRIM_SECRET=hunter2")
 }
 
-// As the program gets them, in their order: a shell sorts them as it likes, and
-// adds others.
+// The first session of linux/printed.txt has the same messages of the kernel and
+// of the helper. Its other lines are commands.
+func TestKernelPrintedTheSame(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	linux, err := os.ReadFile("linux/printed.txt")
+	require.NoError(t, err)
+	want, err := printed.InGo(string(readme), string(linux))
+	require.NoError(t, err)
+	first := strings.Split(want, "==== ")[1]
+	require.Equal(t, messages(first), messages(transcript))
+}
+
+func messages(session string) []string {
+	return regexp.MustCompile(`(?m)^kernel.*$`).FindAllString(session, -1)
+}
+
+// The order is the program's. A shell would sort the variables and add others.
 func TestHelperGetsThreeStringsAndItsPath(t *testing.T) {
 	path := playing(t, "helper")
 	var out strings.Builder
@@ -104,7 +120,7 @@ func TestHelperGetsThreeStringsAndItsPath(t *testing.T) {
 		[]string{"HOME=/", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", "TROUBLED_DS=9527"}))
 }
 
-// The count is not 0 because nothing could be found.
+// The transcript counts 0 secrets. This shows that the count can be 1.
 func TestSecretThatIsThereIsCounted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "helper")
 	leak := "#!/bin/sh\nKPRIM_SECRET=leaked\nexport KPRIM_SECRET\nenv >> \"${0%/*}/environ\"\n"
@@ -143,7 +159,8 @@ func TestOutputThatCannotBeWritten(t *testing.T) {
 	requireNothingIn(t, temp)
 }
 
-// As with "| head -1": the signal of the pipe does not end the program at once.
+// A reader like "head -1" leaves early. SIGPIPE does not end the program at
+// once.
 func TestReaderThatHasGone(t *testing.T) {
 	temp := t.TempDir()
 	r, w, err := os.Pipe()
@@ -177,8 +194,8 @@ func TestEverybodyReadsTheEntryAndRootWritesIt(t *testing.T) {
 	}
 }
 
-// The helper appends, and only what it has appended is shown. What is not ours
-// is made executable by nobody.
+// The helper appends, and the program shows only the new lines. It does not
+// change the mode of a user's file.
 func TestOldMessagesStay(t *testing.T) {
 	dir := t.TempDir()
 	path, messages := filepath.Join(dir, "helper"), filepath.Join(dir, "messages")
@@ -238,7 +255,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// What would be cut, and then be another path, is not run.
+// The entry would cut the path. The program does not run the shorter path.
 func TestPathThatIsTooLong(t *testing.T) {
 	dir := t.TempDir()
 	long := filepath.Join(dir, strings.Repeat("x", 255-len(dir)-1), "more")
@@ -249,8 +266,8 @@ func TestPathThatIsTooLong(t *testing.T) {
 	require.NotContains(t, out.String(), "insmod")
 }
 
-// Ctrl-C, kill, or the end of the terminal ends a helper that hangs, and all is
-// tidied up.
+// Ctrl-C, kill and the end of the terminal each end a helper that hangs. No
+// process and no file is left.
 func TestInterruptedProgramLeavesNothing(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
@@ -266,14 +283,14 @@ func TestInterruptedProgramLeavesNothing(t *testing.T) {
 			require.NoError(t, cmd.Process.Signal(sig))
 			require.Error(t, cmd.Wait())
 			require.Equal(t, 1, cmd.ProcessState.ExitCode())
-			_, err = io.ReadAll(f) // ends only when helper and sleep are gone
+			_, err = io.ReadAll(f) // ends when helper and sleep are gone
 			require.NoError(t, err)
 		})
 	}
 }
 
-// Nobody has registered a handler: said, where the kernel takes an empty path
-// for nothing to do.
+// The kernel takes an empty path for nothing to do. The program says that no
+// handler is registered.
 func TestNoHandler(t *testing.T) {
 	var out strings.Builder
 	m := newModule(t.Context(), &out, new(sysctl.Var[string]))
@@ -288,7 +305,7 @@ func TestProgramSucceeds(t *testing.T) {
 	require.Equal(t, transcript, mask(t, string(out)))
 }
 
-// The way out that the article has for SIGKILL.
+// The article's loop ends at SIGKILL too.
 func TestThreadIsKilledBeforeTheEvent(t *testing.T) {
 	var out strings.Builder
 	m := newModule(t.Context(), &out, new(sysctl.Var[string]))
@@ -308,7 +325,7 @@ func TestThreadIsKilledBeforeTheEvent(t *testing.T) {
 	require.Contains(t, out.String(), "kernel: josephthread out\n")
 }
 
-// watcher is a console that is told of each line before it is there.
+// A watcher is a console that calls a function for each line.
 type watcher func(line string)
 
 func (w watcher) Write(line []byte) (int, error) {
@@ -316,7 +333,7 @@ func (w watcher) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// What the helper's start sleeps for would otherwise be ended by an event.
+// Otherwise an event would end the sleep of the helper's start.
 func TestThreadRunsAndIsOffItsQueueWhenTheHelperIsStarted(t *testing.T) {
 	var m *module
 	state, queued := waitqueue.Dead, true
@@ -332,7 +349,7 @@ func TestThreadRunsAndIsOffItsQueueWhenTheHelperIsStarted(t *testing.T) {
 	require.False(t, queued)
 }
 
-// The wake-up reaches mykthread first, and then somebody who takes his time.
+// The wake-up reaches mykthread first, and then a wake function that is slow.
 func TestMonitorRunsOnWhenItHasWoken(t *testing.T) {
 	for range 100 {
 		var lines []string
@@ -351,7 +368,7 @@ func TestMonitorRunsOnWhenItHasWoken(t *testing.T) {
 	}
 }
 
-// The article's loop, and a monitor that is quicker than it.
+// The article's loop, and a monitor that is quicker than the loop.
 func TestTheOriginalLoopSleepsForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var myevent rwevent.Slot[uint]
@@ -384,7 +401,7 @@ func TestTheOriginalLoopSleepsForEver(t *testing.T) {
 	})
 }
 
-// What the reader of the README is asked for.
+// The second exercise of the README.
 func TestBlanksInTheVariable(t *testing.T) {
 	cmd := exec.Command("/bin/sh", "-c", `echo "kernel Datastructure $TROUBLED_DS is in trouble"`)
 	cmd.Env = []string{"TROUBLED_DS = 9527"}
@@ -393,7 +410,7 @@ func TestBlanksInTheVariable(t *testing.T) {
 	require.Equal(t, "kernel Datastructure  is in trouble\n", string(out))
 }
 
-// Unloaded while mykthread sleeps, the module's code is not left under it.
+// No thread may run the module's code after the unload.
 func TestUnloadStopsAThreadThatSleeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder

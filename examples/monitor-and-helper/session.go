@@ -14,14 +14,14 @@ import (
 	"github.com/kprim/kprim/sysctl"
 )
 
-// session is what the article's author typed, and what was shown.
+// session prints the commands of the article's author, and their output.
 func session(ctx context.Context, w io.Writer, args []string) (err error) {
 	out := &screen{Writer: w}
 	defer func() { err = cmp.Or(out.err, err) }()
 	if len(args) > 1 || len(args) == 1 && (args[0] == "" || args[0][0] == '-') {
 		return errors.New("usage: monitor-and-helper [/path/to/helper]")
 	}
-	// A secret of the program, which the helper must not see.
+	// The helper must not see this secret of the program.
 	fmt.Fprintln(out, "# export KPRIM_SECRET=hunter2")
 	if err := os.Setenv("KPRIM_SECRET", "hunter2"); err != nil {
 		return err
@@ -36,7 +36,7 @@ func session(ctx context.Context, w io.Writer, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	// A user's helper may have been here before.
+	// A user's helper may have run before, and left these files.
 	messages, err1 := watch(helper, "messages")
 	environ, err2 := watch(helper, "environ")
 	if err := errors.Join(err1, err2); err != nil {
@@ -55,8 +55,8 @@ func session(ctx context.Context, w io.Writer, args []string) (err error) {
 	return err
 }
 
-// A screen remembers the first error of writing to it, which nobody who prints
-// looks at.
+// A screen remembers the first error of a write. The code that prints does not
+// look at errors.
 type screen struct {
 	io.Writer
 	err error
@@ -70,12 +70,13 @@ func (s *screen) Write(text []byte) (int, error) {
 
 const entryName = "kernel/myevent_handler"
 
-// entry is that of kernel/sysctl.c, which is there before the module and never
-// goes.
+// entry is a line of kern_table. It is there before the module is loaded.
 func entry(handler *sysctl.Var[string]) sysctl.Entry {
 	return sysctl.Entry{
+		// .procname = "myevent_handler", .data = &myevent_handler,
+		// .maxlen = 256, .mode = 0644, .proc_handler = &proc_dostring
 		Name:    path.Base(entryName),
-		Mode:    0o644, // root writes it, and everybody reads it
+		Mode:    0o644, // root writes it, and all users read it
 		Handler: sysctl.DoString(handler, 256),
 	}
 }
@@ -95,7 +96,7 @@ func register(out io.Writer, helper string) (*sysctl.Var[string], error) {
 	return &handler, err
 }
 
-// settle waits until the threads have ended by themselves, and the helper too.
+// settle waits for the end of both threads and of the helper.
 func (m *module) settle() error {
 	for _, t := range m.threads {
 		if err := t.Wait(context.Background()); err != nil {
@@ -105,8 +106,8 @@ func (m *module) settle() error {
 	return <-m.helper
 }
 
-// show prints what the helper has reported, and what it was given, and counts
-// the secrets in what the program has and in that.
+// show prints the helper's report, arguments and environment. Then it counts
+// the secrets in the program's environment and in the helper's.
 func show(out io.Writer, messages, environ *file) error {
 	report, err1 := messages.added()
 	given, err2 := environ.added()
