@@ -8,15 +8,15 @@ import (
 
 const messageLength = 80 // #define MESSAGE_LENGTH 80
 
-// A file is /proc/sleep opened once.
+// A file is one opening of /proc/sleep.
 type file struct {
 	inode *procFile
-	name  string // whose
-	op    int    // what it is open for
+	name  string // of the process that opened it
+	op    int    // the operations that it is open for
 
-	// What has to be read yet, and whether it was asked for. The original has
-	// a static finished in their place: one reader's end of the file is met by
-	// another.
+	// rest is the part of the line that is not read yet, and begun says that
+	// there is a line. The article has one static variable, finished, for all
+	// openings: then one reader meets the end of another reader's file.
 	rest  string
 	begun bool
 
@@ -30,31 +30,32 @@ func (f *file) Read(buf []byte) (int, error) {
 	}
 	if !f.begun {
 		f.begun = true
-		// char message[MESSAGE_LENGTH + 30], of which this fills at most 92
-		// sprintf(message, "Last input:%s\n", Message)
+		// snprintf(text, sizeof(text), "Last input:%s\n", Message)
 		f.rest = "Last input:" + f.inode.message + "\n"
 	}
-	if f.rest == "" && len(buf) > 0 { // if (finished)
-		return 0, io.EOF // return 0
+	if f.rest == "" && len(buf) > 0 {
+		return 0, io.EOF
 	}
-	n := copy(buf, f.rest) // put_user(message[i], buf + i)
-	f.rest = f.rest[n:]    // finished = 1
-	return n, nil          // return i
+	// simple_read_from_buffer(buf, len, offset, text, n)
+	n := copy(buf, f.rest)
+	f.rest = f.rest[n:]
+	return n, nil
 }
 
-// Write is module_input. It keeps what the message has room for, in the place
-// of what was there, and returns how much that is.
+// Write is module_input. It replaces the message, keeps as much as the message
+// has room for, and returns that number.
 func (f *file) Write(buf []byte) (int, error) {
 	if err := f.check(mayWrite); err != nil {
 		return 0, err
 	}
-	// i < MESSAGE_LENGTH - 1 && i < length
+	// min_t(size_t, length, MESSAGE_LENGTH - 1)
 	n := min(len(buf), messageLength-1)
-	f.inode.message = string(buf[:n]) // get_user(Message[i], buf + i)
+	// copy_from_user(Message, buf, n)
+	f.inode.message = string(buf[:n])
 	if n < len(buf) {
 		return n, io.ErrShortWrite // no error in C: the caller compares
 	}
-	return n, nil // return i
+	return n, nil // return n
 }
 
 // Close is module_close.
@@ -63,14 +64,12 @@ func (f *file) Close() error {
 		return err
 	}
 	f.closed = true
-	f.inode.alreadyOpen = false // Already_Open = 0
-	// All of them, of whom one takes the file and the rest sleep again. WakeUp
-	// would do: today's wake_up, too, wakes all entries that are not exclusive.
-	woken := f.inode.waitQ.WakeUpAll() // module_wake_up(&WaitQ)
-	if woken > 0 {
-		f.inode.log.Printk("%s: closes the file, wakes %d", f.name, woken)
-	}
-	f.inode.useCount-- // MOD_DEC_USE_COUNT
+	f.inode.alreadyOpen = false // atomic_set(&Already_Open, 0)
+	f.inode.say(f.name, "closes, wake_up")
+	// All of them: none is exclusive. One takes the file, the others sleep
+	// again.
+	f.inode.waitQ.WakeUp() // wake_up(&WaitQ)
+	f.inode.useCount--     // module_put(THIS_MODULE)
 	return nil
 }
 

@@ -1,5 +1,5 @@
 // Blocking-proc-file is a kernel module with a file, /proc/sleep, that one
-// process at a time can have open. Who opens it meanwhile is put to sleep.
+// process at a time can have open. The other openers sleep until a close.
 package main
 
 import (
@@ -20,7 +20,7 @@ func main() {
 	}
 }
 
-// session is what is typed, and what is shown. A prompt begins with the use
+// session types commands, and shows their output. A prompt begins with the use
 // count of the module.
 func session(out io.Writer) error {
 	sh := newShell(out)
@@ -28,30 +28,33 @@ func session(out io.Writer) error {
 	defer sh.cpu.Unlock()
 
 	sh.ls()
-	sh.prompt("# tail -f /proc/sleep &")
-	a := sh.start("A", sh.tail)
 	sh.run("# cat_nonblock /proc/sleep", sh.catNonblock)
-
-	sh.prompt("# tail -f /proc/sleep & tail -f /proc/sleep &")
-	b, c := sh.start("B", sh.tail), sh.start("C", sh.tail)
+	a := sh.background("# tail -f /proc/sleep &", "A", sh.tail)
+	sh.run("# cat_nonblock /proc/sleep", sh.catNonblock)
+	b := sh.background("# cat /proc/sleep &", "B", sh.cat)
+	c := sh.background("# cat /proc/sleep &", "C", sh.cat)
 	sh.ps(a, b, c)
 	sh.rmmod()
+	sh.kill("# kill A", a, syscall.SIGTERM) // C has the file, then B
 
-	sh.kill("# kill A", a, syscall.SIGTERM)     // then C has the file
-	sh.kill("# kill -INT B", b, syscall.SIGINT) // Ctrl-C
+	d := sh.background("# tail -f /proc/sleep &", "D", sh.tail)
+	e := sh.background("# tail -f /proc/sleep &", "E", sh.tail)
+	f := sh.background("# tail -f /proc/sleep &", "F", sh.tail)
+	sh.kill("# kill D", d, syscall.SIGTERM)     // F keeps the file
+	sh.kill("# kill -INT E", e, syscall.SIGINT) // Ctrl-C
 	sh.run("$ echo hello > /proc/sleep", sh.write("hello\n"))
-	sh.kill("# kill C", c, syscall.SIGTERM)
+	sh.kill("# kill F", f, syscall.SIGTERM)
+
 	sh.run("# echo hello > /proc/sleep", sh.write("hello\n"))
 	sh.run("# cat_nonblock /proc/sleep", sh.catNonblock)
-
 	digits := strings.Repeat("0123456789", 10)
-	sh.run("# head -c 100 digits > /proc/sleep", sh.write(digits))
+	sh.run("# cat digits > /proc/sleep", sh.write(digits))
 	sh.run("# cat_nonblock /proc/sleep", sh.catNonblock)
 	sh.rmmod()
 	return sh.err
 }
 
-// catNonblock shows the file, if that can be done at once.
+// catNonblock shows the file if that is possible at once.
 func (sh *shell) catNonblock(p *process) error {
 	file, err := sh.sleep.open(p, readOnly|nonblock)
 	if errors.Is(err, syscall.EAGAIN) {
@@ -66,6 +69,16 @@ func (sh *shell) catNonblock(p *process) error {
 	return err
 }
 
+// cat shows the file.
+func (sh *shell) cat(p *process) error {
+	file, err := sh.sleep.open(p, readOnly)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return sh.show(file)
+}
+
 // tail shows the file, and has it open until a signal comes.
 func (sh *shell) tail(p *process) error {
 	file, err := sh.sleep.open(p, readOnly)
@@ -73,8 +86,7 @@ func (sh *shell) tail(p *process) error {
 		return err
 	}
 	defer file.Close()
-	sh.printf("%s: ", file.name)
-	if _, err = io.Copy(sh.out, file); err != nil {
+	if err := sh.show(file); err != nil {
 		return err
 	}
 	wait := waitqueue.Entry{Task: p.Task()}
@@ -82,13 +94,20 @@ func (sh *shell) tail(p *process) error {
 	defer sh.nanosleep.Remove(&wait)
 	for !p.Interrupted() {
 		p.Task().SetState(waitqueue.Interruptible)
-		sh.cpu.Schedule(p.Task()) // sleep(1), as long as nothing is added
+		sh.cpu.Schedule(p.Task()) // sleep(1), as long as the file is the same
 	}
 	return nil
 }
 
-// write writes text, and again what of it was not taken. If that takes several
-// calls, it shows them.
+// show prints the file's text behind the name of the process.
+func (sh *shell) show(file *file) error {
+	sh.printf("%s: ", file.name)
+	_, err := io.Copy(sh.out, file)
+	return err
+}
+
+// write writes text, and then the part that the call before did not take. It
+// shows the calls if there is more than one.
 func (sh *shell) write(text string) program {
 	return func(p *process) error {
 		file, err := sh.sleep.open(p, writeOnly)

@@ -30,14 +30,14 @@ func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	}
 }
 
-// machine returns a shell that has the CPU, and in out what it shows.
+// machine returns a shell that has the CPU, and its output.
 func machine(t *testing.T) (sh *shell, out *strings.Builder) {
 	out = new(strings.Builder)
 	sh = newShell(out)
 	sh.cpu.Lock()
 	t.Cleanup(func() {
 		require.NoError(t, sh.err)
-		require.False(t, sh.sleep.waitQ.Active(), "nobody is left asleep")
+		require.False(t, sh.sleep.waitQ.Active(), "no thread is left asleep")
 		sh.cpu.Unlock()
 	})
 	return sh, out
@@ -48,7 +48,7 @@ type opening struct {
 	thread   *kthread.Thread
 	file     *file
 	err      error
-	returned bool // open has
+	returned bool // from open
 }
 
 func (sh *shell) startOpen(command string, flags int) *opening {
@@ -62,7 +62,7 @@ func (sh *shell) startOpen(command string, flags int) *opening {
 	return o
 }
 
-// open is for who does not expect to sleep.
+// open is for a test that does not expect to sleep.
 func (sh *shell) open(command string, flags int) (*file, error) {
 	o := sh.startOpen(command, flags)
 	sh.wait(o.thread)
@@ -92,7 +92,7 @@ func TestWriteKeeps79(t *testing.T) {
 		if length == 100 {
 			require.NoError(t, err)
 			require.Equal(t, 21, n)
-			require.Equal(t, digits[79:100], sh.sleep.message, "the rest replaces what was there")
+			require.Equal(t, digits[79:100], sh.sleep.message, "the rest replaces the message")
 		}
 	}
 }
@@ -111,7 +111,7 @@ func TestReadGivesTheLineAndThenTheEnd(t *testing.T) {
 	}
 }
 
-// The two ways in which a static finished is met by somebody else.
+// Two ways in which a reader would meet the static finished of another reader.
 func TestEndOfFileIsTheReadersOwn(t *testing.T) {
 	sh, _ := machine(t)
 	f, err := sh.open("#", readOnly)
@@ -156,7 +156,7 @@ func TestInterruptedOpenGivesTheCountBack(t *testing.T) {
 	require.Equal(t, 2, sh.sleep.useCount)
 	require.Equal(t, "S", o.thread.Info().State.String())
 	require.Equal(t, "WaitQ", o.thread.Info().Wchan)
-	require.False(t, o.returned, "it is still inside of open")
+	require.False(t, o.returned, "it is still inside open")
 	require.ErrorIs(t, sh.sleep.unload(), syscall.EBUSY)
 	sh.kill("#", o.thread, syscall.SIGINT)
 	require.ErrorIs(t, o.err, syscall.EINTR)
@@ -166,7 +166,7 @@ func TestInterruptedOpenGivesTheCountBack(t *testing.T) {
 	require.NoError(t, sh.sleep.unload(), "it is not immortal")
 }
 
-// The signal comes, and the file is free before the sleeper runs.
+// A signal comes and a close comes, both before the sleeper runs.
 func TestFreeFileBeatsASignal(t *testing.T) {
 	for name, order := range map[string][2]string{
 		"signal first": {"signal", "close"},
@@ -217,18 +217,18 @@ func TestPermission(t *testing.T) {
 		}
 		require.ErrorIs(t, err, syscall.EACCES)
 		_, err = sh.open(c.command, c.flags)
-		require.ErrorIs(t, err, syscall.EACCES, "at once, though somebody has it open")
+		require.ErrorIs(t, err, syscall.EACCES, "at once, although another process has it open")
 		require.Equal(t, 1, sh.sleep.useCount)
 	}
 	require.NoError(t, holder.Close())
 
 	root := &process{euid: 0}
-	require.ErrorIs(t, sh.sleep.permission(root, 1), syscall.EACCES, "nobody may execute it")
+	require.ErrorIs(t, sh.sleep.permission(root, 1), syscall.EACCES, "no user may execute it")
 	mode, links, uid, gid, size := sh.sleep.stat()
 	require.Equal(t, []any{fs.FileMode(0o644), 1, 0, 0, 80}, []any{mode, links, uid, gid, size})
 }
 
-func TestFileIsOpenForWhatWasAsked(t *testing.T) {
+func TestFileIsOpenForTheRequestedOperations(t *testing.T) {
 	sh, _ := machine(t)
 	f, err := sh.open("#", writeOnly)
 	require.NoError(t, err)
@@ -259,7 +259,7 @@ func TestModuleInUseStays(t *testing.T) {
 	require.Zero(t, sh.sleep.useCount)
 }
 
-// The file is free, but the woken sleeper is inside of open until it runs.
+// The file is free, but the woken sleeper is inside open until it runs.
 func TestWokenSleeperIsCounted(t *testing.T) {
 	sh, _ := machine(t)
 	f, err := sh.open("#", readOnly)
@@ -281,25 +281,32 @@ func TestMessageKeepsItsNewline(t *testing.T) {
 	sh.run("# cat_nonblock", sh.catNonblock)
 	sh.run("# echo hello", sh.write("hello\n"))
 	sh.run("# cat_nonblock", sh.catNonblock)
-	require.Equal(t, "0 # cat_nonblock\nLast input:\n0 # echo hello\n0 # cat_nonblock\nLast input:hello\n\n", out.String())
+	require.Equal(t, `0 # cat_nonblock
+Last input:
+kernel: cat_nonblock closes, wake_up
+0 # echo hello
+kernel: echo closes, wake_up
+0 # cat_nonblock
+Last input:hello
+
+kernel: cat_nonblock closes, wake_up
+`, out.String())
 }
 
-// The herd: each close wakes all sleepers, and all but one for nothing.
+// The thundering herd: each close wakes all sleepers, all but one for nothing.
 func TestEachCloseWakesAll(t *testing.T) {
 	sh, out := machine(t)
 	threads := map[string]*kthread.Thread{}
 	for _, name := range []string{"A", "B", "C", "D", "E"} {
 		threads[name] = sh.start(name, sh.tail)
 	}
-	for i, name := range []string{"A", "E", "D", "C", "B"} { // the last to come is the first
+	for i, name := range []string{"A", "E", "D", "C", "B"} { // the last comes first
 		require.Equal(t, "nanosleep", threads[name].Info().Wchan)
 		sh.kill("#", threads[name], syscall.SIGTERM)
-		if left := 4 - i; left > 0 {
-			require.Contains(t, out.String(), "kernel: "+name+": closes the file, wakes "+string('0'+rune(left)))
-		}
+		require.Equal(t, min(i+1, 4), strings.Count(out.String(), " is woken\n"))
 	}
-	// 4 sleep, then 3 again, then 2, then 1: 10 wake-ups, of which 6 for nothing.
-	require.Equal(t, 6, strings.Count(out.String(), "Already_Open again, sleeps"))
+	// 4 sleep, then 3, then 2, then 1: 10 wake-ups, and 6 of them for nothing.
+	require.Equal(t, 6, strings.Count(out.String(), " finds it open, sleeps again\n"))
 	require.Zero(t, sh.sleep.useCount)
 }
 

@@ -15,18 +15,18 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// A program is what a process runs.
+// A program is the code that a process runs.
 type program func(p *process) error
 
 // A shell starts programs, each in a thread, on a machine with one CPU. It has
-// the CPU whenever no program has.
+// the CPU when no program has it.
 type shell struct {
 	out       io.Writer
 	cpu       onecpu.CPU
 	sleep     *procFile
 	nanosleep waitqueue.Queue
 	euid      int
-	err       error // the first that is the shell's own
+	err       error // the first error of the shell itself
 }
 
 func newShell(out io.Writer) *shell {
@@ -39,8 +39,8 @@ func (sh *shell) printf(format string, args ...any) {
 	fmt.Fprintf(sh.out, format, args...)
 }
 
-// prompt shows the use count of the module, and what is typed. What begins with
-// # is root's.
+// prompt shows the use count of the module, and the command. Root types a
+// command that begins with #.
 func (sh *shell) prompt(command string) {
 	sh.printf("%d %s\n", sh.sleep.useCount, command)
 	sh.euid = 1000
@@ -63,7 +63,7 @@ func (sh *shell) start(name string, program program) *kthread.Thread {
 	})
 }
 
-// wait waits until the thread has ended, and those whom it woke have run.
+// wait waits until the thread has ended and the threads that it woke have run.
 func (sh *shell) wait(thread *kthread.Thread) {
 	sh.cpu.Sleep(func() {
 		sh.err = cmp.Or(sh.err, thread.Wait(context.Background()))
@@ -76,6 +76,12 @@ func (sh *shell) run(command string, program program) {
 	sh.wait(sh.start(strings.Fields(command)[1], program))
 }
 
+// background types a command that ends with &. The process has a short name.
+func (sh *shell) background(command, name string, p program) *kthread.Thread {
+	sh.prompt(command)
+	return sh.start(name, p)
+}
+
 // kill sends a signal, and waits until the thread has ended.
 func (sh *shell) kill(command string, t *kthread.Thread, sig syscall.Signal) {
 	sh.prompt(command)
@@ -83,7 +89,7 @@ func (sh *shell) kill(command string, t *kthread.Thread, sig syscall.Signal) {
 	sh.wait(t)
 }
 
-// ps shows the state of each thread, and on what it sleeps.
+// ps shows the state of each thread, and the queue on which it sleeps.
 func (sh *shell) ps(threads ...*kthread.Thread) {
 	sh.prompt("# ps -o comm,stat,wchan")
 	for _, thread := range threads {
@@ -101,6 +107,6 @@ func (sh *shell) ls() {
 func (sh *shell) rmmod() {
 	sh.prompt("# rmmod sleep")
 	if errors.Is(sh.sleep.unload(), syscall.EBUSY) {
-		sh.printf("sleep: device or resource busy\n")
+		sh.printf("rmmod: module 'sleep' is in use\n")
 	}
 }

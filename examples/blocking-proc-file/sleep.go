@@ -10,7 +10,7 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// How a file is opened. The values are Linux's; not every system has them all.
+// The flags of an open. The values are Linux's, because some systems lack one.
 const (
 	readOnly  = 0
 	writeOnly = 1
@@ -18,48 +18,53 @@ const (
 	nonblock  = 0o4000
 )
 
-// What [procFile.permission] is asked for. To execute is 1, and not 0 as the
-// original's comment has it.
+// The operations that [procFile.permission] knows. The article's comment says
+// that 0 is execute, but the kernel's value is 1.
 const (
 	mayWrite = 2
 	mayRead  = 4
 )
 
-// A process is what a call of the file can know of its caller: current.
+// A process is the caller of a system call. The kernel calls it current.
 type process struct {
 	*kthread.Current
 	euid int
 }
 
-// A procFile is /proc/sleep: what sleep.c has as global variables. That kernel
-// had one CPU and did not preempt its own code, or held the big kernel lock; so
-// they need no lock. Here too: whoever calls a method has the CPU, which guards
-// all fields.
+// A procFile is /proc/sleep. Its fields are the global variables of the
+// module.
+//
+// Invariant: the caller of a method has the CPU, which guards all fields.
+// The article's kernel had one CPU without preemption, or held the big kernel
+// lock, and needed no other lock either.
 type procFile struct {
 	cpu *onecpu.CPU
 	log *printk.Log
 
 	message     string          // static char Message[MESSAGE_LENGTH]
-	alreadyOpen bool            // int Already_Open = 0
-	waitQ       waitqueue.Queue // static struct wait_queue *WaitQ = NULL
+	alreadyOpen bool            // static atomic_t Already_Open
+	waitQ       waitqueue.Queue // static DECLARE_WAIT_QUEUE_HEAD(WaitQ)
 	useCount    int             // of the module
-	removed     bool            // the module is
+	removed     bool            // the module is gone
 }
 
-// newProcFile is init_module.
+// newProcFile is sleep_init.
 func newProcFile(cpu *onecpu.CPU, log *printk.Log) *procFile {
 	f := &procFile{cpu: cpu, log: log}
 	f.waitQ.Name = "WaitQ"
 	return f
 }
 
-// stat is what ls -l shows. The mode is for reference: permission decides.
+// say is say of the module: it prints a line about the calling process.
+func (f *procFile) say(name, text string) { f.log.Printk("%s %s", name, text) }
+
+// stat returns the numbers that ls -l shows.
 func (f *procFile) stat() (mode fs.FileMode, links, uid, gid, size int) {
 	return 0o644, 1, 0, 0, 80 // S_IFREG | S_IRUGO | S_IWUSR, 1, 0, 0, 80
 }
 
-// open is open(2). What it asks of the module does not come back before the
-// file is free: who sleeps in it is in the kernel, and its call goes on.
+// open is open(2). It returns when the file is free, or when a signal comes.
+// Until then the caller is inside the module.
 func (f *procFile) open(p *process, flags int) (*file, error) {
 	op := [4]int{mayRead, mayWrite, mayRead | mayWrite, 0}[flags&3]
 	err := f.permission(p, op) // before it can block
@@ -75,67 +80,96 @@ func (f *procFile) open(p *process, flags int) (*file, error) {
 	return &file{inode: f, name: p.Thread().Name(), op: op}, nil
 }
 
-// permission is module_permission: everybody reads, and root writes.
+// permission is module_permission of the article: every user reads, and root
+// writes. Today the mode 0644 says the same.
 func (f *procFile) permission(p *process, op int) error {
-	// The original refuses an op of 6, for both, to root as well.
+	// The article refuses 6, for both, to root too.
 	asRoot := op&^mayRead == mayWrite && p.euid == 0
-	// if (op == 4 || (op == 2 && current->euid == 0))
 	if op == mayRead || asRoot {
 		return nil
 	}
-	return syscall.EACCES // return -EACCES
+	return syscall.EACCES
+}
+
+// take tests and sets in one step, as take of the module does: no thread runs
+// in between, so only one opener wins.
+func (f *procFile) take() bool {
+	if f.alreadyOpen {
+		return false
+	}
+	f.alreadyOpen = true // atomic_cmpxchg(&Already_Open, 0, 1)
+	return true
 }
 
 // moduleOpen is module_open.
 func (f *procFile) moduleOpen(p *process, flags int) error {
-	// if ((file->f_flags & O_NONBLOCK) && Already_Open)
-	if flags&nonblock != 0 && f.alreadyOpen {
-		return syscall.EAGAIN // return -EAGAIN
+	f.useCount++  // try_module_get(THIS_MODULE)
+	if f.take() { // if (take())
+		return nil
 	}
-	f.useCount++ // MOD_INC_USE_COUNT
-	if err := f.wait(p); err != nil {
+	var err error = syscall.EAGAIN // err = -EAGAIN
+	// if (!(file->f_flags & O_NONBLOCK))
+	if flags&nonblock == 0 {
+		err = f.waitForFile(p) // err = wait_for_file()
+	}
+	if err != nil {
 		// No close will give it back: the module could never be unloaded.
-		f.useCount-- // MOD_DEC_USE_COUNT
-		return err   // return -EINTR
+		f.useCount-- // module_put(THIS_MODULE)
 	}
-	f.alreadyOpen = true // Already_Open = 1
-	return nil
+	return err
 }
 
-// wait is the loop of module_open. It returns when nobody has the file open, or
-// when a signal is pending.
-func (f *procFile) wait(p *process) error {
+// waitForFile is wait_for_file. It returns nil when the caller has the file.
+func (f *procFile) waitForFile(p *process) error {
+	name := p.Thread().Name()
+	for {
+		f.say(name, "waits") // say("waits")
+		// if (wait_event_interruptible(WaitQ, !atomic_read(&Already_Open)))
+		if !f.waitEvent(p) {
+			f.say(name, "is interrupted") // say("is interrupted")
+			return syscall.EINTR          // return -EINTR
+		}
+		f.say(name, "is woken") // say("is woken")
+		if f.take() {           // while (!take())
+			f.say(name, "gets it") // say("gets it")
+			return nil
+		}
+	}
+}
+
+// waitEvent is wait_event_interruptible(WaitQ, !Already_Open), step by step. It
+// returns false if a signal ended it.
+func (f *procFile) waitEvent(p *process) bool {
 	task := p.Task()
 	wait := waitqueue.Entry{Task: task, Func: f.cpu.Enqueue}
-	// On the queue before the test. The original tests before it queues: with
-	// a second CPU a close in between wakes nobody, and the opener sleeps on.
+	// Queue, then test. The article tests first. On a second CPU a close then
+	// comes between test and queue, wakes no entry, and the opener sleeps on.
 	f.waitQ.Add(&wait)
 	defer f.waitQ.Remove(&wait)
 	defer task.SetState(waitqueue.Running)
 	for woken := false; ; woken = true {
 		task.SetState(waitqueue.Interruptible)
-		// Nobody runs between this and Already_Open = 1, or two would get in.
-		if !f.alreadyOpen { // while (Already_Open)
-			return nil
+		if !f.alreadyOpen {
+			return true
 		}
-		// After the test. The original looks at the signal and not at the file
-		// again, and fails with EINTR though the file is free.
-		if p.Interrupted() { // if (current->signal & ~current->blocked)
-			return syscall.EINTR
+		// Test, then look at the signal. The article does not test again, and
+		// fails with EINTR although the file is free.
+		if p.Interrupted() {
+			return false
 		}
 		if woken {
-			f.log.Printk("%s: Already_Open again, sleeps", p.Thread().Name())
+			f.say(p.Thread().Name(), "finds it open, sleeps again")
 		}
-		f.cpu.Schedule(task) // module_interruptible_sleep_on(&WaitQ)
+		f.cpu.Schedule(task)
 	}
 }
 
-// unload is cleanup_module. A module that somebody uses stays: who sleeps in
-// open is inside it.
+// unload is sleep_exit. A module in use stays, because an opener that sleeps
+// is inside it.
 func (f *procFile) unload() error {
 	if f.useCount > 0 {
 		return syscall.EBUSY
 	}
-	f.removed = true
+	f.removed = true // remove_proc_entry("sleep", NULL)
 	return nil
 }

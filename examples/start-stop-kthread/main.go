@@ -19,7 +19,7 @@ import (
 
 const nThreads = 5 // #define NTHREADS 5
 
-// All other signals are lost on a thread.
+// A thread loses all other signals.
 var allowed = []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGTERM}
 
 func main() {
@@ -29,12 +29,12 @@ func main() {
 	}
 }
 
-// session is what is typed, and what is shown. The threads wake up at 1 s and
-// at 2 s; ps and rmmod come half a second off, when all of them are asleep.
+// session types commands, and shows their output. The threads wake up at 1 s
+// and at 2 s. ps and rmmod come half a second later, when all threads sleep.
 func session(out io.Writer) error {
 	m := newModule(out)
 	m.ps()
-	m.shell.Print("# insmod thread_mod.o; sleep 1.5")
+	m.shell.Print("# insmod thread_mod.ko; sleep 1.5")
 	if err := m.load(); err != nil {
 		return err
 	}
@@ -42,15 +42,14 @@ func session(out io.Writer) error {
 	m.ps()
 	m.shell.Print("# sleep 1; rmmod thread_mod")
 	<-time.After(time.Second)
-	if err := m.unload(); err != nil {
+	if err := m.exit(); err != nil {
 		return err
 	}
-	err := m.example[0].stop() // one stop too many
 	m.ps()
-	return err
+	return nil
 }
 
-// A console shows whole lines, those of the shell and those of the log.
+// A console shows whole lines, from the shell and from the log.
 type console struct{ *log.Logger }
 
 func (c console) Write(line []byte) (int, error) {
@@ -58,11 +57,11 @@ func (c console) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// A module is thread_mod.o.
+// A module is thread_mod.ko.
 type module struct {
 	shell   console
 	log     *printk.Log
-	example []*example // kthread_t example[NTHREADS]
+	example []*example // static kthread_t example[NTHREADS]
 }
 
 func newModule(out io.Writer) *module {
@@ -70,63 +69,73 @@ func newModule(out io.Writer) *module {
 	return &module{shell: shell, log: printk.New(shell)}
 }
 
-// An example is kthread_t: a thread, and what it works on.
+// An example is a thread and its data: kthread_t.
 type example struct {
 	log    *printk.Log
 	thread *kthread.Thread
 	wokeUp int // needs no lock: read when the thread is gone
 }
 
-// load is init_module. When it returns, five threads are set up. It prints
-// nothing between the starts: "hi" comes after the handshake, and so before the
-// next start or after it.
-func (m *module) load() (err error) {
-	ctx := context.Background() // as down: it cannot be interrupted
+// load is thread_init. When it returns, five threads are set up, or none.
+func (m *module) load() error {
 	for range nThreads {
 		e := &example{log: m.log}
-		// start_kthread(example_thread, &example[i])
-		e.thread, err = kthread.Start(ctx, "example thread", e.run)
-		if err != nil {
-			return cmp.Or(err, m.unload()) // all or none
+		// err = start_kthread(example_thread, &example[i])
+		if err := e.start(); err != nil {
+			return cmp.Or(err, m.unload()) // stop_all()
 		}
 		m.example = append(m.example, e)
 	}
 	return nil
 }
 
-// setUp is init_kthread. If the thread ends without it, Start returns an error
-// where start_kthread would wait for ever.
+// start is start_kthread. It returns when the thread is set up. If the thread
+// ends before that, Start returns an error, and the article waits for ever.
+func (e *example) start() (err error) {
+	ctx := context.Background() // no signal ends it, as with down
+	// kthread_create(func, kthread, "example thread"),
+	// wake_up_process(thread), down(&kthread->startstop_sem)
+	e.thread, err = kthread.Start(ctx, "example thread", e.run)
+	return err
+}
+
+// setUp is init_kthread.
 func setUp(cur *kthread.Current) error {
-	// siginitsetinv(&current->blocked, sigmask(SIGKILL)|...)
-	if err := cur.Allow(allowed...); err != nil {
+	if err := cur.Allow(allowed...); err != nil { // allow_signal(SIGKILL)
 		return err // Start returns it
 	}
 	cur.Ready() // up(&kthread->startstop_sem)
 	return nil
 }
 
-// run is example_thread.
+// run is example_thread. Its return is exit_kthread.
 func (e *example) run(cur *kthread.Current) error {
-	// init_kthread(kthread, "example thread")
-	if err := setUp(cur); err != nil {
+	if err := setUp(cur); err != nil { // init_kthread(kthread)
 		return err
 	}
 	e.log.Printk("hi, here is the kernel thread\n")
 	for {
-		// interruptible_sleep_on_timeout(&kthread->queue, HZ)
+		// schedule_timeout_interruptible(HZ)
 		_ = cur.Sleep(time.Second)
-		cur.Flush() // the original lacks it: see signal-storm
-		// Before the work, which is not done any more after a stop.
-		if cur.ShouldStop() { // if (kthread->terminate)
-			return nil // exit_kthread(kthread)
+		cur.Flush() // the article lacks it: see signal-storm
+		// Before the work: there is no more work after a stop.
+		if cur.ShouldStop() { // if (READ_ONCE(kthread->terminate))
+			return nil // up(&kthread->startstop_sem)
 		}
 		e.wokeUp++
+		// pr_info("example thread: thread woke up\n")
 		e.log.Printk("example thread: thread woke up\n")
 	}
 }
 
-// unload is cleanup_module. When it returns, the threads are gone, and not
-// merely about to go: the module's code could be freed.
+// exit is thread_exit.
+func (m *module) exit() error {
+	err := m.unload()
+	return cmp.Or(err, m.example[0].stop()) // stop_kthread(&example[0])
+}
+
+// unload is stop_all. When it returns, the threads are gone, and not only about
+// to go: the module's code could be freed.
 func (m *module) unload() (err error) {
 	for i, e := range m.example {
 		err = cmp.Or(err, e.stop()) // stop_kthread(&example[i])
@@ -135,18 +144,19 @@ func (m *module) unload() (err error) {
 	return err
 }
 
-// stop is stop_kthread. The test is for the log's sake only: Stop of a thread
-// that is gone, or goes just now, returns its result.
+// stop is stop_kthread. It tests only to print the line: Stop of a thread that
+// is gone, or is about to go, returns its result.
 func (e *example) stop() error {
 	if e.thread.Signal(0) != nil { // if (kthread->thread == NULL)
 		e.log.Printk("stop_kthread: killing non existing thread!\n")
 	}
-	// kthread->terminate = 1, kill_proc(kthread->thread->pid, SIGKILL, 1),
-	// down(&kthread->startstop_sem)
+	// WRITE_ONCE(kthread->terminate, true),
+	// send_sig(SIGKILL, kthread->thread, 1), down(&kthread->startstop_sem),
+	// kthread_stop(kthread->thread)
 	return e.thread.Stop()
 }
 
-// ps shows the threads of this program; it has no others.
+// ps shows the threads of this program, which has no others.
 func (m *module) ps() {
 	m.shell.Print("# ps")
 	m.shell.Print(kthread.Tasks())

@@ -28,7 +28,7 @@ const (
 	nothing = "kernel: stop_kthread: killing non existing thread!\n"
 )
 
-// Pids are 1 to 5 in a fresh process only.
+// The pids are 1 to 5 only in a new process.
 var pids = regexp.MustCompile(`(?m)^ *[0-9]+ S `)
 
 func mask(text string) string { return pids.ReplaceAllString(text, "    N S ") }
@@ -48,7 +48,7 @@ func TestTranscriptIsTheSameEveryTime(t *testing.T) {
 	}
 }
 
-// loaded returns the module with its threads running, and in out what it shows.
+// loaded returns the module with its threads running, and its output.
 func loaded(t *testing.T) (m *module, out *strings.Builder) {
 	out = new(strings.Builder)
 	m = newModule(out)
@@ -65,7 +65,7 @@ func TestNoWorkAfterTheStop(t *testing.T) {
 			time.Sleep(time.Second)
 			for _, e := range m.example {
 				require.NoError(t, e.stop())
-				e.log = nil // it is gone, and needs it no more
+				e.log = nil // the thread is gone
 			}
 			count := 0
 			for _, e := range m.example {
@@ -86,7 +86,8 @@ func TestNoWorkAfterTheStop(t *testing.T) {
 	t.Log(early, "stopped before their first wake-up,", late, "after it")
 }
 
-// Stopped before it slept, it says hi all the same: Start has waited for Ready.
+// A thread that is stopped before its first sleep says hi too, because Start has
+// waited for Ready.
 func TestUnloadedAtOnce(t *testing.T) {
 	for range 100 {
 		m, out := loaded(t)
@@ -98,7 +99,7 @@ func TestUnloadedAtOnce(t *testing.T) {
 	}
 }
 
-// Of a stop too many the log tells, and it neither fails nor hangs.
+// A stop too many prints a line. It does not fail, and does not hang.
 func TestStopTooMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, out := loaded(t)
@@ -109,7 +110,7 @@ func TestStopTooMany(t *testing.T) {
 	})
 }
 
-// Two at once: one of them, or both, find the thread there.
+// Of two stops at once, at least one finds the thread.
 func TestTwoStopsAtOnce(t *testing.T) {
 	for range 200 {
 		m, out := loaded(t)
@@ -122,7 +123,7 @@ func TestTwoStopsAtOnce(t *testing.T) {
 	}
 }
 
-// The original's stop_kthread would wait for its own caller.
+// The article's stop_kthread would wait for its own caller.
 func TestThreadDoesNotWaitForItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &example{log: new(printk.Log)}
@@ -135,7 +136,7 @@ func TestThreadDoesNotWaitForItself(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, thread.Wait(t.Context()))
 		require.ErrorIs(t, own, syscall.EDEADLK)
-		require.Zero(t, e.wokeUp, "but it is asked")
+		require.Zero(t, e.wokeUp, "but the thread is asked to stop")
 	})
 }
 
@@ -151,8 +152,8 @@ func TestConsole(t *testing.T) {
 	}
 }
 
-// A patient reader of the log ends a thread that prints and prints: the clock of
-// the bubble stands still as long as it does.
+// A patient reader of the log ends a thread that prints without sleeping. The
+// clock of the bubble stands still while such a thread runs.
 type patient int
 
 func (p *patient) Write(line []byte) (int, error) {
@@ -162,7 +163,7 @@ func (p *patient) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Every signal of the original's mask makes one wake-up, and the loop goes on.
+// Each signal of the article's mask makes one wake-up, and the loop goes on.
 func TestStraySignalWakesOnce(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGTERM} {
 		synctest.Test(t, func(t *testing.T) {
@@ -171,7 +172,7 @@ func TestStraySignalWakesOnce(t *testing.T) {
 			examples := m.example
 			time.Sleep(500 * time.Millisecond)
 			require.NoError(t, examples[2].thread.Signal(sig))
-			time.Sleep(1100 * time.Millisecond) // its second is over at 1.5 s, that of the others was at 1 s
+			time.Sleep(1100 * time.Millisecond) // its next wake-up is at 1.5 s, after the others at 1 s
 			require.NoError(t, m.unload())
 			for i, e := range examples {
 				require.Equal(t, map[bool]int{false: 1, true: 2}[i == 2], e.wokeUp)
@@ -180,12 +181,12 @@ func TestStraySignalWakesOnce(t *testing.T) {
 	}
 }
 
-// The original's start_kthread waits for ever for a thread that fails.
+// The article's start_kthread waits for ever for a thread that fails.
 func TestFailedStart(t *testing.T) {
 	defer func(before []syscall.Signal) { allowed = before }(allowed)
 	m, out := loaded(t)
 	allowed = []syscall.Signal{99}
 	require.ErrorIs(t, m.load(), syscall.EINVAL)
-	require.Empty(t, kthread.Tasks(), "nor are those left that had started")
+	require.Empty(t, kthread.Tasks(), "the threads that had started are stopped")
 	require.Equal(t, nThreads, strings.Count(out.String(), hi))
 }
