@@ -14,5 +14,5 @@ func TestKhungtaskdIsShort(t *testing.T) {
 	require.Less(t, lines, 200)
 	readme, err := os.ReadFile("khungtaskd/README.md")
 	require.NoError(t, err)
-	require.Contains(t, string(readme), fmt.Sprintf("has %d lines of", lines))
+	require.Contains(t, string(readme), fmt.Sprintf("have %d lines of code", lines))
 }

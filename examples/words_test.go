@@ -6,7 +6,6 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -24,8 +23,8 @@ type habit struct {
 	rate func(count int, p prose) float64 // the count in relation to the prose
 }
 
-// The habits, in the order of the columns of limits. A "what" before a noun
-// ("what number") counts too: only a grammar could tell the two apart.
+// The habits, in the order of the columns of limits. The second one counts before
+// a noun too, because only a grammar could tell the two uses apart.
 var habits = [...]habit{
 	{"who", matches(`who|whoever|whom`), perThousandWords},
 	{"what", matches(`what|whatever`), perThousandWords},
@@ -33,11 +32,10 @@ var habits = [...]habit{
 	{"long", long, percentOfSentences},
 }
 
-// limits are the highest rates that the text of a package may have. "who",
-// "what" and "those of" are per 1,000 words, "long" is a percentage of the
-// sentences. A rewritten package gets lower limits.
+// limits are the highest rates that the text of a package may have, in the order
+// of habits. The first three are per 1,000 words, and the last is a percentage of
+// the sentences. A rewritten package gets lower limits.
 var limits = map[string][len(habits)]float64{
-	//                  who, what, those of, long
 	"waitqueue":         {0, 0, 0, 0},
 	"waitqueue/explore": {0, 0, 0, 0},
 	"kthread":           {0, 0, 0, 0},
@@ -51,13 +49,15 @@ var limits = map[string][len(habits)]float64{
 	"kthread/printk":        {0, 0, 0, 0},
 	"kthread/trace":         {0, 0, 0, 0},
 	"kthread/trace/picture": {0, 0, 0, 0},
+
+	"examples": {0, 0, 0, 0},
 }
 
 // testsToo are the packages whose limits are for their tests and Examples too.
-var testsToo = []string{"waitqueue", "rwevent", "usermodehelper"}
+var testsToo = []string{"waitqueue", "rwevent", "usermodehelper", "examples"}
 
 // worded are the packages that have limits. A small tool is part of the package above it.
-var worded = slices.Concat(packages, tools[:2], []string{"kthread/printk", "kthread/trace", "kthread/trace/picture"})
+var worded = slices.Concat(packages, tools[:2], []string{"kthread/printk", "kthread/trace", "kthread/trace/picture", "examples"})
 
 // TestWords counts habits in the comments of the packages, their READMEs and other pages. It prints the
 // rates, and the places of the first sentences of each habit that is too
@@ -147,37 +147,78 @@ func (p prose) places(h habit) string {
 // proseOf reads the comments of a package and of the packages below it that have no row
 // of their own, doc comments and others. Tests are left out, because a user of the package does
 // not read them. The tests of testsToo are in.
-func proseOf(t *testing.T, name string) prose {
-	var p prose
-	err := filepath.WalkDir("../"+name, func(path string, _ fs.DirEntry, err error) error {
-		if below := filepath.ToSlash(path)[len("../"):]; below != name && slices.Contains(worded, below) {
-			return fs.SkipDir
+func proseOf(t *testing.T, name string) (p prose) {
+	for _, path := range filesBelow(t, name) {
+		switch filepath.Ext(path) {
+		case ".go":
+			if !strings.HasSuffix(path, "_test.go") || slices.Contains(testsToo, name) {
+				p = append(p, goProse(t, path)...)
+			}
+		case ".c":
+			p = append(p, cProse(path, read(t, path))...)
 		}
-		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") && !slices.Contains(testsToo, name) {
-			return err
-		}
-		fset := token.NewFileSet()
-		file, err := parser.ParseFile(fset, path, nil, parser.ParseComments)
-		if err != nil {
-			return err
-		}
-		for _, group := range file.Comments {
-			p = append(p, sentences(fset, group)...)
-		}
-		return nil
-	})
-	require.NoError(t, err)
+	}
 	return p
 }
 
-// readmeProse reads the README of a package and the other pages beside it, but no code and no table.
-func readmeProse(t *testing.T, name string) (p prose) {
-	pages, err := filepath.Glob("../" + name + "/*.md")
+// filesBelow returns the files of a package and of the packages below it that
+// have no row of their own.
+func filesBelow(t *testing.T, name string) (files []string) {
+	err := filepath.WalkDir("../"+name, func(path string, entry fs.DirEntry, err error) error {
+		below := filepath.ToSlash(path)[len("../"):]
+		if below != name && slices.Contains(worded, below) {
+			return fs.SkipDir
+		}
+		if err == nil && !entry.IsDir() {
+			files = append(files, path)
+		}
+		return err
+	})
 	require.NoError(t, err)
-	for _, page := range pages {
-		text, err := os.ReadFile(page)
-		require.NoError(t, err)
-		p = append(p, pageProse(page, string(text))...)
+	return files
+}
+
+func goProse(t *testing.T, path string) (p prose) {
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, path, nil, parser.ParseComments)
+	require.NoError(t, err)
+	for _, group := range file.Comments {
+		p = append(p, sentences(fset, group)...)
+	}
+	return p
+}
+
+var (
+	cComment = regexp.MustCompile(`(?s)/\*.*?\*/|(?m:(?:^\s*//[^\n]*\n)+)|//[^\n]*`)
+	cMargin  = regexp.MustCompile(`^\s*(?://|/?\*+/?)`)
+)
+
+// cProse returns the sentences of the comments of a C file.
+func cProse(name, text string) (p prose) {
+	for _, at := range cComment.FindAllStringIndex(text, -1) {
+		p = append(p, sentence{})
+		n := 1 + strings.Count(text[:at[0]], "\n")
+		for line := range strings.Lines(text[at[0]:at[1]]) {
+			words := strings.TrimSuffix(strings.TrimSpace(cMargin.ReplaceAllString(line, "")), "*/")
+			if words == "" {
+				p = append(p, sentence{})
+			}
+			if !licence.MatchString(words) {
+				p = p.add(token.Position{Filename: name, Line: n}, words)
+			}
+			n++
+		}
+	}
+	return slices.DeleteFunc(p, func(s sentence) bool { return len(s.words) == 0 })
+}
+
+// readmeProse reads the README of a package and the other pages beside it, but no code and no table.
+// It reads all pages of the examples.
+func readmeProse(t *testing.T, name string) (p prose) {
+	for _, page := range filesBelow(t, name) {
+		if filepath.Ext(page) == ".md" && (name == "examples" || filepath.Dir(page) == filepath.Join("..", name)) {
+			p = append(p, pageProse(page, read(t, page))...)
+		}
 	}
 	return p
 }
@@ -205,7 +246,7 @@ var (
 	directive = regexp.MustCompile(`^//(go:|nolint)`)
 	licence   = regexp.MustCompile(`Copyright|SPDX-License-Identifier`)
 	opening   = regexp.MustCompile(`^ *(- |[0-9]+\. |# )|^ [A-Z][a-z]+: `) // of a list item, a heading, a label
-	closing   = regexp.MustCompile(`[.!?]["')\]]*$`)                       // the last word of a sentence
+	closing   = regexp.MustCompile(`[.!?]["')\]*]*$`)                      // the last word of a sentence
 	letter    = regexp.MustCompile(`[A-Za-z0-9]`)
 )
 
@@ -247,4 +288,25 @@ func (p prose) add(at token.Position, text string) prose {
 		}
 	}
 	return p
+}
+
+// The comments of a C file have sentences too. Its code has none.
+func TestWordsOfC(t *testing.T) {
+	p := cProse("m.c", `// SPDX-License-Identifier: MIT
+// Who reads this? It is
+// one comment.
+int who; /* What follows */
+/*
+ * A list:
+ *
+ * those of us
+ */
+`)
+	var got []string
+	for _, s := range p {
+		got = append(got, s.place+" "+s.String())
+	}
+	require.Equal(t, []string{
+		"m.c:2 Who reads this?", "m.c:2 It is one comment.", "m.c:4 What follows", "m.c:6 A list:", "m.c:8 those of us",
+	}, got)
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// A watchdog finds hung tasks, and has a helper of the user's started for each.
+// A watchdog finds hung tasks, and starts a helper program for each.
 type watchdog struct {
 	log      *slog.Logger
 	dir      string // of the traces
@@ -33,12 +33,12 @@ type watchdog struct {
 	tasks map[int]sighting           // by pid; only khungtaskd uses it
 	hung  rwevent.Table[int, report] // by pid
 
-	notified waitqueue.Completion // of the reports that were dealt with
+	notified waitqueue.Completion // a token for each report whose helper has ended
 }
 
 // A sighting is of a task that sleeps in state D.
 type sighting struct {
-	wakeUps  uint32 // of the task, by which its sleeps are told apart
+	wakeUps  uint32 // of the task; another number is another sleep
 	since    time.Time
 	reported bool
 }
@@ -83,8 +83,8 @@ func (w *watchdog) sleep(cur *kthread.Current, timeout int) error {
 	return cur.WaitTimeout(&w.changed, time.Duration(timeout)*time.Second, changed)
 }
 
-// check reports each task that has slept in state D since a check before, and for the
-// timeout at least. A task that has never run is not hung: nobody has started it.
+// check reports each task that has slept in state D since an earlier check, and for the
+// timeout at least. A task that has never run is not hung, because it was never woken.
 func (w *watchdog) check(timeout time.Duration) {
 	sleeping := map[int]sighting{}
 	for _, task := range kthread.Tasks().Blocked() {
@@ -98,10 +98,10 @@ func (w *watchdog) check(timeout time.Duration) {
 		}
 		sleeping[task.Pid] = s
 	}
-	w.tasks = sleeping // it forgets the tasks that were woken
+	w.tasks = sleeping // the tasks that were woken are forgotten
 }
 
-// report shows in its trace where the other threads are too.
+// report logs the task, and posts it with the trace of all threads.
 func (w *watchdog) report(task kthread.Info, timeout time.Duration) {
 	w.log.Error(fmt.Sprintf("INFO: task %s:%d blocked for more than %d seconds.", task.Comm(), task.Pid, timeout/time.Second))
 	var text bytes.Buffer
@@ -113,7 +113,8 @@ func (w *watchdog) report(task kthread.Info, timeout time.Duration) {
 	_ = w.hung.Post(task.Pid, report{task, file}) // it is never closed
 }
 
-// notify is the thread that has the helper started. A helper that hangs holds up no check.
+// notify is the thread that starts the helper. A helper that hangs delays no check, because
+// another thread makes the checks.
 func (w *watchdog) notify(cur *kthread.Current) error {
 	for event := range w.hung.TakesBy(cur) { // until a stop
 		if path := w.helper.Load(); path != "" {

@@ -1,9 +1,9 @@
-// Khungtaskd is the kernel's detector of hung tasks as a program: a thread that finds the
-// threads which have slept in state D for too long. It logs the kernel's line, keeps the
-// trace of the last seconds, and has a helper of the user's started.
+// Khungtaskd is the kernel's detector of hung tasks as a program: a thread that finds
+// threads that have slept in state D for too long. It logs the kernel's line, keeps the trace
+// of the last seconds, and has a helper program started.
 //
-// The program makes a thread hang, and shows all that happens. Its argument is a directory
-// in which the trace stays.
+// The program makes a thread hang, and shows all that happens. With a directory as its
+// argument it leaves the trace there.
 package main
 
 import (
@@ -80,8 +80,8 @@ type disk struct {
 	answered atomic.Bool
 }
 
-// write is the thread that hangs. It waits in state D, because the disk has the memory
-// that is to be written: neither a signal nor a stop may end the wait.
+// write is the thread that hangs. It waits in state D, because the disk still reads the
+// thread's memory. So neither a signal nor a stop may end the wait.
 func (d *disk) write(cur *kthread.Current) error {
 	d.log.InfoContext(cur.Context(), "writes", "disk", d.queue.Name)
 	wait := waitqueue.Entry{Task: cur.Task()}

@@ -21,7 +21,7 @@ import (
 	"github.com/kprim/kprim/kthread/printk"
 )
 
-var update = flag.Bool("update", false, "write the blocks of the README anew")
+var update = flag.Bool("update", false, "write the blocks of the README")
 
 // The test binary is the program too.
 func TestMain(m *testing.M) {
@@ -38,7 +38,7 @@ func transcript(t *testing.T) string {
 	return string(text)
 }
 
-// mask makes one path of the helpers' paths.
+// mask replaces the path of each helper by the same one.
 func mask(text string) string {
 	return regexp.MustCompile(`/\S*/khungtaskd-[0-9]+/helper\b`).ReplaceAllLiteralString(text, "/path/to/helper")
 }
@@ -66,7 +66,7 @@ func TestProgramPrintsTheTranscriptEveryTime(t *testing.T) {
 	}
 }
 
-// A directory that is named keeps the trace.
+// With a directory as its argument, the program leaves the trace there.
 func TestTraceStaysInTheDirectory(t *testing.T) {
 	dir := t.TempDir()
 	var out strings.Builder
@@ -78,12 +78,12 @@ func TestTraceStaysInTheDirectory(t *testing.T) {
 	require.Contains(t, string(text), "prev_comm=flushd prev_pid="+task[1]+" prev_prio=120 prev_state=D ")
 }
 
-// A helper that fails, or is not there, ends no thread.
+// A helper that fails or does not exist ends no thread.
 func TestHelpersThatFail(t *testing.T) {
 	three := filepath.Join(t.TempDir(), "three")
 	require.NoError(t, os.WriteFile(three, []byte("#!/bin/sh\nexit 3\n"), 0o755))
 	for path, want := range map[string]string{
-		"":             "", // none is wanted
+		"":             "", // there is no helper
 		"/bin/sh":      "", // it has no input
 		three:          "> hung_notifier: helper has failed status=\"exit status 3\" error=<nil>\n",
 		"/none/helper": "> hung_notifier: helper has failed status=\"exit status 0\" error=\".*no such file or directory\"\n",
@@ -123,7 +123,7 @@ func TestReadmeShowsTheTranscriptAndTheCode(t *testing.T) {
 		require.NoError(t, os.WriteFile("README.md", []byte(want), 0o644))
 		return
 	}
-	require.Equal(t, want, string(readme), "go test ./examples/khungtaskd -update writes the blocks anew")
+	require.Equal(t, want, string(readme), "go test ./examples/khungtaskd -update writes the blocks")
 	rows := regexp.MustCompile("(?m)^\\| .* \\| `(.*)` \\|$").FindAllStringSubmatch(string(readme), -1)
 	require.Len(t, rows, 7)
 	for _, row := range rows {

@@ -27,7 +27,7 @@ type bench struct {
 	disk disk
 }
 
-// watching runs a test beside khungtaskd, in a bubble.
+// watching runs a test while khungtaskd runs, in a bubble.
 func watching(t *testing.T, test func(b *bench)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{t: t, disk: disk{log: slog.New(slog.DiscardHandler), queue: waitqueue.Queue{Name: "sda1"}}}
@@ -72,7 +72,7 @@ func TestHungTaskIsReportedOnceASleep(t *testing.T) {
 	watching(t, func(b *bench) {
 		time.Sleep(30 * time.Second)
 		task := b.hang("flushd")
-		require.Empty(t, b.after(209*time.Second), "seen at 120 s, and not yet for 120 s")
+		require.Empty(t, b.after(209*time.Second), "at 120 s the sleep is younger than 120 s")
 		require.Equal(t, line(task, 120), b.after(2*time.Second))
 		event, _, ok := b.hung.Load(task.Info().Pid)
 		require.True(t, ok)
@@ -135,7 +135,7 @@ func TestTimeoutHasBounds(t *testing.T) {
 	})
 }
 
-// A trace that cannot be written is no reason to say nothing.
+// The report comes even if its trace cannot be written.
 func TestDirectoryThatIsGone(t *testing.T) {
 	watching(t, func(b *bench) {
 		require.NoError(t, os.Remove(b.dir))

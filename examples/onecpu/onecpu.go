@@ -1,10 +1,16 @@
 // Package onecpu is a machine with one CPU and no preemption, for programs
 // whose threads must print in one certain order.
 //
-// The first article ran on such a machine: a thread kept the CPU until it slept,
-// and a wake-up made another thread ready without running it. Its log shows that
-// order. Code that relied on the big kernel lock relied on the same: whoever had
-// it kept it until it slept.
+//	var cpu onecpu.CPU
+//	cpu.Lock() // the caller has the CPU
+//	ann := cpu.Start("ann", fn)
+//	bob := cpu.Start("bob", fn) // ann sleeps, or has ended
+//	cpu.Unlock()                // now they run, one at a time
+//
+// A thread keeps the CPU until it sleeps. A wake-up makes another thread ready,
+// and does not run it. The first article ran on such a machine, and its log shows
+// that order. Code under the big kernel lock relied on the same rule: a thread
+// kept that lock until it slept.
 //
 // Kernel: lock_kernel, unlock_kernel
 package onecpu
@@ -18,8 +24,8 @@ import (
 )
 
 // A CPU is a lock that its holder drops while it sleeps. A thread locks it
-// before it does anything and unlocks it at its end. Who wants the CPU gets it
-// in the order of a run queue. The zero value is an idle CPU.
+// before it does anything and unlocks it at its end. The threads get the CPU in
+// the order of a run queue. The zero value is an idle CPU.
 type CPU struct {
 	mu  sync.Mutex
 	run []turn // the run queue; the first has the CPU; guarded by mu
@@ -29,15 +35,15 @@ type CPU struct {
 
 // A turn is a place in the run queue.
 type turn struct {
-	task *waitqueue.Task // nil if it came by Lock
+	task *waitqueue.Task // nil for a caller of Lock
 	has  chan struct{}   // closed when it has the CPU
 }
 
 // Lock waits for the CPU, at the end of the run queue.
 func (c *CPU) Lock() { c.lock(nil) }
 
-// Unlock gives the CPU to the next of the run queue, who may not have arrived
-// yet: its place is kept.
+// Unlock gives the CPU to the next thread of the run queue. That thread may come
+// later: the CPU waits for it. Unlock panics if the CPU is idle.
 func (c *CPU) Unlock() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -80,13 +86,14 @@ func (c *CPU) ScheduleTimeout(task *waitqueue.Task, d time.Duration) (left time.
 }
 
 // Enqueue is a wake function for waitqueue.Entry.Func. It wakes the task, and
-// gives it a place in the run queue there and then. So those that one wake-up
-// wakes run in the order of the walk, whichever of their goroutines is quicker.
-// The waker has the CPU, and the woken sleep by [CPU.Schedule].
+// gives it a place in the run queue at once. So the threads that one wake-up
+// wakes run in the order in which it finds them, and no goroutine can overtake
+// another. The waker must have the CPU, and the sleepers sleep by
+// [CPU.Schedule].
 //
 // Kernel: default_wake_function, add_to_runqueue
 func (c *CPU) Enqueue(e *waitqueue.Entry, mask waitqueue.State, _ any) int {
-	c.mu.Lock() // the task cannot look for its place before it is there
+	c.mu.Lock() // or the woken task could look for its place before it has one
 	defer c.mu.Unlock()
 	if !e.Task.WakeUp(mask) {
 		return 0
@@ -95,8 +102,8 @@ func (c *CPU) Enqueue(e *waitqueue.Entry, mask waitqueue.State, _ any) int {
 	return 1
 }
 
-// lock waits for the turn of task, which is in the run queue or goes to its
-// end.
+// lock waits for the turn of task. A task that is not in the run queue goes to
+// its end.
 func (c *CPU) lock(task *waitqueue.Task) {
 	c.mu.Lock()
 	i := -1

@@ -14,8 +14,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// While one sleeps the other runs. A wake-up makes the first ready, but it
-// runs only when the other gives up the CPU.
+// While one thread sleeps, the other runs. A wake-up makes the first ready, but
+// it runs only when the other gives up the CPU.
 func TestWakeUpDoesNotPreempt(t *testing.T) {
 	for range 1000 {
 		synctest.Test(t, func(t *testing.T) {
@@ -52,8 +52,8 @@ func TestCPUIsTakenBackThoughTheSleepPanics(t *testing.T) {
 	require.Panics(t, cpu.Unlock, "it is idle")
 }
 
-// One wake-up wakes ten. They run in the order of the walk, which is the
-// reverse of that in which they came, and before a thread that comes later.
+// One wake-up wakes ten threads. They run in the order in which it finds them: the
+// last to come is the first. A thread that comes later runs after them.
 func TestWokenRunInTheOrderOfTheWalk(t *testing.T) {
 	for range 200 {
 		var cpu onecpu.CPU
@@ -78,7 +78,7 @@ func TestWokenRunInTheOrderOfTheWalk(t *testing.T) {
 			cpu.Sleep(func() { <-running })
 		}
 		require.Equal(t, 10, queue.WakeUpAll())
-		require.Zero(t, queue.WakeUpAll(), "they are awake")
+		require.Zero(t, queue.WakeUpAll(), "they are awake already")
 		cpu.Unlock()
 		cpu.Lock() // comes later
 		require.Equal(t, []int{9, 8, 7, 6, 5, 4, 3, 2, 1, 0}, log)
@@ -87,7 +87,8 @@ func TestWokenRunInTheOrderOfTheWalk(t *testing.T) {
 	}
 }
 
-// Who is woken past the wake function has no place, and goes to the end.
+// A sleeper that is woken without the wake function has no place, and goes to
+// the end.
 func TestSleeperWithoutAPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cpu onecpu.CPU

@@ -8,13 +8,13 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// Start makes a thread that runs fn with the CPU, and returns when it sleeps
-// for the first time or has ended. The caller has the CPU. fn sleeps by
-// [CPU.Schedule], [CPU.Sleep] or a [Sleeper].
+// Start makes a thread that runs fn with the CPU, and returns when the thread
+// sleeps for the first time or has ended. The caller must have the CPU. fn sleeps
+// by [CPU.Schedule], [CPU.Sleep] or a [Sleeper].
 func (c *CPU) Start(name string, fn func(cur *kthread.Current) error) *kthread.Thread {
 	var thread *kthread.Thread
 	c.Sleep(func() {
-		// It cannot fail: fn is called when the thread is ready.
+		// Start cannot fail: fn is called after Ready.
 		thread, _ = kthread.Start(context.Background(), name, func(cur *kthread.Current) error {
 			c.Lock()
 			defer c.Unlock()
@@ -25,8 +25,9 @@ func (c *CPU) Start(name string, fn func(cur *kthread.Current) error) *kthread.T
 	return thread
 }
 
-// A Sleeper is a thread that has the CPU and gives it up while it waits. Its
-// conditions run with the CPU. It is for whatever waits by a [rwevent.Sleeper].
+// A Sleeper is a thread that gives up the CPU while it waits. Its conditions run
+// with the CPU, and may read all that the CPU guards. A Sleeper is a
+// [rwevent.Sleeper] too.
 //
 // [rwevent.Sleeper]: https://pkg.go.dev/github.com/kprim/kprim/rwevent#Sleeper
 type Sleeper struct {
@@ -48,8 +49,9 @@ func (s Sleeper) WaitExclusive(q *waitqueue.Queue, cond func() bool) error {
 	return s.wait(q, q.PrepareExclusive, cond)
 }
 
-// wait need not pass on a wake-up that it does not use: nobody runs between the
-// test and the end of the wait, so one that picked it came before the test.
+// wait need not pass on a wake-up that it does not use. No other thread runs
+// between the test and the end of the wait. So a wake-up that picked this thread
+// came before the test.
 func (s Sleeper) wait(q *waitqueue.Queue, prepare func(*waitqueue.Entry, waitqueue.State), cond func() bool) error {
 	wait := waitqueue.Entry{Task: s.Task(), Func: s.CPU.Enqueue}
 	defer q.Finish(&wait)

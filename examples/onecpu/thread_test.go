@@ -14,8 +14,8 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// Each has slept or ended when the next is started, and goes on only when the
-// CPU is given up.
+// Each thread sleeps or has ended when the next one is started. It goes on only
+// when the CPU is given up.
 func TestStartReturnsWhenTheThreadSleeps(t *testing.T) {
 	for range 200 {
 		var cpu onecpu.CPU
@@ -60,7 +60,8 @@ func TestStartReturnsWhenTheThreadSleeps(t *testing.T) {
 	}
 }
 
-// A wake-up for nothing is none; the condition beats a signal and a stop.
+// A wake-up with a false condition ends no wait. The condition is tested before a
+// signal and a stop.
 func TestSleeper(t *testing.T) {
 	for name, wait := range map[string]func(onecpu.Sleeper, *waitqueue.Queue, func() bool) error{
 		"ordinary":  onecpu.Sleeper.Wait,
@@ -112,8 +113,8 @@ func TestSleeper(t *testing.T) {
 	}
 }
 
-// One token for two: the first gets it, and the other sleeps on without having
-// been woken.
+// There is one token for two threads. The first gets it, and the other sleeps on:
+// it was not woken.
 func TestExclusiveSleepers(t *testing.T) {
 	for range 200 {
 		var cpu onecpu.CPU

@@ -10,7 +10,7 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// Three that yield take turns, in the order in which they came.
+// Three threads that yield take turns, in the order of the run queue.
 func TestYieldTakesTurns(t *testing.T) {
 	const rounds = 20
 	want := slices.Repeat([]int{2, 1, 0}, rounds)

@@ -1,5 +1,6 @@
-// Package sleepfile is /proc/sleep of article 3, for a mount. One opener at a time has it,
-// and the others sleep in open. Program blocking-proc-file shows the article's own loops.
+// Package sleepfile is the file /proc/sleep of article 3, for a mount. One opener at a time
+// has the file, and the others sleep in open. The program blocking-proc-file has the
+// article's own loops.
 package sleepfile
 
 import (
@@ -42,11 +43,11 @@ func (f *File) May(cred vfs.Cred, want fs.FileMode) error {
 // Open is module_open. It sleeps while another opener has the file, until ctx ends.
 func (f *File) Open(ctx context.Context, cred vfs.Cred, flag int) (vfs.Handle, error) {
 	need, open := vfs.Rights(flag)
-	if f.May(cred, need) != nil { // before it can block
+	if f.May(cred, need) != nil { // comes before the wait
 		return nil, failed("open", syscall.EACCES)
 	}
 	h := &handle{file: f, opener: cred, open: open}
-	// One step: with a test and then a change, two openers could both find the file free.
+	// Test and set in one step. In two steps, both of two openers could find the file free.
 	take := func() bool { return f.alreadyOpen.CompareAndSwap(nil, h) }
 	f.useCount.Add(1)
 	err := error(syscall.EAGAIN)
@@ -81,7 +82,8 @@ type handle struct {
 	line   *strings.Reader // nil before the first Read; guarded by file.mu
 }
 
-// Read is module_output: one line, and then the end of the file, at any position.
+// Read is module_output: one line, and then the end of the file. The position does not
+// matter.
 func (h *handle) Read(_ context.Context, _ vfs.Cred, p []byte, _ int64) (int, error) {
 	if h.open&vfs.MayRead == 0 {
 		return 0, failed("read", syscall.EBADF)
@@ -106,7 +108,7 @@ func (h *handle) Write(_ context.Context, _ vfs.Cred, p []byte, _ int64) (int, e
 	return len(h.file.message), nil
 }
 
-// Flush does nothing: another descriptor may be open.
+// Flush does nothing, because another descriptor of the handle may still be open.
 func (h *handle) Flush() error { return nil }
 
 // Release is module_close. Of all sleepers, one gets the file, and the others sleep again.

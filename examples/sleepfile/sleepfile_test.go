@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A mount takes it as it is.
+// A mount takes a File as it is.
 var _ vfs.File = (*sleepfile.File)(nil)
 
 var (
@@ -79,7 +79,7 @@ func TestTheOthersSleepUntilRelease(t *testing.T) {
 		var f sleepfile.File
 		a := open(t, &f, os.O_RDONLY)
 		b, c := start(t, &f), start(t, &f)
-		require.Equal(t, 3, f.UseCount(), "sleepers count")
+		require.Equal(t, 3, f.UseCount(), "the openers that sleep count too")
 		require.NoError(t, a.Flush()) // a dup was closed
 		synctest.Wait()
 		require.False(t, b.done.Load() || c.done.Load())
@@ -156,7 +156,7 @@ func TestAnEndedContextGivesTheCountBack(t *testing.T) {
 
 		h.Release()
 		h, err = f.Open(ctx, root, os.O_WRONLY)
-		require.NoError(t, err, "a free file goes before an ended context")
+		require.NoError(t, err, "a free file is taken even if the context has ended")
 		h.Release()
 		require.Zero(t, f.UseCount())
 	})
@@ -184,7 +184,7 @@ func TestReadGivesTheLineAndThenTheEnd(t *testing.T) {
 				got.Write(buf[:n])
 			}
 			require.Equal(t, "Last input:"+message+"\n", got.String())
-			require.Empty(t, text(t, h), "it is not given again")
+			require.Empty(t, text(t, h), "a handle gives its line once")
 			h.Release()
 		}
 	}
@@ -306,7 +306,7 @@ func TestTwoHundredOpenersAreAllServed(t *testing.T) {
 	})
 }
 
-// Closes race with signals. Never do two have the file, and in the end it is free.
+// Closes race with signals. Two openers never have the file, and in the end it is free.
 func TestHammer(t *testing.T) {
 	var f sleepfile.File
 	var openers sync.WaitGroup

@@ -1,5 +1,5 @@
-// Sysctl is sysctl(8) for a tree of its own, which is there as long as the
-// program runs. Nothing of the machine's /proc/sys is touched.
+// Sysctl is sysctl(8) for a tree of its own. The tree lives as long as the program
+// runs. The program does not touch the machine's /proc/sys.
 package main
 
 import (
@@ -21,7 +21,7 @@ type command struct {
 	stdout, stderr io.Writer
 }
 
-// run does what args say, and returns the exit code.
+// run carries out the arguments, and returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	c := &command{stdin: stdin, stdout: stdout, stderr: stderr}
 	c.tree = newTree(c.wrote)
@@ -53,7 +53,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		if c.write || strings.Contains(arg, "=") {
 			code |= c.set(arg)
 		} else {
-			code += c.get(arg) // so it counts the keys that there are not
+			code += c.get(arg) // so the code counts the missing keys
 		}
 	}
 	return code & 0xff
@@ -68,7 +68,7 @@ func (c *command) get(key string) int {
 	return c.show(sysctl.Path(key))
 }
 
-// set does what an argument key=value says. It is written as a line of a file.
+// set carries out an argument key=value, with the syntax of a line of a file.
 func (c *command) set(arg string) int {
 	line := strings.TrimLeft(arg, blanks)
 	if len(line) < 2 || line[0] == '#' || line[0] == ';' || !c.selects(line) {
@@ -91,8 +91,8 @@ func (c *command) set(arg string) int {
 	return c.failed(sysctl.Key(path), err)
 }
 
-// loadFiles writes what is in the files, and tells what sysctl(8) does of what
-// was wrong.
+// loadFiles writes the settings of the files. It reports the same faults as
+// sysctl(8).
 func (c *command) loadFiles() (code int) {
 	err := c.tree.Load(sysctl.Root, host{c}, c.files()...)
 	if err == nil {

@@ -87,7 +87,7 @@ func TestCommandsSayWhatSysctl8Says(t *testing.T) {
 		"below a file":            {args: []string{"kernel.hostname.x"}, stderr: "sysctl: cannot stat /proc/sys/kernel/hostname/x: Not a directory\n", code: 1},
 		"an unknown key and -e":   {args: []string{"-e", "kernel.none", "kernel.hostname.x", "kernel.none=1"}},
 		"an empty key":            {args: []string{""}, stderr: "sysctl: \"\" is an unknown key\n", code: 255},
-		"what cannot be read":     {args: []string{"net.ipv4.route.flush"}},
+		"a write-only entry":      {args: []string{"net.ipv4.route.flush"}},
 		"a write":                 {args: []string{"kernel.msgmax=5", "kernel.msgmax"}, stdout: "kernel.msgmax = 5\nkernel.msgmax = 5\n"},
 		"-w":                      {args: []string{"-w", "kernel.msgmax=5"}, stdout: "kernel.msgmax = 5\n"},
 		"-w without a value":      {args: []string{"-w", "kernel.msgmax"}, stderr: "sysctl: command line(0): invalid syntax, continuing...\n", code: 1},
@@ -105,8 +105,8 @@ func TestCommandsSayWhatSysctl8Says(t *testing.T) {
 		"a bitmap":                {args: []string{"net.ipv4.ip_local_reserved_ports=3,1-2", "net.ipv4.ip_local_reserved_ports"}, stdout: "net.ipv4.ip_local_reserved_ports = 3,1-2\nnet.ipv4.ip_local_reserved_ports = 1-3\n"},
 		"a duration":              {args: []string{"demo.timeout=90s", "demo.timeout"}, stdout: "demo.timeout = 90s\ndemo.timeout = 1m30s\n"},
 		"a bool":                  {args: []string{"demo.verbose=7", "demo.verbose"}, stdout: "demo.verbose = 7\ndemo.verbose = 1\n"},
-		"what can be written":     {args: []string{"net.ipv4.route.flush=1"}, stdout: "net.ipv4.route.flush = 1\n"},
-		"what cannot be written":  {args: []string{"kernel.osrelease=1"}, stderr: "sysctl: setting key \"kernel.osrelease\": Operation not permitted\n", code: 1},
+		"write a write-only":      {args: []string{"net.ipv4.route.flush=1"}, stdout: "net.ipv4.route.flush = 1\n"},
+		"a read-only entry":       {args: []string{"kernel.osrelease=1"}, stderr: "sysctl: setting key \"kernel.osrelease\": Operation not permitted\n", code: 1},
 		"a write of a directory":  {args: []string{"net.ipv4=1"}, stderr: "sysctl: setting key \"net.ipv4\": Operation not permitted\n", code: 1},
 		"a write of nothing":      {args: []string{"kernel.none=1"}, stderr: "sysctl: cannot stat /proc/sys/kernel/none: No such file or directory\n", code: 1},
 		"a write below a file":    {args: []string{"kernel.hostname.x=1"}, stderr: "sysctl: cannot stat /proc/sys/kernel/hostname/x: Not a directory\n", code: 1},
@@ -208,12 +208,12 @@ func TestProgramExitsWithTheCode(t *testing.T) {
 	}
 }
 
-// Each line of the README that begins with a prompt is run, and is followed by
-// what it says.
+// The test runs each line of the README that begins with a prompt. The output of
+// the line stands below it.
 func TestReadmeShowsWhatTheProgramDoes(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	t.Chdir("../..") // where the README is to be followed
+	t.Chdir("../..") // where a reader of the README is
 	_, blocks, found := strings.Cut(string(readme), "```console\n")
 	require.True(t, found)
 	transcript, rest, _ := strings.Cut(blocks, "```")
@@ -234,7 +234,7 @@ func TestReadmeShowsWhatTheProgramDoes(t *testing.T) {
 	require.Equal(t, got.String(), transcript)
 }
 
-// words splits a command as a shell does that knows blanks and single quotes.
+// words splits a command at its blanks, as a shell does. It knows single quotes.
 func words(t *testing.T, command string) (words []string) {
 	for i, part := range strings.Split(command, "'") {
 		switch {

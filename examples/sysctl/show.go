@@ -32,7 +32,7 @@ func (c *command) show(name string) (code int) {
 		if err == nil && !d.IsDir() {
 			code |= c.showFile(name, d)
 		}
-		return nil // what is gone meanwhile is not shown
+		return nil // an entry that was removed meanwhile is not shown
 	})
 	return code
 }
@@ -87,8 +87,8 @@ func (c *command) wrote(name, text string) {
 	}
 }
 
-// failed tells why key was not set. What cannot be opened although it is there
-// is an entry or a directory without the owner's bit, and root needs that here.
+// failed reports why key was not set. If an entry exists and cannot be opened, the
+// entry or its directory lacks the bit of the owner, which root needs here.
 func (c *command) failed(key string, err error) int {
 	path, _ := errors.AsType[*fs.PathError](err)
 	switch {
@@ -102,7 +102,7 @@ func (c *command) failed(key string, err error) int {
 	return 1
 }
 
-// unknown tells that there is no entry at name.
+// unknown reports that there is no entry at name.
 func (c *command) unknown(name string, err error) int {
 	if c.ignore {
 		return 0
@@ -115,7 +115,7 @@ func (c *command) warn(format string, args ...any) {
 	fmt.Fprintf(c.stderr, "sysctl: "+format+"\n", args...)
 }
 
-// text is what C has for an errno. It begins with a capital.
+// text returns the text of an error as C has it, with a capital.
 func text(err error) string {
 	s := err.Error()
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
@@ -124,8 +124,8 @@ func text(err error) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// inTree drops what two paths of an entry may differ in. A slash at the end is
-// not of that kind: only a directory may have it.
+// inTree returns the same path for all spellings of it. A slash at the end stays,
+// because only a directory may have one.
 func inTree(name string) string {
 	clean := strings.TrimPrefix(path.Clean("/"+name), "/")
 	if clean != "" && strings.HasSuffix(name, "/") {

@@ -8,13 +8,13 @@ import (
 	"github.com/kprim/kprim/sysctl"
 )
 
-// newTree returns a tree with entries of several kinds, some of them like those
-// of a machine with two network interfaces. wrote is called after each write,
-// with what was written.
+// newTree returns a tree with entries of several types. Some are like the entries
+// of a machine with two network interfaces. wrote is called after each write, with
+// the written text.
 func newTree(wrote func(name, text string)) *sysctl.Tree {
 	tree := new(sysctl.Tree)
 	add := func(dir, name string, mode fs.FileMode, h sysctl.Handler) {
-		// Nothing is registered twice here, and no handler lacks its variable.
+		// There is no error: each name is new, and each handler has its variable.
 		_, err := tree.Register(dir, sysctl.Entry{Name: name, Mode: mode, Handler: &reporter{h, dir + "/" + name, wrote}})
 		if err != nil {
 			panic(err)
@@ -48,8 +48,8 @@ func newTree(wrote func(name, text string)) *sysctl.Tree {
 	return tree
 }
 
-// A reporter is a handler around another one. It is how the program knows what
-// a file of settings has set, and in which order.
+// A reporter is a handler around another one. From it the program knows which
+// settings a file has set, and in which order.
 type reporter struct {
 	sysctl.Handler
 	name  string

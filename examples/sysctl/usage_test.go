@@ -36,8 +36,8 @@ func TestExamplesOfTheUsageSucceed(t *testing.T) {
 	require.GreaterOrEqual(t, examples, 2)
 }
 
-// The help text of procps is under the GPL. This module has another licence, so
-// no file of it repeats a line of that text.
+// The help text of procps is under the GPL, and this module has another licence.
+// So no file of this module repeats a line of that text.
 func TestTreeRepeatsNoLineOfProcps(t *testing.T) {
 	lines := linesOfProcps(t)
 	root := filepath.Join("..", "..")
@@ -71,8 +71,8 @@ func TestTreeRepeatsNoLineOfProcps(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// linesOfProcps returns the long lines of the help text that the machine's
-// sysctl(8) prints. It skips the test if sysctl(8) is not from procps.
+// linesOfProcps returns the long lines of the help text of the machine's
+// sysctl(8). It skips the test if sysctl(8) is not from procps.
 func linesOfProcps(t *testing.T) (lines []string) {
 	sysctl8 := func(path string, args ...string) string {
 		cmd := exec.Command(path, args...)

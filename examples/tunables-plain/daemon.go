@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A daemon is a web server whose settings can be changed while it runs.
+// A daemon is a web server whose settings change while it runs.
 type daemon struct {
 	dir      string // of its files
 	log      *slog.Logger
@@ -38,21 +38,22 @@ func newDaemon(dir string, log io.Writer) *daemon {
 	d := &daemon{dir: dir, begin: time.Now()}
 	d.log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: d, ReplaceAttr: withoutTime}))
 	local := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	d.allow = tunable(d, "http/allow", 0o644, "networks of clients", local, parsePrefixes, nil)
+	d.allow = tunable(d, "http/allow", 0o644, "client networks", local, parsePrefixes, nil)
 	d.burst = tunable(d, "http/burst", 0o644, "requests at once", 10, parseInt, between(1, 1000))
-	d.closed = tunable(d, "http/closed", 0o644, "refuse all requests", false, parseBool, nil)
-	d.drain = tunable(d, "http/drain", 0o644, "of the last requests", time.Second, time.ParseDuration, between(0, time.Minute))
+	d.closed = tunable(d, "http/closed", 0o644, "refuse requests", false, parseBool, nil)
+	d.drain = tunable(d, "http/drain", 0o644, "of last requests", time.Second, time.ParseDuration, between(0, time.Minute))
 	d.maxBody = tunable(d, "http/max_body", 0o644, "of a request", 64<<10, parseSize, between[size](0, 1<<20))
-	d.motd = tunable(d, "http/motd", 0o644, "text of the front page", "welcome", parseString, maxLen(80))
-	d.rate = tunable(d, "http/rate", 0o644, "requests a second", 100, parseFloat, between(0.01, 10000))
+	d.motd = tunable(d, "http/motd", 0o644, "front page text", "welcome", parseString, maxLen(80))
+	d.rate = tunable(d, "http/rate", 0o644, "requests/second", 100, parseFloat, between(0.01, 10000))
 	d.timeout = tunable(d, "http/timeout", 0o644, "of a request", time.Second, time.ParseDuration, between(time.Millisecond, time.Minute))
-	d.token = tunable(d, "http/token", 0o600, "password of the operator", "sesame", parseString, nil)
+	d.token = tunable(d, "http/token", 0o600, "password", "sesame", parseString, nil)
 	d.settings = append(d.settings, &setting{name: "http/uptime", mode: 0o444, doc: "since the start", text: d.uptime})
 	d.level = tunable(d, "log/level", 0o644, "of the log", slog.LevelInfo, parseLevel, nil)
 	return d
 }
 
-// tunable adds a setting. Each change of it is logged, but a secret without its value.
+// tunable adds a setting, and logs each change of it. The log does not show the
+// value of a secret.
 func tunable[T any](d *daemon, name string, mode os.FileMode, doc string, start T, parse func(string) (T, error), check func(T) error) *atomic.Pointer[T] {
 	v := new(atomic.Pointer[T])
 	v.Store(&start)
@@ -93,7 +94,7 @@ func (d *daemon) Level() slog.Level { return *d.level.Load() }
 
 func (d *daemon) uptime() string { return time.Since(d.begin).Round(time.Minute).String() }
 
-// configure takes the settings of the files and then of the flags.
+// configure takes the settings from the files, and then from the flags.
 func (d *daemon) configure(flags []string) error {
 	if err := d.load(); err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// load takes the settings of all files in app.d, or none of them if one is wrong.
+// load takes the settings of all files in app.d. If one of them is wrong, it takes none.
 func (d *daemon) load() error {
 	names, err := filepath.Glob(filepath.Join(d.dir, "app.d", "*.conf"))
 	if err != nil {

@@ -1,4 +1,4 @@
-// Tunables-plain does what tunables does, with the standard library alone, and prints the
+// Tunables-plain does the same as tunables, with the standard library alone. It prints the
 // same lines.
 package main
 

@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// It prints what tunables prints.
+// The output is the same as of tunables.
 func TestTranscript(t *testing.T) {
 	want, err := os.ReadFile("../tunables/testdata/transcript.txt")
 	require.NoError(t, err)

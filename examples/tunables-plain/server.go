@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// start starts a daemon, and returns where it is and how to stop it.
+// start starts a daemon. It returns the address, and a function that stops the daemon.
 func start(dir string, flags []string, log io.Writer) (url string, stop func() error, err error) {
 	d := newDaemon(dir, log)
 	if err := d.configure(flags); err != nil {
@@ -26,7 +26,7 @@ func start(dir string, flags []string, log io.Writer) (url string, stop func() e
 	}
 	server := &http.Server{Handler: d.pages()}
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(listener) }) // its error comes from stop
+	serving.Go(func() { _ = server.Serve(listener) }) // stop returns its error
 	return "http://" + listener.Addr().String(), func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), *d.drain.Load())
 		defer cancel()
@@ -37,7 +37,7 @@ func start(dir string, flags []string, log io.Writer) (url string, stop func() e
 }
 
 func (d *daemon) pages() http.Handler {
-	if expvar.Get("tunables") == nil { // a process has one, here of its first daemon
+	if expvar.Get("tunables") == nil { // a process has one: the settings of its first daemon
 		expvar.Publish("tunables", expvar.Func(d.vars))
 	}
 	mux := http.NewServeMux()
@@ -89,7 +89,7 @@ func upper(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, strings.ToUpper(string(text)))
 }
 
-// slow never answers by itself.
+// slow waits until the time is over.
 func slow(w http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 	http.Error(w, "it took too long", http.StatusGatewayTimeout)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -12,7 +11,7 @@ import (
 	"sync"
 )
 
-// A setting is a value that can be changed while the daemon runs.
+// A setting is a value that may change while the daemon runs.
 type setting struct {
 	name, doc string
 	mode      os.FileMode
@@ -20,9 +19,9 @@ type setting struct {
 	value     func() any
 	text      func() string
 	check     func(text string) error
-	store     func(text, by string) error // nil if it is only read
+	store     func(text, by string) error // nil for a read-only setting
 
-	mu sync.Mutex // held over a change, so that the lines of the log are in its order
+	mu sync.Mutex // held during a change, so the log has the order of the changes
 	by string     // where the value was set; guarded by mu
 }
 
@@ -64,7 +63,7 @@ func maxLen(n int) func(string) error {
 	}
 }
 
-// format returns a text that the parsers below take.
+// format returns a text that the parsers below accept.
 func format(value any) string {
 	prefixes, ok := value.([]netip.Prefix)
 	if !ok {
@@ -143,7 +142,7 @@ func parseSize(text string) (size, error) {
 	}
 	shift := 10 * (i + 1)
 	if n<<shift>>shift != n {
-		return 0, errors.New("it is too large")
+		return 0, fmt.Errorf("%q is too large", text)
 	}
 	return size(n << shift), nil
 }

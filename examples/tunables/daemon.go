@@ -17,7 +17,7 @@ import (
 	"github.com/kprim/kprim/sysctl"
 )
 
-// A daemon is a web server whose settings can be changed while it runs.
+// A daemon is a web server whose settings change while it runs.
 type daemon struct {
 	dir    string // of its files
 	log    *slog.Logger
@@ -41,21 +41,23 @@ func newDaemon(dir string, log io.Writer) *daemon {
 	d := &daemon{dir: dir, begin: time.Now()}
 	d.log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: d, ReplaceAttr: withoutTime}))
 	local := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	d.rate = tunable(d, "http/rate", 0o644, "requests a second", 100, sysctl.Between(0.01, 10000))
+	d.rate = tunable(d, "http/rate", 0o644, "requests/second",
+		100, sysctl.Between(0.01, 10000))
 	d.burst = tunable(d, "http/burst", 0o644, "requests at once", 10, sysctl.Between(1, 1000))
 	d.timeout = tunable(d, "http/timeout", 0o644, "of a request", time.Second, sysctl.Between(time.Millisecond, time.Minute))
-	d.drain = tunable(d, "http/drain", 0o644, "of the last requests", time.Second, sysctl.Between(0, time.Minute))
-	d.closed = tunable(d, "http/closed", 0o644, "refuse all requests", false)
-	d.allow = tunable(d, "http/allow", 0o644, "networks of clients", local)
+	d.drain = tunable(d, "http/drain", 0o644, "of last requests", time.Second, sysctl.Between(0, time.Minute))
+	d.closed = tunable(d, "http/closed", 0o644, "refuse requests", false)
+	d.allow = tunable(d, "http/allow", 0o644, "client networks", local)
 	d.maxBody = tunable(d, "http/max_body", 0o644, "of a request", 64<<10, sysctl.Between[sysctl.Bytes](0, 1<<20))
-	d.motd = tunable(d, "http/motd", 0o644, "text of the front page", "welcome", sysctl.MaxLen(80))
-	d.token = tunable(d, "http/token", 0o600, "password of the operator", "sesame")
+	d.motd = tunable(d, "http/motd", 0o644, "front page text", "welcome", sysctl.MaxLen(80))
+	d.token = tunable(d, "http/token", 0o600, "password", "sesame")
 	d.level = tunable(d, "log/level", 0o644, "of the log", slog.LevelInfo)
 	d.register("http/uptime", 0o444, "since the start", sysctl.Func(d.uptime))
 	return d
 }
 
-// tunable registers a setting. Each change of it is logged, but a secret without its value.
+// tunable registers a setting, and logs each change of it. The log does not show the
+// value of a secret.
 func tunable[T any](d *daemon, name string, mode os.FileMode, doc string, start T, checks ...func(old, new T) error) *sysctl.Var[T] {
 	v := sysctl.NewVar(start, checks...)
 	v.Changed = func(c sysctl.Change[T]) {
@@ -81,7 +83,7 @@ func (d *daemon) Level() slog.Level { return d.level.Load() }
 
 func (d *daemon) uptime() string { return time.Since(d.begin).Round(time.Minute).String() }
 
-// configure takes the settings of the files and then of the flags.
+// configure takes the settings from the files, and then from the flags.
 func (d *daemon) configure(flags []string) error {
 	files := sysctl.Settings{Unknown: func(e *sysctl.SettingError) {
 		d.log.Warn("unknown setting", "name", e.Key, "file", e.File, "line", e.Line)

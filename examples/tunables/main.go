@@ -1,7 +1,7 @@
 // Tunables is a web server whose settings are a tree of package sysctl: limits, durations,
-// a list, a size, a flag, a text, a secret and the level of the log. They come from files
-// and flags, an operator changes them by HTTP, each change is logged, and they are saved.
-// The program visits the server itself, and shows all that happens.
+// a list, a size, a flag, a text, a secret and the level of the log. The settings come from
+// files and flags. An operator changes them by HTTP. The server logs each change, and saves
+// the settings at its end. The program visits the server itself, and shows all that happens.
 package main
 
 import (

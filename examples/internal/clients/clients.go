@@ -1,5 +1,5 @@
-// Package clients visits a web server whose settings change while it runs. It is the same
-// for [tunables] and for [tunables-plain], and so is its transcript.
+// Package clients visits a web server whose settings change while it runs. The programs
+// [tunables] and [tunables-plain] share it, so both print the same transcript.
 //
 // [tunables]: https://github.com/kprim/kprim/tree/main/examples/tunables
 // [tunables-plain]: https://github.com/kprim/kprim/tree/main/examples/tunables-plain
@@ -17,8 +17,8 @@ import (
 	"syscall"
 )
 
-// Start starts a server. It has its files in dir, takes flags, and logs to log. It returns
-// where the server is, and how to stop it.
+// Start starts a server. The server has its files in dir, takes flags, and writes its log
+// to log. Start returns the address of the server, and a function that stops it.
 type Start func(dir string, flags []string, log io.Writer) (url string, stop func() error, err error)
 
 // site is the file of the machine's owner. The last line has a misspelt key.
@@ -70,7 +70,7 @@ func (s *session) run(flags []string, visit func()) {
 	}
 	s.url = url
 	visit()
-	http.DefaultClient.CloseIdleConnections() // for which the server would wait
+	http.DefaultClient.CloseIdleConnections() // or the server would wait for them
 	s.say("^C")
 	s.failed(stop())
 }
@@ -106,7 +106,7 @@ func (s *session) limits() {
 	s.put("alice", "/admin/http/closed", "on")
 	s.get("/")
 	s.put("alice", "/admin/http/closed", "off")
-	s.put("alice", "/admin/http/allow", "10.0.0.0/8, 192.168.0.0/16")
+	s.put("alice", "/admin/http/allow", "10.0.0.0/8")
 	s.get("/")
 }
 
@@ -159,8 +159,8 @@ func short(body string) string {
 	return "'" + strings.TrimSuffix(body, "\n") + "'"
 }
 
-// answered shows an answer: its text if it is for people, and otherwise the name of its
-// status. Of /debug/vars only the settings are the same each time.
+// answered shows an answer. An answer for people has its text, and an error the name of
+// its status. Of /debug/vars only the settings are shown, because the rest varies.
 func (s *session) answered(path string, status int, text string) {
 	switch {
 	case status == http.StatusBadRequest:
@@ -170,7 +170,12 @@ func (s *session) answered(path string, status int, text string) {
 	case path == "/debug/vars":
 		text = strings.TrimSuffix(lineWith(`"tunables"`, text), ",")
 	}
-	s.say("%s", strings.TrimSpace(fmt.Sprintf("%d %s", status, text)))
+	text = strings.TrimSpace(text)
+	if strings.Contains(text, "\n") { // a table, whose columns stand below each other
+		s.say("%d\n%s", status, text)
+	} else {
+		s.say("%d %s", status, text)
+	}
 }
 
 func lineWith(word, text string) string {
@@ -193,7 +198,8 @@ func (s *session) say(format string, args ...any) {
 	fmt.Fprintln(s.out, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 }
 
-// A writer shows each port as the same one. The server logs to it while a client waits.
+// A writer replaces each port by the same one. The server writes its log to it while a
+// client waits.
 type writer struct {
 	mu sync.Mutex
 	to io.Writer
@@ -204,6 +210,35 @@ var port = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 func (w *writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, err := w.to.Write(port.ReplaceAll(p, []byte("127.0.0.1:50000")))
-	return len(p), err
+	for line := range strings.Lines(port.ReplaceAllString(string(p), "127.0.0.1:50000")) {
+		if _, err := io.WriteString(w.to, fold(line)); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
+// seam matches the places at which a long line may break: before a key and after a comma.
+var seam = regexp.MustCompile(` [a-z]+=|,`)
+
+// fold breaks a line of more than 80 columns, so that a terminal need not break it in the
+// middle of a word.
+func fold(line string) string {
+	const columns, indent = 80, "    "
+	folded := ""
+	for len(strings.TrimSuffix(line, "\n")) > columns {
+		cut := 0
+		for _, place := range seam.FindAllStringIndex(line[:columns], -1) {
+			cut = place[0]
+			if line[cut] == ',' {
+				cut++
+			}
+		}
+		if cut <= len(indent) {
+			break // one long word
+		}
+		folded += line[:cut] + "\n"
+		line = indent + strings.TrimPrefix(line[cut:], " ")
+	}
+	return folded + line
 }

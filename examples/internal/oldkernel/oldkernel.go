@@ -1,19 +1,20 @@
 // Package oldkernel has the ways to sleep that Linux has given up: sleep_on and
-// its kin, which went with 3.15. They are here to be seen failing.
+// its variants, which were removed in 3.15. The examples show how they fail.
 //
-// All have one fault. The caller tests a condition, and then calls; whoever
-// makes the condition true in between wakes a queue that nobody is on, and the
-// caller sleeps on.
+// All of them have one fault. The caller tests a condition, and then sleeps. A
+// waker that comes between the two finds an empty queue. Its wake-up is lost, and
+// the caller sleeps on.
 //
 //	for !ready {
 //		// a wake-up that comes here is lost
 //		oldkernel.InterruptibleSleepOn(cpu, &queue, task)
 //	}
 //
-// The kernels that they were made for had one CPU and no preemption, or one big
-// lock, which a sleep drops: cpu stands for both, and saves them. 2.6 can preempt
-// its own code, and whoever called them there without the big lock, which went
-// with 2.6.39, raced: so does whoever calls them with a nil cpu.
+// The old kernels had one CPU and no preemption, or one big lock, which a sleep
+// drops. There no waker could come in between. A cpu stands for both. Linux 2.6
+// can preempt its own code. There a caller without the big lock could lose a
+// wake-up, and so can a caller here with a nil cpu. The big lock was removed in
+// 2.6.39.
 //
 // Kernel: kernel/sched.c of 2.6
 package oldkernel
@@ -25,17 +26,17 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// SleepOn sleeps until the next wake-up of queue. What happened before it, and
-// signals, are nothing to it. The caller has the CPU, which SleepOn gives up
-// while it sleeps; cpu may be nil.
+// SleepOn sleeps until the next wake-up of queue. It takes no notice of earlier
+// wake-ups and of signals. The caller must have the CPU, and SleepOn gives it up
+// while it sleeps. cpu may be nil.
 //
 // Kernel: sleep_on
 func SleepOn(cpu *onecpu.CPU, queue *waitqueue.Queue, task *waitqueue.Task) {
 	sleepOn(cpu, queue, task, waitqueue.Uninterruptible)
 }
 
-// InterruptibleSleepOn is SleepOn, and a signal ends the sleep too. Which of
-// them it was, only the caller can find out.
+// InterruptibleSleepOn is SleepOn, and a signal ends the sleep too. The caller has
+// to find out which of the two it was.
 //
 // Kernel: interruptible_sleep_on
 func InterruptibleSleepOn(cpu *onecpu.CPU, queue *waitqueue.Queue, task *waitqueue.Task) {
@@ -65,8 +66,8 @@ func sleepOn(cpu *onecpu.CPU, queue *waitqueue.Queue, task *waitqueue.Task, s wa
 	}
 }
 
-// prepare announces the sleep and queues the task. It comes too late: the test
-// has been made. And it is followed by no other.
+// prepare announces the sleep and queues the task. It comes too late: the caller
+// has tested before, and does not test again.
 func prepare(cpu *onecpu.CPU, queue *waitqueue.Queue, task *waitqueue.Task, s waitqueue.State) *waitqueue.Entry {
 	wait := &waitqueue.Entry{Task: task}
 	if cpu != nil {

@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// The way to wait for ready in the kernels of old.
+// waitFor waits as code of the old kernels did.
 func waitFor(cpu *onecpu.CPU, queue *waitqueue.Queue, task *waitqueue.Task, ready *bool, window func()) {
 	for !*ready {
 		window()
@@ -36,18 +36,18 @@ func TestWakeUpBetweenTestAndSleepIsLost(t *testing.T) {
 			returned = true
 		}()
 		synctest.Wait()
-		require.Zero(t, woke, "nobody was on the queue")
+		require.Zero(t, woke, "the queue was empty")
 		require.False(t, returned)
 		require.Equal(t, waitqueue.Uninterruptible, task.State())
-		require.Equal(t, 1, queue.WakeUp(), "a stray one sets it free")
+		require.Equal(t, 1, queue.WakeUp(), "a stray wake-up wakes it")
 		synctest.Wait()
 		require.True(t, returned)
 		require.False(t, queue.Active())
 	})
 }
 
-// The waker wants to run in the window, and cannot before the sleeper sleeps.
-func TestOneCPUSavesIt(t *testing.T) {
+// The waker comes in the window, and has to wait until the sleeper sleeps.
+func TestOneCPULosesNoWakeUp(t *testing.T) {
 	for range 200 {
 		synctest.Test(t, func(t *testing.T) {
 			var cpu onecpu.CPU
@@ -70,8 +70,8 @@ func TestOneCPUSavesIt(t *testing.T) {
 	}
 }
 
-// Its sleep ends, and it cannot tell why.
-func TestOnlyTheInterruptibleOnesHearASignal(t *testing.T) {
+// A signal ends the interruptible sleep only.
+func TestASignalEndsTheInterruptibleSleepOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var queue waitqueue.Queue
 		var deaf, hears waitqueue.Task
@@ -83,7 +83,7 @@ func TestOnlyTheInterruptibleOnesHearASignal(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, waitqueue.Uninterruptible, deaf.State())
 		require.Equal(t, waitqueue.Running, hears.State())
-		require.Equal(t, 1, queue.WakeUp(), "the deaf one")
+		require.Equal(t, 1, queue.WakeUp(), "the other one")
 	})
 }
 
@@ -99,7 +99,7 @@ func TestTimeout(t *testing.T) {
 					}
 					return oldkernel.InterruptibleSleepOnTimeout(cpu, &queue, task, time.Second)
 				}
-				require.Zero(t, left(new(waitqueue.Task)), "nobody came")
+				require.Zero(t, left(new(waitqueue.Task)), "no wake-up came")
 				var signalled, woken waitqueue.Task
 				time.AfterFunc(300*time.Millisecond, signalled.Interrupt)
 				require.Equal(t, 700*time.Millisecond, left(&signalled))

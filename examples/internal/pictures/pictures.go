@@ -1,7 +1,7 @@
-// Package pictures holds the pictures of a README to traces of its program.
+// Package pictures compares the pictures of a README with traces of its program.
 //
-// A test of each program gives its forms to [Check]. The form runs while package trace
-// records, in a bubble and with one step at a time. So its picture is the same each time.
+// A test of each program gives its forms to [Check]. Each form runs in a bubble, one step at
+// a time, while package trace records it. So its picture is the same each time.
 package pictures
 
 import (
@@ -71,8 +71,8 @@ func compare(t *testing.T, file string, edit func(string) string) {
 	require.Equal(t, want, string(text), "go test -run Picture -update writes it")
 }
 
-// Trace returns the trace of a story, in which goroutines that it has not made a [Thread] of
-// should neither sleep nor wake others.
+// Trace returns the trace of a story. In the story only a [Thread] should sleep or wake
+// others.
 func Trace(t *testing.T, setUp func() (story, cleanup func())) []byte {
 	var text bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
@@ -115,8 +115,8 @@ func (b *bubble) rest() {
 	}
 }
 
-// Thread makes a thread, which does not run yet. The function that it returns has the thread
-// run fn, and waits until the thread has ended.
+// Thread makes a thread that waits. The returned function has the thread run fn, and returns
+// when the thread has ended.
 func Thread(name string, fn func()) (run func()) {
 	begin := make(chan bool)
 	thread := kthread.Run(name, func(*kthread.Current) error {

@@ -1,8 +1,7 @@
 // Package printk is the log of the examples: a log of package kthread/printk, with the
 // marks of the system log, or any other handler of package slog in its place.
 //
-// The lines have no levels and no time stamps, because a transcript that has to be the
-// same at every run can have none.
+// The lines have no levels and no time stamps. So a transcript is the same on every run.
 //
 // Kernel: kernel/printk/printk.c
 package printk
