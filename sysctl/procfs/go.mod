@@ -16,5 +16,5 @@ require (
 	golang.org/x/sync v0.24.0 // indirect
 )
 
-// Until the root has its first tag.
+// Only in the tree: a tag has no replace. See .github/RELEASING.md.
 replace github.com/kprim/kprim => ../..
