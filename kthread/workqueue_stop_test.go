@@ -2,6 +2,7 @@ package kthread_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -271,4 +272,153 @@ func TestDestroyWaitsForTheEndOfItsTies(t *testing.T) {
 		ctx.hold <- true
 		require.NoError(t, <-destroy)
 	})
+}
+
+func TestDestroyOfAWorkqueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := kthread.AllocWorkqueue("test", 2)
+		ran := 0
+		last := counter(&ran)
+		works := holdAll(t, q, 3)
+		works[2].then = func() { require.True(t, q.Enqueue(last)) }
+		dropped := kthread.DelayedWork{Func: func() { t.Error("dropped") }}
+		require.True(t, q.EnqueueAfter(&dropped, time.Hour))
+		destroys := []<-chan error{answerOf(q.Destroy), answerOf(q.Destroy)}
+		synctest.Wait()
+		require.False(t, q.Enqueue(counter(new(int))))
+		require.NoError(t, q.Context().Err(), "works run")
+		for _, k := range works {
+			require.Empty(t, destroys[0])
+			k.end()
+			synctest.Wait()
+		}
+		for _, destroy := range destroys {
+			require.NoError(t, <-destroy)
+		}
+		require.Equal(t, 1, ran)
+		require.Empty(t, kworkers())
+		require.Equal(t, kthread.ErrStopped, context.Cause(q.Context()))
+		require.NoError(t, q.Destroy(endedContext(t)))
+		require.NoError(t, q.Drain(t.Context()))
+		require.NoError(t, q.Flush(t.Context()))
+		require.False(t, q.Enqueue(last))
+		require.False(t, q.EnqueueAfter(&kthread.DelayedWork{Func: last.Func}, 0))
+		pass(2 * time.Hour)
+		require.Equal(t, 1, ran)
+	})
+}
+
+// It goes on as after the Shutdown of an http.Server.
+func TestDestroyWhoseContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := kthread.AllocWorkqueue("test", 1)
+		works := holdAll(t, q, 2)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, q.Destroy(ctx), syscall.ETIMEDOUT)
+		require.False(t, q.Enqueue(counter(new(int))), "it takes no new works")
+		works[0].end()
+		synctest.Wait()
+		require.Equal(t, 1, works[1].begun)
+		require.NoError(t, q.Context().Err())
+		works[1].end()
+		synctest.Wait()
+		require.Equal(t, kthread.ErrStopped, context.Cause(q.Context()), "it has ended by itself")
+		require.Empty(t, kworkers())
+		require.NoError(t, q.Destroy(endedContext(t)))
+	})
+}
+
+func TestAskStopOfAWorkqueue(t *testing.T) {
+	reason := errors.New("no power")
+	synctest.Test(t, func(t *testing.T) {
+		q := kthread.AllocWorkqueue("test", 2)
+		idle := holdAll(t, q, 2)
+		idle[1].end() // and one runs on
+		k, again := idle[0], &idle[0].Work
+		require.True(t, q.Enqueue(again))
+		synctest.Wait()
+		running := answerOf(q.Flush)
+		synctest.Wait()
+		second := runHeld(t, q)
+		pending := holdAll(t, q, 2)
+		delayed := kthread.DelayedWork{Func: func() { t.Error("dropped") }}
+		require.True(t, q.EnqueueAfter(&delayed, time.Hour))
+		lost := []<-chan error{answerOf(q.Flush), answerOf(pending[0].Flush), answerOf(q.Drain), answerOf(k.Flush)}
+		run := cancelOf(t.Context(), second.CancelSync)
+		synctest.Wait()
+		destroy := answerOf(q.Destroy)
+		synctest.Wait()
+		q.AskStop(reason)
+		q.AskStop(errors.New("a second reason"))
+		cause := context.Cause(q.Context())
+		require.ErrorIs(t, cause, kthread.ErrStopped)
+		require.ErrorIs(t, cause, reason)
+		require.EqualError(t, cause, "kthread: asked to stop: no power")
+		for _, answer := range lost {
+			require.ErrorIs(t, <-answer, syscall.ESRCH)
+		}
+		require.ErrorIs(t, <-running, syscall.ESRCH, "the work that was set aside is dropped")
+		require.False(t, q.Enqueue(again))
+		synctest.Wait()
+		require.Empty(t, destroy, "two works run")
+		require.Empty(t, run)
+		k.end()
+		second.end()
+		require.Equal(t, cancelled{false, nil}, <-run)
+		require.ErrorIs(t, <-destroy, syscall.ESRCH)
+		require.ErrorIs(t, q.Destroy(t.Context()), reason, "the same as before")
+		require.Empty(t, kworkers())
+		require.Equal(t, 1, k.begun)
+		require.Zero(t, pending[0].begun)
+		pass(2 * time.Hour)
+	})
+}
+
+// A flush that waits for runs only does not mind an AskStop, and Destroy waits for them.
+func TestAskStopLetsTheRunsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := kthread.AllocWorkqueue("test", 2)
+		works := holdAll(t, q, 2)
+		flushes := []<-chan error{answerOf(q.Flush), answerOf(works[0].Flush), answerOf(q.Drain)}
+		synctest.Wait()
+		q.AskStop(nil)
+		require.Equal(t, kthread.ErrStopped, context.Cause(q.Context()))
+		destroy := answerOf(q.Destroy)
+		synctest.Wait()
+		for _, k := range works {
+			require.Empty(t, destroy)
+			k.end()
+		}
+		for _, flush := range append(flushes, destroy) {
+			require.NoError(t, <-flush)
+		}
+	})
+}
+
+func TestGoexitInAWorkOfAWorkqueue(t *testing.T) {
+	for _, maxActive := range []int{1, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			q := newWorkqueue(t, maxActive)
+			k, runs := runHeld(t, q), 0
+			k.then = func() {
+				if k.begun == 1 {
+					runtime.Goexit()
+				}
+			}
+			require.True(t, q.Enqueue(&k.Work), "a new thread runs it again")
+			require.True(t, q.Enqueue(counter(&runs)))
+			synctest.Wait()
+			flush, drain := answerOf(k.Flush), answerOf(q.Drain)
+			synctest.Wait()
+			k.end()
+			synctest.Wait()
+			require.Equal(t, 2, k.begun)
+			k.end()
+			require.NoError(t, <-flush)
+			require.NoError(t, <-drain)
+			require.Equal(t, 1, runs)
+			require.NoError(t, q.Destroy(t.Context()))
+		})
+	}
 }

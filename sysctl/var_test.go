@@ -299,3 +299,27 @@ func TestRegisterRefusesARightToWriteAComputedFile(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+func TestDuration(t *testing.T) {
+	var tree sysctl.Tree
+	var d sysctl.Var[time.Duration]
+	d.Store(time.Second)
+	_, err := tree.Register("", sysctl.Entry{Name: "d", Mode: 0o644, Handler: sysctl.Bounded(&d, time.Millisecond, time.Hour)})
+	require.NoError(t, err)
+	for text, want := range map[string]time.Duration{"1.5s\n": 1500 * time.Millisecond, " 2m ": 2 * time.Minute, "1h": time.Hour} {
+		require.NoError(t, tree.WriteFile(sysctl.Root, "d", []byte(text)))
+		require.Equal(t, want, d.Load())
+	}
+	d.Store(90 * time.Second)
+	for _, text := range []string{"5", "1s 2s", "-1s", "2h", "1us", "\n", "x"} {
+		require.ErrorIs(t, tree.WriteFile(sysctl.Root, "d", []byte(text)), syscall.EINVAL, text)
+	}
+	text, err := tree.ReadFile(sysctl.Root, "d")
+	require.NoError(t, err)
+	require.Equal(t, "1m30s\n", string(text))
+	require.NoError(t, tree.WriteFile(sysctl.Root, "d", nil))
+	n, err := open(t, &tree, "d").WriteAt([]byte("5s"), 1)
+	require.ErrorIs(t, err, syscall.EINVAL)
+	require.Zero(t, n)
+	require.Equal(t, 90*time.Second, d.Load())
+}

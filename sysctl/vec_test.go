@@ -364,3 +364,17 @@ func TestSourceOfAFileAndOfAProcess(t *testing.T) {
 	require.Equal(t, []string{"Root, File", "Root, File", "Root, uid 0, gid 0, pid 77"}, sources)
 	require.Equal(t, "uid 0, gid 0, pid 77", tree.Source("x"))
 }
+
+func TestWholeVector(t *testing.T) {
+	var tree sysctl.Tree
+	var v sysctl.Vec[int32]
+	v.Store(1, 2, 3)
+	_, err := tree.Register("", sysctl.Entry{Name: "v", Mode: 0o644, Handler: sysctl.Whole(&v, 0, 10)})
+	require.NoError(t, err)
+	require.NoError(t, tree.WriteFile(sysctl.Root, "v", []byte(" 4\t5 0x6\n")))
+	require.Equal(t, []int32{4, 5, 6}, v.Load())
+	for _, text := range []string{"1", "1 2", "1 2 3 4", "1 2 11", "1 2 -1", "1 2 x", "1 2 3x", "\n", "1 2 99999999999"} {
+		require.ErrorIs(t, tree.WriteFile(sysctl.Root, "v", []byte(text)), syscall.EINVAL, text)
+		require.Equal(t, []int32{4, 5, 6}, v.Load())
+	}
+}

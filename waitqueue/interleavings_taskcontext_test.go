@@ -7,6 +7,10 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/kprim/kprim/waitqueue"
 	"github.com/kprim/kprim/waitqueue/explore"
@@ -178,4 +182,115 @@ func TestInterleavingsLateSignalAndACond(t *testing.T) {
 		})
 		m.Release(end)
 	})
+}
+
+// A caller clears an interrupt of its own, and does not know that the context has ended. No wait
+// may sleep for ever after that, also a wait that has looked at the context before the end.
+func TestInterleavingsClearInterruptKeepsTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent, cancel := context.WithCancel(t.Context())
+		ctx, stop := waitqueue.WithTask(parent, "")
+		defer stop()
+		var q waitqueue.Queue
+		tests := 0
+		result := asleep(func() error {
+			return q.Wait(ctx, func() bool {
+				if tests++; tests == 2 { // on the queue; a sleep would be for ever
+					cancel()
+					time.Sleep(time.Second) // until it has interrupted the task
+					waitqueue.TaskOf(ctx).ClearInterrupt()
+				}
+				return false
+			})
+		})
+		time.Sleep(time.Minute)
+		require.True(t, ended(result), "it sleeps on")
+		require.ErrorIs(t, <-result, context.Canceled)
+		require.True(t, waitqueue.TaskOf(ctx).Interrupted())
+	})
+}
+
+// In the condition of a Wait of the task itself, a wait with the context goes the usual way. The
+// task is free after both.
+func TestInterleavingsWaitOfTheTaskItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := waitqueue.WithTask(t.Context(), "")
+		defer stop()
+		task := waitqueue.TaskOf(ctx)
+		var q, other waitqueue.Queue
+		var tok, ready tokens
+		result := asleep(func() error {
+			return task.Wait(&q, func() bool {
+				_ = other.Wait(ctx, ready.tryTake)
+				return tok.tryTake()
+			})
+		})
+		ready.Store(1)
+		other.WakeUp() // the first test
+		require.Equal(t, waitqueue.Interruptible, asleepWith(ctx), "announced")
+		require.True(t, other.Active())
+		ready.Store(1)
+		other.WakeUp()
+		synctest.Wait()
+		tok.Store(1)
+		ready.Store(1)
+		q.WakeUp()
+		require.NoError(t, <-result)
+		require.Equal(t, waitqueue.Running, asleepWith(ctx))
+
+		result = asleep(func() error {
+			q.Lock()
+			defer q.Unlock()
+			return task.WaitHeld(&q, func() bool {
+				tests := 0
+				_ = other.Wait(ctx, func() bool { tests++; return tests == 2 })
+				return tok.tryTake()
+			})
+		})
+		tok.Store(1)
+		q.WakeUp()
+		require.NoError(t, <-result)
+
+		for range 2 {
+			result = asleep(func() error { return q.Wait(ctx, tok.tryTake) })
+			require.Equal(t, waitqueue.Interruptible, asleepWith(ctx), "the task is free")
+			tok.Store(1)
+			q.WakeUp()
+			require.NoError(t, <-result)
+		}
+	})
+}
+
+// A condition that panics, or ends its goroutine, gives the task back.
+func TestInterleavingsWithTaskOfAConditionThatLeaves(t *testing.T) {
+	for name, leave := range leavings {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, stop := waitqueue.WithTask(t.Context(), "")
+				defer stop()
+				var q waitqueue.Queue
+				var tok tokens
+				for leaveAt := range 4 {
+					tests := 0
+					gone := leaves(t, func() {
+						_ = q.WaitExclusive(ctx, func() bool {
+							if tests++; tests > leaveAt {
+								leave()
+							}
+							return false
+						})
+					})
+					synctest.Wait()
+					q.WakeUp()
+					<-gone
+					require.False(t, q.Active())
+					result := asleep(func() error { return q.Wait(ctx, tok.tryTake) })
+					require.Equal(t, waitqueue.Interruptible, asleepWith(ctx))
+					tok.Store(1)
+					q.WakeUp()
+					require.NoError(t, <-result)
+				}
+			})
+		})
+	}
 }

@@ -1,0 +1,137 @@
+package rwevent_test
+
+import (
+	"context"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/kthread"
+	"github.com/kprim/kprim/rwevent"
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// The forms for a kernel thread, by real ones.
+
+func TestAKernelThreadTakesUntilItIsStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s rwevent.Slot[int]
+		var got []int
+		thread := kthread.Run("handler", func(cur *kthread.Current) error {
+			for {
+				v, err := s.TakeBy(cur)
+				if err != nil {
+					return err
+				}
+				got = append(got, v)
+			}
+		})
+		for v := range 3 {
+			synctest.Wait()
+			_ = s.Post(v)
+		}
+		synctest.Wait()
+		require.ErrorIs(t, thread.Stop(), kthread.ErrStopped)
+		require.Equal(t, []int{0, 1, 2}, got)
+	})
+}
+
+func TestASignalInterruptsAKernelThreadsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s rwevent.Slot[int]
+		var table rwevent.Table[int, int]
+		waits := []func(cur *kthread.Current) error{
+			func(cur *kthread.Current) error { _, err := s.TakeBy(cur); return err },
+			func(cur *kthread.Current) error { _, _, err := s.WaitBy(cur, 0); return err },
+			func(cur *kthread.Current) error { _, err := table.TakeBy(cur); return err },
+			func(cur *kthread.Current) error { _, err := table.WaitBy(cur, 0); return err },
+		}
+		for _, wait := range waits {
+			thread := kthread.Run("handler", func(cur *kthread.Current) error {
+				if err := cur.Allow(syscall.SIGTERM); err != nil {
+					return err
+				}
+				return wait(cur)
+			})
+			synctest.Wait()
+			thread.Signal(syscall.SIGTERM)
+			err := thread.Wait(t.Context())
+			require.ErrorIs(t, err, syscall.EINTR)
+			require.NotErrorIs(t, err, kthread.ErrStopped)
+
+			thread = kthread.Run("handler", wait)
+			synctest.Wait()
+			require.ErrorIs(t, thread.Stop(), kthread.ErrStopped)
+		}
+	})
+}
+
+func TestAnEventBeatsAStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s rwevent.Slot[int]
+		_ = s.Post(1)
+		thread := kthread.Run("handler", func(cur *kthread.Current) error {
+			<-cur.Context().Done()
+			if _, _, err := s.WaitBy(cur, 0); err != nil {
+				return err
+			}
+			_, err := s.TakeBy(cur)
+			return err
+		})
+		synctest.Wait() // it runs
+		require.NoError(t, thread.Stop())
+		_, _, ok := s.Load()
+		require.False(t, ok)
+	})
+}
+
+// A loop's waits with one context that carries a task sleep with that task, on a slot and
+// on a table.
+func TestWaitsSleepWithTheTaskOfTheirContext(t *testing.T) {
+	waits := map[string]func(ctx context.Context, s *rwevent.Slot[int], table *rwevent.Table[int, int]) error{
+		"Slot.Take": func(ctx context.Context, s *rwevent.Slot[int], _ *rwevent.Table[int, int]) error {
+			_, err := s.Take(ctx)
+			return err
+		},
+		"Slot.Wait": func(ctx context.Context, s *rwevent.Slot[int], _ *rwevent.Table[int, int]) error {
+			_, gen, _ := s.Load()
+			_, _, err := s.Wait(ctx, gen)
+			return err
+		},
+		"Table.Take": func(ctx context.Context, _ *rwevent.Slot[int], table *rwevent.Table[int, int]) error {
+			_, err := table.Take(ctx)
+			return err
+		},
+		"Table.Wait": func(ctx context.Context, _ *rwevent.Slot[int], table *rwevent.Table[int, int]) error {
+			_, err := table.Wait(ctx, 0)
+			return err
+		},
+	}
+	for name, wait := range waits {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var s rwevent.Slot[int]
+				var table rwevent.Table[int, int]
+				parent, cancel := context.WithCancel(t.Context())
+				ctx, stop := waitqueue.WithTask(parent, "handler")
+				defer stop()
+				result := make(chan error, 1)
+				asleep := func(s *rwevent.Slot[int], table *rwevent.Table[int, int]) {
+					go func() { result <- wait(ctx, s, table) }()
+					synctest.Wait()
+					require.Equal(t, waitqueue.Interruptible, waitqueue.TaskOf(ctx).State())
+				}
+				asleep(&s, &table)
+				_, _ = s.Post(1), table.Post(1, 1)
+				require.NoError(t, <-result)
+				asleep(new(rwevent.Slot[int]), new(rwevent.Table[int, int]))
+				cancel()
+				err := <-result
+				require.ErrorIs(t, err, syscall.EINTR)
+				require.ErrorIs(t, err, context.Canceled)
+			})
+		})
+	}
+}
