@@ -54,6 +54,7 @@ func missing(t *testing.T, tag, dir, report string) []string {
 func TestANameWithALineIsTold(t *testing.T) {
 	require.Empty(t, missing(t, "v0.2.0", ".", `Compatible changes:
 - ./kthread.(*Thread).Stopping: added
+- ./kthread.(*Table[K, T]).Stopping: added
 `))
 	require.Empty(t, missing(t, "sysctl/procfs/v0.2.0", "sysctl/procfs", `Incompatible changes:
 - Mount: removed
@@ -63,10 +64,12 @@ func TestANameWithALineIsTold(t *testing.T) {
 func TestEachNameWithoutALineIsMissing(t *testing.T) {
 	require.Equal(t, []string{
 		"kthread: LOG says nothing of: ./kthread.Stop: removed",
+		"kthread: LOG says nothing of: ./kthread.opping: added",
 		"rwevent: LOG says nothing of: ./rwevent.(*Slot[T]).Stopping: added",
 		"rwevent: LOG says nothing of: ./rwevent.(*Table[K, T]).Take, method set: changed from a to b",
 	}, missing(t, "v0.2.0", ".", `Incompatible changes:
 - ./kthread.Stop: removed
+- ./kthread.opping: added
 - ./rwevent.(*Slot[T]).Stopping: added
 - ./rwevent.(*Table[K, T]).Take, method set: changed from a to b
 `))
