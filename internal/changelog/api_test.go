@@ -83,6 +83,7 @@ func TestTheScriptAsksForLines(t *testing.T) {
 	require.Equal(t, ".: since v0.1.0\n"+
 		"kthread: .github/CHANGELOG.md says nothing of: ./kthread.Stop: added\n"+
 		"sub: since sub/v0.1.0\n"+
+		"sub: a change breaks callers, so the next version is a new minor one\n"+
 		"sub: .github/CHANGELOG.md says nothing of: Mount: removed\n"+
 		"sub: .github/CHANGELOG.md says nothing of: Mounted: added\n", withoutGo(out))
 
