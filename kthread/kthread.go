@@ -177,6 +177,16 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
+// The life of a thread, from its creation to its end:
+//
+//	newThread        puts it on the list of threads; it has no goroutine yet
+//	Thread.WakeUp    starts the goroutine, once
+//	Thread.main      runs the function, and notes its error
+//	Current.Ready    the function has set up: Start returns
+//	Thread.AskStop   another goroutine: sets the stop, and ends the sleeps
+//	Thread.exit      refuses new requests, and answers the earlier ones
+//	Thread.finish    closes Done and opens the gate of the end: Stop and Wait return
+
 // A Thread is the handle of a thread. Any goroutine may call its methods. Make it
 // with [Run], [Start] or [Create].
 //

@@ -100,6 +100,15 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
+// The life of an event in a slot. A table does the same for each key:
+//
+//	Slot.Post        stores the event and its generation, then wakes one taker
+//	wait             the taker: looks, sleeps on the queue, and looks again
+//	Slot.ready       the taker: is there something to look at? It needs no lock
+//	Slot.take        the taker: takes the event out of the slot, under the lock
+//	Slot.newer       a Wait: reads the event, and leaves it there
+//	Slot.Close       no more events: the last one can be taken, then os.ErrClosed
+
 // An Event is the latest value of a key in a [Table], with its generation. Gen is 0 if, and
 // only if, there is no event.
 type Event[K comparable, T any] struct {

@@ -99,6 +99,20 @@ import (
 	"strings"
 )
 
+// The life of a write, from [Tree.WriteFile] to the variable and to its readers:
+//
+//	Tree.open        finds the entry, asks for the right, keeps the entry in place
+//	file.write       calls the Handler of the entry
+//	Var.Write        takes the whole text, without a newline at its end
+//	Var.parse        makes a value of the text
+//	cell.change      asks Check, under the lock of the value
+//	cell.store       stores the value, and calls Changed
+//	file.changed     wakes poll(2) and the loops over Tree.Changes
+//	Var.Load         the program reads the value: one atomic load
+//
+// A write through an open file begins with [File.Write] and File.use instead of Tree.open.
+// A handler whose name begins with Do parses in writeVector, writeScalar or doString.Write.
+
 // A Handler reads and writes an entry. The functions whose names begin with Do make
 // one. A type of your own with these methods is another. The calls may come from
 // several goroutines at once.

@@ -140,6 +140,15 @@ import (
 	"time"
 )
 
+// The life of a helper in six steps. The first and the last are on all systems:
+//
+//	Helper.check     is the call right? Then the helper stands at its Gate
+//	Gate.await       waits for a place, in the order of the calls
+//	Helper.launch    Init, the pipes, the start, the goroutines beside it
+//	process.wait     waits for the end of the helper, or of the context
+//	process.end      a signal for the whole group, Grace, SIGKILL
+//	Helper.finish    calls Cleanup with the Result, and returns
+
 // A Mode says how long the caller of a helper waits: with WaitExec until the
 // helper has been started, with WaitProc until it has ended, with NoWait not at all.
 //

@@ -167,6 +167,21 @@ import (
 	"github.com/kprim/kprim/internal/watch"
 )
 
+// The life of a wait, from its call to its end. All waits on one queue are [Queue.wait]:
+//
+//	beginWait        finds a place to sleep: a task, or a channel if ctx may end the wait
+//	Queue.enter      puts the entry on the queue, and announces the sleep
+//	Queue.wait       tests the condition again, and then sleeps
+//	Queue.wake       the waker: has the condition changed for a waiter on the queue?
+//	Queue.walk       the waker: chooses all ordinary waiters and one exclusive waiter
+//	Queue.pick       the waker: takes the entry off the queue
+//	Task.claim       the waker: no other wake-up gets this sleep
+//	sleeper.unpark   the waker: ends the sleep, after the lock of the queue
+//	Queue.wait       tests the condition; if it is false, goes on from Queue.enter
+//	Entry.ended      has ctx ended, or is the task interrupted?
+//	Queue.leave      takes the entry off the queue, if no wake-up has done that
+//	Queue.endWait    gives back the place to sleep
+
 // A Queue holds the goroutines that wait for one piece of state to change.
 // The zero value is an empty queue, ready to use.
 // A Queue must not be copied, or assigned to, after first use. If a copy and its
