@@ -6,9 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -21,6 +18,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/kprim/kprim/internal/listing"
 )
 
 // A daemonWay is one of the two daemons of the Examples.
@@ -241,77 +240,22 @@ func TestDaemonLeavesNoProcess(t *testing.T) {
 
 // The Examples print the same lines, and say how long each daemon is.
 func TestDaemonExamplesHaveTheLengthsThatTheyName(t *testing.T) {
-	ours, text := codeLines(t, "example_daemon_test.go")
-	plain, twin := codeLines(t, "example_daemon_plain_test.go")
-	require.Contains(t, text, fmt.Sprintf(`
+	ours, err := listing.Read("example_daemon_test.go")
+	require.NoError(t, err)
+	plain, err := listing.Read("example_daemon_plain_test.go")
+	require.NoError(t, err)
+	require.Contains(t, ours.Text, fmt.Sprintf(`
 // This daemon has %d lines of code, and the other one %d: %d and %d for the jobs, %d and %d
 // for the helper.
-`, ours.jobs+ours.helper, plain.jobs+plain.helper, ours.jobs, plain.jobs, ours.helper, plain.helper))
-	require.Equal(t, outputOf(t, text), outputOf(t, twin))
+`, ours.Lines(isAny), plain.Lines(isAny), ours.Lines(isOfJobs), plain.Lines(isOfJobs), ours.Lines(isOfHelper), plain.Lines(isOfHelper)))
+	require.NotEmpty(t, ours.Output)
+	require.Equal(t, ours.Output, plain.Output)
 }
 
-func outputOf(t *testing.T, text string) string {
-	_, output, found := strings.Cut(text, "\t// Output:\n")
-	require.True(t, found)
-	output, _, found = strings.Cut(output, "\n}")
-	require.True(t, found)
-	return output
-}
+func isAny(string) bool { return true }
 
-// codeCount is how many lines of a daemon have code.
-type codeCount struct{ jobs, helper int }
-
-// codeLines counts the lines of a file without the imports and the Example. It returns the
-// text too.
-func codeLines(t *testing.T, file string) (n codeCount, text string) {
-	src, err := os.ReadFile(file)
-	require.NoError(t, err)
-	fset := token.NewFileSet()
-	f, err := parser.ParseFile(fset, file, src, 0)
-	require.NoError(t, err)
-	for _, decl := range f.Decls {
-		from, to := fset.Position(decl.Pos()).Offset, fset.Position(decl.End()).Offset
-		lines := linesOf(string(src[from:to]))
-		switch {
-		case isImport(decl) || strings.HasPrefix(nameOf(decl), "Example"):
-		case isOfHelper(nameOf(decl)):
-			n.helper += lines
-		default:
-			n.jobs += lines
-		}
-	}
-	return n, string(src)
-}
-
-// linesOf counts the lines that are neither empty nor a comment.
-func linesOf(code string) (n int) {
-	for line := range strings.Lines(code) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
-			n++
-		}
-	}
-	return n
-}
-
-func isImport(decl ast.Decl) bool {
-	d, ok := decl.(*ast.GenDecl)
-	return ok && d.Tok == token.IMPORT
-}
+func isOfJobs(name string) bool { return !isOfHelper(name) }
 
 func isOfHelper(name string) bool {
 	return slices.Contains([]string{"handle", "plainGrace", "plainSweep", "plainOutput", "Write"}, name)
-}
-
-// nameOf returns the name of a function, a type or a constant.
-func nameOf(decl ast.Decl) string {
-	if f, ok := decl.(*ast.FuncDecl); ok {
-		return f.Name.Name
-	}
-	switch s := decl.(*ast.GenDecl).Specs[0].(type) {
-	case *ast.TypeSpec:
-		return s.Name.Name
-	case *ast.ValueSpec:
-		return s.Names[0].Name
-	}
-	return ""
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kprim/kprim/internal/collected"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/waitqueue"
 )
@@ -242,18 +243,6 @@ func ignoreEINTR(err error) error {
 	return err
 }
 
-// collected waits until the object behind ptr is collected, and fails if something
-// keeps it alive.
-func collected[T any](t *testing.T, ptr weak.Pointer[T], name string) {
-	for range 100 {
-		runtime.GC()
-		if ptr.Value() == nil {
-			return
-		}
-	}
-	t.Errorf("%s is kept alive", name)
-}
-
 // A large value is one that a closure or a struct may keep alive.
 type large struct {
 	queue waitqueue.Queue
@@ -274,7 +263,7 @@ func TestHandleOfAThreadThatIsGoneKeepsItsFunctionNotAlive(t *testing.T) {
 		return thread, weak.Make(captured)
 	}
 	thread, captured := run()
-	collected(t, captured, "the captured value")
+	require.True(t, collected.Soon(captured), "the captured value is kept alive")
 	runtime.KeepAlive(thread)
 
 	neverRan := func() (*kthread.Thread, weak.Pointer[large]) {
@@ -284,7 +273,7 @@ func TestHandleOfAThreadThatIsGoneKeepsItsFunctionNotAlive(t *testing.T) {
 		return thread, weak.Make(captured)
 	}
 	thread, captured = neverRan()
-	collected(t, captured, "the captured value of a thread that never ran")
+	require.True(t, collected.Soon(captured), "the captured value of a thread that never ran is kept alive")
 	runtime.KeepAlive(thread)
 
 	work := func() (*kthread.Thread, weak.Pointer[kthread.Worker]) {
@@ -293,7 +282,7 @@ func TestHandleOfAThreadThatIsGoneKeepsItsFunctionNotAlive(t *testing.T) {
 		return w.Thread(), weak.Make(w)
 	}
 	thread, worker := work()
-	collected(t, worker, "the worker")
+	require.True(t, collected.Soon(worker), "the worker is kept alive")
 	runtime.KeepAlive(thread)
 }
 
@@ -314,7 +303,7 @@ func TestWorkerThatIsGoneKeepsNoDelayedWorkAlive(t *testing.T) {
 			return weak.Make(captured)
 		}()
 		require.NoError(t, stop(w))
-		collected(t, work, "after "+name+" the captured value")
+		require.True(t, collected.Soon(work), "after %s the captured value is kept alive", name)
 		runtime.KeepAlive(w)
 	}
 }
@@ -333,7 +322,7 @@ func TestThreadKeepsTheQueueOfItsLastSleepNotAlive(t *testing.T) {
 		for thread.Info().State != waitqueue.Interruptible {
 			runtime.Gosched()
 		}
-		collected(t, queue, "the queue")
+		require.True(t, collected.Soon(queue), "the queue is kept alive")
 		require.Equal(t, errMine, thread.Stop())
 	}
 	kthread.SetProfile(false)

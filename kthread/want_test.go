@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"regexp"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,11 +11,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kprim/kprim/internal/readmes"
 	"github.com/kprim/kprim/kthread"
 )
 
-// The table of the README under "You want, you write" has lines of the files want*_test.go,
-// so each one compiles, and does as its row says.
+// The table of the README under "You want, you write" has lines of this file, so each one
+// compiles, and does as its row says.
 
 func TestWantedBoundedPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -253,26 +252,8 @@ func withWorkqueue(t *testing.T, test func(*testing.T, context.Context, *kthread
 }
 
 func TestWantedLinesAreRun(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	_, section, found := strings.Cut(string(readme), "\n## You want, you write\n")
-	require.True(t, found)
-	section, _, _ = strings.Cut(section, "\n## ")
-	code := wantedCode(t)
-	rows := regexp.MustCompile("(?m)^\\| .* \\| `(.*)` \\|$").FindAllStringSubmatch(section, -1)
-	require.Greater(t, len(rows), 8)
-	require.LessOrEqual(t, len(rows), 15)
-	for _, row := range rows {
-		require.Regexp(t, `(?m)^\s*`+regexp.QuoteMeta(row[1])+"$", code)
-	}
-}
-
-// wantedCode returns the files of which the README has lines.
-func wantedCode(t *testing.T) (code string) {
-	for _, file := range []string{"want_test.go"} {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		code += string(text)
-	}
-	return code
+	rows, faults := readmes.Wanted(os.DirFS("."), "want_test.go")
+	require.Empty(t, faults)
+	require.Greater(t, rows, 8)
+	require.LessOrEqual(t, rows, 15)
 }

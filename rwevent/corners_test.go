@@ -22,6 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kprim/kprim/internal/collected"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/rwevent"
 	"github.com/kprim/kprim/waitqueue"
@@ -400,7 +401,7 @@ func TestSlotAndTableKeepNothingAlive(t *testing.T) {
 		},
 	}
 	for name, make := range gone {
-		requireCollected(t, make(), name)
+		require.True(t, collected.Soon(make()), "%s is kept alive", name)
 	}
 	runtime.KeepAlive(&slot)
 	runtime.KeepAlive(&table)
@@ -423,21 +424,9 @@ func TestSleeperKeepsNoSlotAlive(t *testing.T) {
 			require.NoError(t, b.waitsBy()[name](&task))
 			return weak.Make(b)
 		}()
-		requireCollected(t, p, name)
+		require.True(t, collected.Soon(p), "%s is kept alive", name)
 	}
 	runtime.KeepAlive(&task)
-}
-
-// requireCollected requires that the collector frees the value behind p.
-func requireCollected[T any](t *testing.T, p weak.Pointer[T], what string) {
-	t.Helper()
-	for range 20 {
-		if p.Value() == nil {
-			return
-		}
-		runtime.GC()
-	}
-	t.Errorf("%s is kept alive", what)
 }
 
 // A wake-up comes after the change that it tells of. With the other order a waiter

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"os"
-	"regexp"
-	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kprim/kprim/internal/readmes"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/rwevent"
 )
@@ -118,16 +117,7 @@ func TestWantedTable(t *testing.T) {
 }
 
 func TestWantedLinesAreRun(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	_, section, found := strings.Cut(string(readme), "\n## You want, you write\n")
-	require.True(t, found)
-	section, _, _ = strings.Cut(section, "\n## ")
-	code, err := os.ReadFile("want_test.go")
-	require.NoError(t, err)
-	rows := regexp.MustCompile("(?m)^\\| .* \\| `(.*)` \\|$").FindAllStringSubmatch(section, -1)
-	require.Greater(t, len(rows), 8)
-	for _, row := range rows {
-		require.Regexp(t, `(?m)^\s*`+regexp.QuoteMeta(row[1])+"$", string(code))
-	}
+	rows, faults := readmes.Wanted(os.DirFS("."), "want_test.go")
+	require.Empty(t, faults)
+	require.Greater(t, rows, 8)
 }

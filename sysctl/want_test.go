@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kprim/kprim/internal/readmes"
 	"github.com/kprim/kprim/sysctl"
 	"github.com/kprim/kprim/sysctl/sysctlexpvar"
 	"github.com/kprim/kprim/sysctl/sysctlhttp"
@@ -140,17 +140,7 @@ func TestWantedSurroundings(t *testing.T) {
 }
 
 func TestWantedLinesAreRun(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	_, section, found := strings.Cut(string(readme), "\n## You want, you write\n")
-	require.True(t, found)
-	section, _, _ = strings.Cut(section, "\n## ")
-	code, err := os.ReadFile("want_test.go")
-	require.NoError(t, err)
-	rows := regexp.MustCompile("(?m)^\\| .* \\| `(.*)` \\|$").FindAllStringSubmatch(section, -1)
-	require.Len(t, rows, strings.Count(section, "\n| ")-1, "a row of another form")
-	require.LessOrEqual(t, len(rows), 16)
-	for _, row := range rows {
-		require.Regexp(t, `(?m)^\s*`+regexp.QuoteMeta(row[1])+"$", string(code))
-	}
+	rows, faults := readmes.Wanted(os.DirFS("."), "want_test.go")
+	require.Empty(t, faults)
+	require.LessOrEqual(t, rows, 16)
 }

@@ -4,9 +4,6 @@ package usermodehelper_test
 
 import (
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/kprim/kprim/internal/listing"
 )
 
 // The tests of the three programs of the Examples run both forms of each: the one with this
@@ -98,13 +97,14 @@ func TestProgramLengths(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	said := strings.Join(strings.Fields(string(readme)), " ")
-	shared, _ := codeLines(t, "example_plain_test.go")
+	shared, _ := readExample(t, "example_plain_test.go")
 	var lengths []any
 	for _, file := range []string{"eventrunner", "steps", "webhook"} {
-		ours, text := codeLines(t, "example_"+file+"_test.go")
-		plain, twin := codeLines(t, "example_"+file+"_plain_test.go")
+		ours, output := readExample(t, "example_"+file+"_test.go")
+		plain, same := readExample(t, "example_"+file+"_plain_test.go")
 		t.Logf("%-11s has %d lines, with os/exec %d and %d that are shared", file, ours, plain, shared)
-		require.Equal(t, outputOf(t, text), outputOf(t, twin))
+		require.NotEmpty(t, output)
+		require.Equal(t, output, same)
 		require.Contains(t, said, fmt.Sprintf("[%d](example_%s_plain_test.go)", plain, file))
 		lengths = append(lengths, ours)
 	}
@@ -112,47 +112,11 @@ func TestProgramLengths(t *testing.T) {
 	require.Contains(t, said, fmt.Sprintf("[%d more](example_plain_test.go)", shared))
 }
 
-func outputOf(t *testing.T, text string) string {
-	_, output, found := strings.Cut(text, "\t// Output:\n")
-	require.True(t, found)
-	output, _, found = strings.Cut(output, "\n}")
-	require.True(t, found)
-	return output
-}
-
-// codeLines counts the lines of a file that are neither empty nor a comment. The imports and the
-// Example do not count. It returns the text too.
-func codeLines(t *testing.T, file string) (n int, text string) {
-	src, err := os.ReadFile(file)
+// readExample counts the lines of code of a file. It returns the output of the Example too.
+func readExample(t *testing.T, name string) (lines int, output string) {
+	file, err := listing.Read(name)
 	require.NoError(t, err)
-	fset := token.NewFileSet()
-	f, err := parser.ParseFile(fset, file, src, 0)
-	require.NoError(t, err)
-	for _, decl := range f.Decls {
-		if !isImport(decl) && !isExample(decl) {
-			n += countLines(string(src[fset.Position(decl.Pos()).Offset:fset.Position(decl.End()).Offset]))
-		}
-	}
-	return n, string(src)
-}
-
-func countLines(code string) (n int) {
-	for line := range strings.Lines(code) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
-			n++
-		}
-	}
-	return n
-}
-
-func isImport(decl ast.Decl) bool {
-	d, ok := decl.(*ast.GenDecl)
-	return ok && d.Tok == token.IMPORT
-}
-
-func isExample(decl ast.Decl) bool {
-	f, ok := decl.(*ast.FuncDecl)
-	return ok && strings.HasPrefix(f.Name.Name, "Example")
+	return file.Lines(func(string) bool { return true }), file.Output
 }
 
 // skipSlowSweep is for scripts with children that are not ended by SIGTERM.

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kprim/kprim/internal/readmes"
 	"github.com/kprim/kprim/usermodehelper"
 )
 
@@ -208,17 +208,8 @@ func run(t *testing.T, h *usermodehelper.Helper) {
 }
 
 func TestWantedLinesAreRun(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	_, section, found := strings.Cut(string(readme), "\n## You want, you write\n")
-	require.True(t, found)
-	section, _, _ = strings.Cut(section, "\n## ")
-	code, err := os.ReadFile("want_unix_test.go")
-	require.NoError(t, err)
-	rows := regexp.MustCompile("(?m)^\\| .* \\| `(.*)` \\|$").FindAllStringSubmatch(section, -1)
-	require.GreaterOrEqual(t, len(rows), 10)
-	require.LessOrEqual(t, len(rows), 15)
-	for _, row := range rows {
-		require.Regexp(t, `(?m)^\s*`+regexp.QuoteMeta(row[1])+"$", string(code))
-	}
+	rows, faults := readmes.Wanted(os.DirFS("."), "want_unix_test.go")
+	require.Empty(t, faults)
+	require.GreaterOrEqual(t, rows, 10)
+	require.LessOrEqual(t, rows, 15)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kprim/kprim/internal/collected"
 	"github.com/kprim/kprim/waitqueue"
 )
 
@@ -19,18 +20,6 @@ type device struct {
 	queue waitqueue.Queue
 	ready atomic.Bool
 	_     [1 << 16]byte
-}
-
-// requireCollected requires that the garbage collector frees the value of p.
-func requireCollected[T any](t *testing.T, p weak.Pointer[T], what string) {
-	t.Helper()
-	for range 20 {
-		if p.Value() == nil {
-			return
-		}
-		runtime.GC()
-	}
-	t.Errorf("%s is kept alive", what)
 }
 
 // wakeWhenActive waits until d has a waiter. Then it sets the condition and wakes the waiter.
@@ -149,7 +138,7 @@ func TestTaskAndEntryKeepNoQueueAlive(t *testing.T) {
 					use(d)
 					return weak.Make(d)
 				}()
-				requireCollected(t, p, "the queue")
+				require.True(t, collected.Soon(p), "the queue is kept alive")
 				runtime.KeepAlive(&task)
 				runtime.KeepAlive(&entry)
 			})
@@ -183,7 +172,7 @@ func TestPlainWaitKeepsNoQueueAlive(t *testing.T) {
 				<-done
 				return weak.Make(d)
 			}()
-			requireCollected(t, p, "the queue")
+			require.True(t, collected.Soon(p), "the queue is kept alive")
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kprim/kprim/internal/readmes"
 	"github.com/kprim/kprim/sysctl/procfs"
 	"github.com/kprim/kprim/sysctl/vfs"
 )
@@ -55,23 +56,7 @@ func TestReadmeHasTheReasons(t *testing.T) {
 	}
 }
 
-// A list item is a paragraph of its own.
-func TestReadmeHasShortParagraphs(t *testing.T) {
-	text := regexp.MustCompile("(?s)```.*?```").ReplaceAllString(readme(t), "")
-	lines := 0
-	for line := range strings.Lines(text) {
-		switch {
-		case strings.TrimSpace(line) == "", strings.HasPrefix(line, "|"):
-			lines = 0
-		case regexp.MustCompile(`^(- |\d+\. )`).MatchString(line):
-			lines = 1
-		default:
-			lines++
-		}
-		require.LessOrEqual(t, lines, 5, "the paragraph that ends with %s", line)
-		require.LessOrEqual(t, len(line)-1, 160, line)
-	}
-}
+func TestReadmeHasShortParagraphs(t *testing.T) { require.Empty(t, readmes.Long(readme(t))) }
 
 // Each command of the README that runs a test names one.
 func TestReadmeCommandsFindTheirTests(t *testing.T) {
