@@ -12,7 +12,7 @@ import (
 
 // A File is a Go file with at most one Example.
 type File struct {
-	Text string
+	Text   string
 	Output string // the lines below "Output:" in the Example, as comments
 
 	decls []decl
