@@ -1,9 +1,5 @@
 // Package kthread runs goroutines that have a name, a handshake at their start
-// and at their stop, and signals.
-//
-// It is the kernel's kthread, as of Linux 7.3: a named goroutine with a handle.
-// Other goroutines speak to the thread through the handle, a [Thread]. The thread
-// itself uses its [Current]:
+// and at their stop, and signals: the kernel's kthread, as of Linux 7.3.
 //
 //	t := kthread.Run("flusher", func(cur *kthread.Current) error {
 //		for !cur.ShouldStop() {
@@ -14,6 +10,22 @@
 //	})
 //	...
 //	err := t.Stop() // asks, waits until the thread is gone, returns its error
+//
+// # Which tool
+//
+//   - Use a go statement for work that ends by itself and has no answer.
+//   - Use golang.org/x/sync/errgroup for tasks that the first error ends.
+//   - Use gopkg.in/tomb.v2 for a group that other goroutines end, for a reason.
+//   - Use a context for a tree of calls that is given up as a whole.
+//   - Use a [Thread] for a goroutine that lives as long as a component does.
+//   - Use a [Worker] or a [Workqueue] for functions that are queued.
+//
+// # A thread
+//
+// A thread is a named goroutine with a handle. Other goroutines speak to the thread through
+// the handle, a Thread. The thread itself uses its [Current]. After [Start] it is set
+// up, and after Stop it is gone. An Example stops several threads in order, and keeps
+// all their errors.
 //
 // A thread must end by itself when it is asked to stop. All its interruptible
 // sleeps end then, as in the kernel since Linux 6.1, so it is enough to ask
@@ -26,16 +38,6 @@
 // A thread inherits nothing from its creator. It has a context of its own, and
 // its name is its only profiler label. A panic in a thread ends the program, as
 // in any goroutine. [runtime.Goexit] ends the thread only.
-//
-// # Which tool
-//
-//   - Use a go statement for work that ends by itself and has no answer.
-//   - Use golang.org/x/sync/errgroup for a group of tasks that the first error ends.
-//   - Use gopkg.in/tomb.v2 for a group that other goroutines end, for a reason.
-//   - Use a context for a tree of calls that is given up as a whole.
-//   - Use a Thread for a goroutine that lives as long as a component does. It
-//     is set up before it counts as started, and gone when Stop returns. An Example
-//     stops several threads in order, and keeps all their errors.
 //
 // # Signals
 //

@@ -1,19 +1,12 @@
 // Package rwevent keeps the latest event, for goroutines that wait for one.
 //
-// An rwevent is an event guarded by a reader-writer lock. In kernel code it is
-// three variables that belong together: a value, the rwlock_t that guards it,
-// and the wait queue on which others wait for a change, as of Linux 7.3. Here it is
-// one typed value, a [Slot]:
+// An rwevent is one typed value, a [Slot]. Kernel code has three variables for it: the
+// event, the rwlock_t that guards it, and the wait queue, as of Linux 7.3.
 //
 //	var trouble rwevent.Slot[int]
 //
 //	trouble.Post(9527)           // the monitor
 //	id, err := trouble.Take(ctx) // the handler
-//
-// A Slot holds one event. A second Post before a Take replaces the first event:
-// the slot has the latest state of affairs, not the history. A [Table] holds one
-// event for each key, such as the data structure that is in trouble. An event of
-// one key never replaces an event of another key.
 //
 // # Which tool
 //
@@ -22,7 +15,14 @@
 //   - Use [sync.Cond] when the waiter waits for something else than a value, and
 //     never has to give up waiting.
 //   - Use a Slot when only the latest event matters and a goroutine waits for it.
-//   - Use a Table when only the latest event of each of many things matters.
+//   - Use a [Table] when only the latest event of each of many things matters.
+//
+// # Slots and tables
+//
+// A Slot holds one event. A second Post before a Take replaces the first event:
+// the slot has the latest state of affairs, not the history. A Table holds one
+// event for each key, such as the data structure that is in trouble. An event of
+// one key never replaces an event of another key.
 //
 // # The guarantees
 //

@@ -1,9 +1,5 @@
 // Package sysctl gives a program tunables that are read and written as text
-// under a path and a mode, like the files below /proc/sys as of Linux 7.3. They are in
-// memory: nothing appears in a file system, unless a server mounts the result of [Tree.VFS].
-//
-// Start here: most programs need four names. A [Var] is a setting, an [Entry] gives it a
-// path and a mode, and a [Tree] holds the entries. [NewVar] makes a Var with its checks:
+// under a path and a mode, like the files below /proc/sys as of Linux 7.3.
 //
 //	rate := sysctl.NewVar(100.0, sysctl.Between(0.1, 1e6))
 //	var tree sysctl.Tree
@@ -21,6 +17,14 @@
 //   - Use [expvar] for a value that is only read, and [Func] if it belongs beside settings.
 //   - Use a Tree for settings that are changed while the program runs. The mode of
 //     each says which [Cred] may change it.
+//
+// # Four names to start with
+//
+// Most programs need four names. A [Var] is a setting, and [NewVar] makes one with its
+// checks. An [Entry] gives it a path and a mode, and a [Tree] holds the entries.
+//
+// The entries are in memory. Nothing appears in a file system, unless a server mounts the
+// result of [Tree.VFS].
 //
 // # Handlers
 //

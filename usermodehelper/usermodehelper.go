@@ -4,6 +4,19 @@
 //	status, err := usermodehelper.Call(ctx, "/usr/local/bin/alert", nil,
 //		usermodehelper.Environ("TROUBLED_DS=9527"), usermodehelper.WaitProc)
 //
+// # Which tool
+//
+//   - Use a channel and a goroutine for work that needs no other program.
+//   - Use [os/exec.Cmd] for a dialogue with a program, to give it your environment
+//     or a terminal, or on systems other than Unix.
+//   - Use this package for a program that handles an event: it must not see
+//     your secrets or outlive its context.
+//
+// On systems other than Linux, macOS and FreeBSD every call fails with
+// [errors.ErrUnsupported].
+//
+// # Added to os/exec
+//
 // [os/exec] starts the helper. This package adds the following, each for a reason:
 //
 //   - The path is absolute, and there is no search in PATH and no shell. So your
@@ -111,17 +124,6 @@
 // reader or [Output]. The calls that have returned in time are synchronized before
 // Cleanup. A call that was left behind is not. The bytes that an Output got are there
 // when Cleanup is called.
-//
-// # Which tool
-//
-//   - Use a channel and a goroutine for work that needs no other program.
-//   - Use [os/exec.Cmd] for a dialogue with a program, to give it your environment
-//     or a terminal, or on systems other than Unix.
-//   - Use this package for a program that handles an event: it must not see
-//     your secrets or outlive its context.
-//
-// On systems other than Linux, macOS and FreeBSD every call fails with
-// [errors.ErrUnsupported].
 //
 // Kernel: include/linux/umh.h, kernel/umh.c
 package usermodehelper

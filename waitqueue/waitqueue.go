@@ -1,8 +1,5 @@
 // Package waitqueue puts goroutines to sleep until a condition holds, and lets
-// a context end the sleep.
-//
-// It is the kernel's wait queue, as of Linux 7.3. A waiter names a condition. A
-// waker changes the state behind that condition and then calls [Queue.WakeUp]:
+// a context end the sleep. It is the kernel's wait queue, as of Linux 7.3:
 //
 //	var q waitqueue.Queue
 //	var ready atomic.Bool
@@ -12,22 +9,21 @@
 //	ready.Store(true)              // the waker: first the state,
 //	q.WakeUp()                     // then the wake-up
 //
-// [Cond] is [sync.Cond] with a Wait that a context can end, and [Completion] is
-// an event that is remembered.
-//
 // # Which tool
 //
-//   - Use a channel when the waiter waits for a message, or for something that
-//     happens once.
+//   - Use a channel for a message, or for something that happens once.
 //   - Use [sync.Cond] when no waiter ever has to give up.
 //   - Use golang.org/x/sync/semaphore when the waiter waits for a count.
-//   - Use [Cond] when a mutex guards the condition, and each change is for the
-//     one waiter that came first.
+//   - Use [Cond] when a mutex guards the condition, and a context may end the wait.
+//   - Use [Completion] for an event that is remembered until a waiter comes.
 //   - Use [Queue] when the condition is atomic, when one wake-up is for all
 //     watchers and one worker, for waits on several queues, or to follow a
 //     kernel source.
 //
 // # The rules
+//
+// A waiter names a condition. A waker changes the state behind that condition, and then
+// calls [Queue.WakeUp].
 //
 // The condition of [Queue.Wait] runs several times, on the waiter's goroutine,
 // with no lock held. So it must not block, and it may read only atomic values,

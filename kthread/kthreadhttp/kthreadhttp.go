@@ -12,6 +12,14 @@
 //	  PID S ELAPSED WAKE-UPS SPURIOUS WCHAN           COMMAND
 //	    1 S   1h2m0s       12        3 mail            [flushd]
 //
+// # Which tool
+//
+//   - Use a Handler for people, and for Prometheus.
+//   - Use package kthreadexpvar for programs that collect variables.
+//   - Use kthread.Tasks inside the program.
+//
+// # Pages
+//
 // The URLs below the prefix are:
 //
 //   - "/" is plain text: the threads, the queues while they are counted, and the picture if

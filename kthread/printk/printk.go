@@ -9,6 +9,15 @@
 //	log.Printk("%d blocks are lost\n", 7)      // [    0.000152] 7 blocks are lost
 //	log.WriteTo(os.Stdout)                     // both of them, as dmesg(1) shows them
 //
+// # Which tool
+//
+//   - Use [slog.TextHandler] or [slog.JSONHandler] if another program collects the log.
+//   - Use a Log if the program itself has to show its last messages, on a page or after a
+//     failure. To have both, set Console to a file or a pipe.
+//   - Use the function [Printk] for formatted messages to any handler.
+//
+// # Names of threads
+//
 // A message of a kernel thread has the thread's name in front, if the call of package slog
 // has the context of the thread:
 //
@@ -27,13 +36,6 @@
 //	NOTICE  5       Notice   2                    slog.Log(ctx, printk.Notice, "...")
 //	INFO    6       Info     0, slog.LevelInfo    slog.Info("...")
 //	DEBUG   7       Debug    -4, slog.LevelDebug  slog.Debug("...")
-//
-// # Which tool
-//
-//   - Use [slog.TextHandler] or [slog.JSONHandler] if another program collects the log.
-//   - Use a Log if the program itself has to show its last messages, on a page or after a
-//     failure. To have both, set Console to a file or a pipe.
-//   - Use the function [Printk] for formatted messages to any handler.
 //
 // # Memory model
 //

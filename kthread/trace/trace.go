@@ -7,9 +7,14 @@
 //	...
 //	err = trace.Stop()
 //
-// A [FlightRecorder] keeps the last moments in memory, for a dump when something has gone
-// wrong. [StartCounting] counts sleeps and wake-ups for each queue. [SetRegions] shows threads
-// and their sleeps in the traces of package runtime/trace.
+// # Which tool
+//
+//   - Use package runtime/trace to see the goroutines and the garbage collector. With
+//     [SetRegions] it shows the threads and their sleeps too.
+//   - Use kthread.Tasks to see where each thread is at this moment.
+//   - Use [Start] for all that happens from now until [Stop].
+//   - Use a [FlightRecorder] for the last moments before something went wrong.
+//   - Use [StartCounting] for the sleeps and wake-ups of each queue, in numbers.
 //
 // While none of them runs, a sleep or a wake-up costs a few loads of a pointer that is nil.
 // The README has the figures.

@@ -9,6 +9,14 @@
 //	-rw-r--r--  http/rate  100    etc/myapp.conf:3      requests a second
 //	$ curl -u alice:secret -X PUT -d 50 localhost:8080/tunables/http/rate
 //
+// # Which tool
+//
+//   - Use a Handler for people and scripts that list, read and set values.
+//   - Use package sysctlexpvar for programs that collect variables.
+//   - Use package procfs, which mounts the tree, for programs that only know files.
+//
+// # Requests
+//
 // The path of a URL is the path of an entry or of a directory. The methods are:
 //
 //   - GET of a directory lists the entries in and below it: their modes, paths, values

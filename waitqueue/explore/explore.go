@@ -1,6 +1,17 @@
 // Package explore takes a few goroutines through every order of their steps, on the
 // real code, and shows the simplest order that goes wrong.
 //
+// # Which tool
+//
+//   - Use explore to try every order of a few steps on the code itself.
+//   - Use -race for data races: explore sees none between two points.
+//   - Use [testing/synctest] for one order, with a clock that you move.
+//   - Use fuzzing for inputs: explore has one input and every order.
+//   - Use a stress test for many goroutines and steps, and for weak memory.
+//   - Use porcupine to judge a recorded history of calls by a sequential model.
+//   - Use TLA+, PlusCal or spin for a design that has no code yet, or too many
+//     states.
+//
 // # Start here
 //
 // A model is a function. It makes the data, the goroutines and a check for the end:
@@ -84,16 +95,6 @@
 //   - It is small. Goroutines of a, b, ... steps that never wait for each other have
 //     (a + b + ...)! / (a! b! ...) orders. These are 63,063,000 for four goroutines of four
 //     steps, and 34,650 for three.
-//
-// # Which tool
-//
-//	use explore               to try every order of a few steps on the code itself
-//	use -race                 for data races: explore sees none between two points
-//	use testing/synctest      for one order, with a clock that you move
-//	use fuzzing               for inputs; explore has one input and every order
-//	use a stress test         for many goroutines and steps, and weak memory
-//	use porcupine             to judge a recorded history of calls by a sequential model
-//	use TLA+, PlusCal, spin   for a design that has no code yet, or has too many states
 package explore
 
 import (
