@@ -14,6 +14,7 @@ import (
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/rwevent"
 	"github.com/kprim/kprim/sysctl"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 	"github.com/kprim/kprim/usermodehelper"
 )
 
@@ -59,7 +60,7 @@ func TestHelperThatAShellRegisters(t *testing.T) {
 	s.prints(t, helper+"\n", 0, fmt.Sprintf("echo %q > kernel/myevent_handler; cat kernel/myevent_handler", helper))
 	monitor := kthread.Run("josephmonitor", func(*kthread.Current) error { return myevent.Post(9527) })
 
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), processes.Limit)
 	defer cancel()
 	require.NoError(t, monitor.Wait(ctx))
 	require.NoError(t, mythread.Wait(ctx))

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 	"github.com/kprim/kprim/sysctl/vfs"
 )
 
@@ -21,8 +22,8 @@ func TestKilledHolderFreesTheFile(t *testing.T) {
 	holder := hold(t, path, file)
 	cat := sleeping(t, file, 2, "cat", path)
 	end(t, holder, syscall.SIGKILL)
-	require.Equal(t, 0, cat.wait(t))
-	require.Equal(t, "Last input:\n", cat.out.String())
+	require.Equal(t, 0, cat.Wait(t))
+	require.Equal(t, "Last input:\n", cat.Out.String())
 }
 
 // close(2) returns before the release reaches the server. A process that has closed the
@@ -30,7 +31,7 @@ func TestKilledHolderFreesTheFile(t *testing.T) {
 func TestCloseAndOpenWithoutBlocking(t *testing.T) {
 	path, file := sleep(t)
 	client := startCmd(t, probing("reopen", path, "500"))
-	require.Equal(t, 0, client.wait(t), "%s", &client.out)
+	require.Equal(t, 0, client.Wait(t), "%s", &client.Out)
 	require.Equal(t, int64(500), file.opens.Load())
 }
 
@@ -53,7 +54,7 @@ func TestOpenWithoutBlockingDuringARelease(t *testing.T) {
 	})
 	dir, _ := mount(t, vfs.Static(map[string]vfs.Node{"file": file}), procfs.Options{})
 	client := startCmd(t, probing("reopen", filepath.Join(dir, "file"), "2"))
-	require.Equal(t, 0, client.wait(t), "%s", &client.out)
+	require.Equal(t, 0, client.Wait(t), "%s", &client.Out)
 }
 
 // The end of a process closes its files too, also if a signal ends it.
@@ -89,7 +90,7 @@ func TestHeldFileIsEAGAINAtOnce(t *testing.T) {
 	path, file := sleep(t)
 	hold(t, path, file)
 	probe := startCmd(t, probing("nonblock", path))
-	require.Equal(t, 1, probe.wait(t))
+	require.Equal(t, 1, probe.Wait(t))
 	require.Equal(t, int64(2), file.calls.Load())
 }
 
@@ -97,8 +98,8 @@ func TestHeldFileIsEAGAINAtOnce(t *testing.T) {
 func TestReadAfterTheCloseOfADup(t *testing.T) {
 	path, file := sleep(t)
 	holder := start(t, "bash", "-c", "exec 8< "+path+" 9<&8 8<&-; read -u 9 -n 4; kill -STOP $$")
-	eventually(t, "the holder has read", func() bool { return state(holder.Process.Pid) == "T" })
+	processes.Eventually(t, "the holder has read", func() bool { return processes.State(holder.Process.Pid) == "T" })
 	probe := startCmd(t, probing("nonblock", path))
-	require.Equal(t, 1, probe.wait(t))
+	require.Equal(t, 1, probe.Wait(t))
 	require.Equal(t, int64(2), file.calls.Load())
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 )
 
 // crowd starts n cats, and waits until all sleep in open.
@@ -15,14 +17,14 @@ func crowd(t testing.TB, path string, file *counted, n int) []*client {
 	for i := range cats {
 		cats[i] = start(t, "cat", path)
 	}
-	eventually(t, "all sleep in open", func() bool { return file.UseCount() == 1+n })
+	processes.Eventually(t, "all sleep in open", func() bool { return file.UseCount() == 1+n })
 	return cats
 }
 
 func requireServed(t testing.TB, cats []*client) {
 	for _, cat := range cats {
-		require.Equal(t, 0, cat.wait(t))
-		require.Equal(t, "Last input:\n", cat.out.String())
+		require.Equal(t, 0, cat.Wait(t))
+		require.Equal(t, "Last input:\n", cat.Out.String())
 	}
 }
 
@@ -48,7 +50,7 @@ func TestHalfOfACrowdIsKilled(t *testing.T) {
 		_ = cat.Process.Kill() // it may have been served
 	}
 	for _, cat := range cats[:100] {
-		require.Contains(t, []int{0, -9}, cat.wait(t))
+		require.Contains(t, []int{0, -9}, cat.Wait(t))
 	}
 	requireServed(t, cats[100:])
 }

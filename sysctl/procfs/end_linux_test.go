@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 )
 
 // A scene is a mount with a holder and two cats that sleep in open.
@@ -38,14 +39,14 @@ func (s *scene) path() string { return filepath.Join(s.dir, "sleep") }
 // requireCats waits for the cats, and compares their output.
 func (s *scene) requireCats(t testing.TB, text string) {
 	for _, cat := range s.cats {
-		require.Equal(t, 1, cat.wait(t))
-		require.Equal(t, "cat: "+s.path()+": "+text+"\n", cat.out.String())
+		require.Equal(t, 1, cat.Wait(t))
+		require.Equal(t, "cat: "+s.path()+": "+text+"\n", cat.Out.String())
 	}
 }
 
 // requireEnd waits for the end of the Server, and requires that it leaves nothing.
 func (s *scene) requireEnd(t testing.TB) {
-	eventually(t, "the Server has ended", func() bool { return ended(s.server) })
+	processes.Eventually(t, "the Server has ended", func() bool { return ended(s.server) })
 	require.True(t, s.free())
 	require.Equal(t, int64(1), s.opens.Load(), "only the holder had the file")
 	require.Empty(t, mountsBelow(s.dir))
@@ -69,7 +70,7 @@ func TestCloseEndsTheSleep(t *testing.T) {
 	require.NoError(t, s.server.Close())
 	s.requireCats(t, "Cannot send after transport endpoint shutdown")
 	s.requireEnd(t)
-	require.Equal(t, "S", state(s.holder.Process.Pid), "the holder lives")
+	require.Equal(t, "S", processes.State(s.holder.Process.Pid), "the holder lives")
 }
 
 // Two goroutines may close at once.
@@ -91,7 +92,7 @@ func TestCloseWithACopyInAnotherNamespace(t *testing.T) {
 	dir, server := mount(t, file.dir(), procfs.Options{})
 	s := &scene{counted: file, dir: dir, server: server}
 	s.holder = start(t, "unshare", "-m", "tail", "-f", s.path())
-	eventually(t, "the file is open", func() bool { return file.UseCount() == 1 })
+	processes.Eventually(t, "the file is open", func() bool { return file.UseCount() == 1 })
 	for n := range 2 {
 		s.cats = append(s.cats, sleeping(t, file, n+2, "unshare", "-m", "cat", s.path()))
 	}
@@ -118,9 +119,9 @@ func TestUnmountOfABusyMountHarmsNobody(t *testing.T) {
 	require.False(t, ended(s.server))
 	end(t, s.holder, syscall.SIGINT)
 	requireServed(t, s.cats)
-	eventually(t, "the file is free", s.free)
-	eventually(t, "nobody is left", func() bool { return unix.Unmount(s.dir, 0) == nil })
-	eventually(t, "the Server has ended", func() bool { return ended(s.server) })
+	processes.Eventually(t, "the file is free", s.free)
+	processes.Eventually(t, "nobody is left", func() bool { return unix.Unmount(s.dir, 0) == nil })
+	processes.Eventually(t, "the Server has ended", func() bool { return ended(s.server) })
 	require.NoError(t, s.server.Close())
 }
 
@@ -134,7 +135,7 @@ func TestLazyUnmount(t *testing.T) {
 	require.False(t, ended(s.server))
 	end(t, s.holder, syscall.SIGINT)
 	requireServed(t, s.cats)
-	eventually(t, "the Server has ended", func() bool { return ended(s.server) })
+	processes.Eventually(t, "the Server has ended", func() bool { return ended(s.server) })
 	require.True(t, s.free())
 	require.Equal(t, int64(3), s.opens.Load())
 }

@@ -3,7 +3,6 @@
 package procfs_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -20,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 	"github.com/kprim/kprim/sysctl/vfs"
 )
 
@@ -69,24 +68,6 @@ func (h *handle) Release() {
 	}
 }
 
-// A notebook is an ErrorLog.
-type notebook struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (n *notebook) Write(p []byte) (int, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.text.Write(p)
-}
-
-func (n *notebook) String() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.text.String()
-}
-
 // The kernel refuses an answer with a number that it uses inside. The caller would then
 // sleep for ever.
 func TestErrnoOfAFile(t *testing.T) {
@@ -108,8 +89,8 @@ func TestErrnoOfAFile(t *testing.T) {
 		fail := func() error { return err }
 		dir, _ := mount(t, faulty(fail), procfs.Options{})
 		c := startCmd(t, probing("errnos", dir))
-		require.Equal(t, 0, c.wait(t))
-		require.Equal(t, fmt.Sprintf("open %[1]d read %[1]d write %[1]d close %[1]d ", int(want)), c.out.String(), "%v", err)
+		require.Equal(t, 0, c.Wait(t))
+		require.Equal(t, fmt.Sprintf("open %[1]d read %[1]d write %[1]d close %[1]d ", int(want)), c.Out.String(), "%v", err)
 	}
 }
 
@@ -132,13 +113,13 @@ func TestFileThatPanics(t *testing.T) {
 		"exit":  runtime.Goexit,
 	} {
 		t.Run(name, func(t *testing.T) {
-			var told notebook
+			var told processes.Text
 			dir, server := mount(t, faulty(func() error { fault(); return nil }),
 				procfs.Options{ErrorLog: log.New(&told, "", 0)})
 			for range 10 { // more often than goroutines wait for requests
 				c := startCmd(t, probing("errnos", dir))
-				require.Equal(t, 0, c.wait(t))
-				require.Equal(t, "open 5 read 5 write 5 close 5 ", c.out.String())
+				require.Equal(t, 0, c.Wait(t))
+				require.Equal(t, "open 5 read 5 write 5 close 5 ", c.Out.String())
 				out, code := run(t, "cat", dir+"/sleep")
 				require.Equal(t, 0, code, out)
 			}
@@ -151,13 +132,13 @@ func TestFileThatPanics(t *testing.T) {
 
 // A Release that panics is not repeated at the end.
 func TestReleaseThatPanics(t *testing.T) {
-	var told notebook
+	var told processes.Text
 	h := &handle{release: func() { panic("a fault of the file") }}
 	dir, server := mount(t, vfs.Static(map[string]vfs.Node{"file": h.file()}),
 		procfs.Options{ErrorLog: log.New(&told, "", 0)})
 	out, code := run(t, "cat", filepath.Join(dir, "file"))
 	require.Equal(t, 0, code, out)
-	eventually(t, "the log is told", func() bool { return strings.Contains(told.String(), "a fault of the file") })
+	processes.Eventually(t, "the log is told", func() bool { return strings.Contains(told.String(), "a fault of the file") })
 	require.NoError(t, server.Close())
 	require.Equal(t, int64(1), h.released.Load())
 }
@@ -165,7 +146,7 @@ func TestReleaseThatPanics(t *testing.T) {
 // At the end the Server itself releases. One Release that panics, or ends its goroutine,
 // stops neither the others nor the program.
 func TestReleaseThatPanicsAtTheEnd(t *testing.T) {
-	var told notebook
+	var told processes.Text
 	var handles [3]handle
 	handles[0].release = func() { panic("a fault of the file") }
 	handles[1].release = runtime.Goexit
@@ -205,7 +186,7 @@ func TestMemoryOfAWriterThatBlocks(t *testing.T) {
 	before := heap()
 	for n := range writers {
 		start(t, "dd", "if=/dev/zero", "of="+dir+"/file", "bs=4096", "count=1", "conv=notrunc", "status=none")
-		eventually(t, "the writer blocks", func() bool { return waiting.Load() == int64(n+1) })
+		processes.Eventually(t, "the writer blocks", func() bool { return waiting.Load() == int64(n+1) })
 	}
 	require.Less(t, heap()-before, uint64(writers*100_000))
 }
@@ -226,14 +207,14 @@ func TestOpenThatSucceedsAfterItsContextHasEnded(t *testing.T) {
 	signals := []syscall.Signal{syscall.SIGINT, syscall.SIGKILL, syscall.SIGTERM}
 	for i, signal := range signals {
 		cat := start(t, "cat", late)
-		eventually(t, "cat waits", func() bool { return waiting.Load() == int64(i+1) })
+		processes.Eventually(t, "cat waits", func() bool { return waiting.Load() == int64(i+1) })
 		end(t, cat, signal)
-		eventually(t, "the handle is released", func() bool { return h.released.Load() == int64(i+1) })
+		processes.Eventually(t, "the handle is released", func() bool { return h.released.Load() == int64(i+1) })
 	}
 	cat := start(t, "cat", late)
-	eventually(t, "cat waits", func() bool { return waiting.Load() == 4 })
+	processes.Eventually(t, "cat waits", func() bool { return waiting.Load() == 4 })
 	require.NoError(t, server.Close())
-	cat.wait(t)
+	cat.Wait(t)
 	require.Equal(t, int64(4), h.released.Load(), "once, also at the end")
 }
 
@@ -252,12 +233,12 @@ func TestKilledOpenerOfAFileThatIgnoresItsContext(t *testing.T) {
 		}),
 	}), procfs.Options{})
 	cat := start(t, "cat", filepath.Join(dir, "deaf"))
-	eventually(t, "cat waits", waiting.Load)
+	processes.Eventually(t, "cat waits", waiting.Load)
 	require.NoError(t, cat.Process.Kill())
-	eventually(t, "cat waits for the answer only", func() bool { return state(cat.Process.Pid) == "D" })
+	processes.Eventually(t, "cat waits for the answer only", func() bool { return processes.State(cat.Process.Pid) == "D" })
 	close(goOn)
-	require.Equal(t, -9, cat.wait(t))
-	eventually(t, "the handle is released", func() bool { return h.released.Load() == 1 })
+	require.Equal(t, -9, cat.Wait(t))
+	processes.Eventually(t, "the handle is released", func() bool { return h.released.Load() == 1 })
 }
 
 // Close waits for a File that ignores its context. The process gets its error before that.
@@ -273,11 +254,11 @@ func TestCloseWaitsForAFileThatIgnoresItsContext(t *testing.T) {
 		}),
 	}), procfs.Options{})
 	cat := start(t, "cat", filepath.Join(dir, "deaf"))
-	eventually(t, "cat waits", waiting.Load)
+	processes.Eventually(t, "cat waits", waiting.Load)
 	closed := make(chan error, 1)
 	go func() { closed <- server.Close() }()
-	require.Equal(t, 1, cat.wait(t))
-	require.Contains(t, cat.out.String(), "Software caused connection abort")
+	require.Equal(t, 1, cat.Wait(t))
+	require.Contains(t, cat.Out.String(), "Software caused connection abort")
 	require.Empty(t, mountsBelow(dir))
 	require.False(t, ended(server))
 	require.Empty(t, closed)

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 	"github.com/kprim/kprim/sysctl/vfs"
 )
 
@@ -88,7 +89,7 @@ func TestNamesThatComeAndGoLeaveNoInode(t *testing.T) {
 	input, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	holder := startCmd(t, cmd)
-	eventually(t, "the file is open", func() bool { return file.UseCount() == 1 })
+	processes.Eventually(t, "the file is open", func() bool { return file.UseCount() == 1 })
 	dir.set("open", nil)
 	_, err = os.Stat(filepath.Join(path, "open")) // the kernel learns here that the name is gone
 	require.ErrorIs(t, err, fs.ErrNotExist)
@@ -101,11 +102,11 @@ func TestNamesThatComeAndGoLeaveNoInode(t *testing.T) {
 		_, err = os.Stat(filepath.Join(path, name))
 		require.ErrorIs(t, err, fs.ErrNotExist)
 	}
-	eventually(t, "the root and the open file are left", func() bool { return procfs.Inodes(server) == 2 })
+	processes.Eventually(t, "the root and the open file are left", func() bool { return procfs.Inodes(server) == 2 })
 	require.NoError(t, input.Close())
-	require.Equal(t, 0, holder.wait(t))
-	require.Equal(t, "Last input:\n", holder.out.String())
-	eventually(t, "the root is left", func() bool { return procfs.Inodes(server) == 1 })
+	require.Equal(t, 0, holder.Wait(t))
+	require.Equal(t, "Last input:\n", holder.Out.String())
+	processes.Eventually(t, "the root is left", func() bool { return procfs.Inodes(server) == 1 })
 }
 
 // drop_caches has the kernel give back each number that no process uses.
@@ -127,5 +128,5 @@ func TestForget(t *testing.T) {
 	}
 	require.Equal(t, 0, code, out)
 	require.Equal(t, "201\nLast input:\nopen\nname7\n", out)
-	eventually(t, "few are left", func() bool { return procfs.Inodes(server) <= 3 })
+	processes.Eventually(t, "few are left", func() bool { return procfs.Inodes(server) <= 3 })
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 )
 
 // A daemon is a server in a process of its own.
@@ -27,7 +28,7 @@ type daemon struct {
 func daemonOf(t testing.TB, dir string, cmd *exec.Cmd) *daemon {
 	d := &daemon{startCmd(t, cmd), dir}
 	detachAtEnd(t, dir) // before its process is killed
-	eventually(t, "the daemon serves", func() bool { return d.state() != "" })
+	processes.Eventually(t, "the daemon serves", func() bool { return d.state() != "" })
 	return d
 }
 
@@ -47,7 +48,7 @@ func (d *daemon) state() string {
 // users waits until the file of the daemon has n users.
 func (d *daemon) users(t testing.TB, n int) {
 	want := fmt.Sprintf("%d users,", n)
-	eventually(t, want, func() bool { return strings.HasPrefix(d.state(), want) })
+	processes.Eventually(t, want, func() bool { return strings.HasPrefix(d.state(), want) })
 }
 
 // crowd starts a holder and two cats that sleep in open.
@@ -63,8 +64,8 @@ func (d *daemon) crowd(t testing.TB) []*client {
 func (d *daemon) kill(t testing.TB, cats []*client) {
 	end(t, d.client, syscall.SIGKILL)
 	for _, cat := range cats {
-		require.Equal(t, 1, cat.wait(t))
-		require.Equal(t, "cat: "+d.path()+": Software caused connection abort\n", cat.out.String())
+		require.Equal(t, 1, cat.Wait(t))
+		require.Equal(t, "cat: "+d.path()+": Software caused connection abort\n", cat.Out.String())
 	}
 }
 
@@ -80,7 +81,7 @@ func TestDaemonEndsCleanly(t *testing.T) {
 	d := daemonOf(t, dir, inRole("serve", dir))
 	d.crowd(t)
 	require.NoError(t, d.Process.Signal(syscall.SIGINT))
-	require.Equal(t, 0, d.wait(t), "%s", &d.out)
+	require.Equal(t, 0, d.Wait(t), "%s", &d.Out)
 	require.Empty(t, mountsBelow(d.dir))
 }
 

@@ -3,9 +3,7 @@
 package procfs_test
 
 import (
-	"bytes"
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,10 +11,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/moby/sys/mountinfo"
 	"github.com/stretchr/testify/require"
@@ -24,11 +20,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 	"github.com/kprim/kprim/sysctl/vfs"
 )
-
-// limit is how long a test waits for a process on a busy machine.
-const limit = 30 * time.Second
 
 // The test binary is also a client, because a process must not open its own mount. And it is
 // a server that a test can kill. KPRIM_TEST_ROLE or the name of the program says the role.
@@ -126,60 +120,24 @@ func skipWithoutFUSE(t testing.TB, err error) {
 }
 
 // A client is a process that uses a mount.
-type client struct {
-	*exec.Cmd
-	out  bytes.Buffer // both outputs; read it after wait
-	done chan struct{}
-}
+type client = processes.Child
 
 // start starts a program. It dies with the test.
 func start(t testing.TB, name string, args ...string) *client {
 	return startCmd(t, exec.Command(name, args...))
 }
 
-// startCmd starts a program with attributes of its own.
+// startCmd starts a program with attributes of its own. Its messages are the same everywhere.
 func startCmd(t testing.TB, cmd *exec.Cmd) *client {
-	c := &client{Cmd: cmd, done: make(chan struct{})}
-	if c.Stdout == nil {
-		c.Stdout, c.Stderr = &c.out, &c.out
-	}
-	c.Env = append(c.Environ(), "LC_ALL=C")
-	c.WaitDelay = limit
-	require.NoError(t, c.Cmd.Start())
-	go func() { _ = c.Cmd.Wait(); close(c.done) }()
-	t.Cleanup(func() { c.kill(t) })
-	return c
-}
-
-// kill kills a client. A fault of the server can keep it from dying, until Close.
-func (c *client) kill(t testing.TB) {
-	_ = c.Process.Kill()
-	select {
-	case <-c.done:
-	case <-time.After(limit):
-		t.Errorf("%v cannot be killed", c.Args)
-	}
-}
-
-// wait waits for the end, and returns the exit code, or minus the signal that ended it.
-func (c *client) wait(t testing.TB) int {
-	select {
-	case <-c.done:
-	case <-time.After(limit):
-		t.Fatalf("%v does not end; it has printed %q", c.Args, c.out.String())
-	}
-	status := c.ProcessState.Sys().(syscall.WaitStatus)
-	if status.Signaled() {
-		return -int(status.Signal())
-	}
-	return status.ExitStatus()
+	cmd.Env = append(cmd.Environ(), "LC_ALL=C")
+	return processes.Start(t, cmd)
 }
 
 // run runs a program, and returns its output and its exit code.
 func run(t testing.TB, name string, args ...string) (string, int) {
 	c := start(t, name, args...)
-	code := c.wait(t)
-	return c.out.String(), code
+	code := c.Wait(t)
+	return c.Out.String(), code
 }
 
 // bash runs a script in dir. $PROBE in it is the client of our own.
@@ -187,29 +145,6 @@ func bash(t testing.TB, dir, script string) (string, int) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	return run(t, "bash", "-c", fmt.Sprintf("cd %q || exit; PROBE='env KPRIM_TEST_ROLE=probe %s'\n%s", dir, self, script))
-}
-
-// eventually waits for a state of the model, which a process changes.
-func eventually(t testing.TB, what string, cond func() bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	for !cond() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("never: %s", what)
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
-
-// state returns the state of a process: one letter, as ps prints it.
-func state(pid int) string {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return "gone"
-	}
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	return fields[0]
 }
 
 // program skips the test if a program is not installed, or fails if REQUIRE_FUSE is 1.
@@ -228,22 +163,4 @@ func asRoot(t testing.TB) {
 	if os.Geteuid() != 0 {
 		t.Skip("skipped: only user 0 can start clients with other ids")
 	}
-}
-
-// A logged is the text of a logger, which several goroutines use.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer // guarded by mu
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/kprim/kprim/examples/sleepfile"
 	"github.com/kprim/kprim/sysctl"
 	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 	"github.com/kprim/kprim/sysctl/vfs"
 )
 
@@ -30,9 +31,9 @@ func TestManyProcessesUseAMount(t *testing.T) {
 			users = append(users, newCaller(t, "latency", "100", dir+"/sys/value"))
 		}
 		cat := start(t, "cat", dir+"/sleep")
-		eventually(t, "cat sleeps", func() bool { return sleep.UseCount() == 2 })
+		processes.Eventually(t, "cat sleeps", func() bool { return sleep.UseCount() == 2 })
 		require.NoError(t, cat.Process.Signal(os.Interrupt))
-		require.Equal(t, -2, cat.wait(t))
+		require.Equal(t, -2, cat.Wait(t))
 		for _, c := range users {
 			parseLatency(t, c.end(t))
 			c.drain()

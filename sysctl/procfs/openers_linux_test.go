@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 )
 
 var manyOpeners = flag.Int("openers", 1000, "how many openers sleep at once")
@@ -101,7 +102,7 @@ func TestEarlyInterruptIsNotLost(t *testing.T) {
 	path, file := sleep(t)
 	hold(t, path, file)
 	client := startCmd(t, probing("interrupted", path, "250"))
-	require.Equal(t, 0, client.wait(t), "%s", &client.out)
+	require.Equal(t, 0, client.Wait(t), "%s", &client.Out)
 	require.Equal(t, 1, file.UseCount())
 }
 
@@ -155,10 +156,10 @@ func TestManyOpeners(t *testing.T) {
 	begin = time.Now()
 	_, err = input.Write([]byte("x"))
 	require.NoError(t, err)
-	require.Equal(t, 0, client.wait(t))
+	require.Equal(t, 0, client.Wait(t))
 	t.Logf("all interrupted after %v", time.Since(begin))
-	require.Equal(t, fmt.Sprintf("map[interrupted system call:%d]\n", *manyOpeners), client.out.String())
-	eventually(t, "nothing is left", func() bool { return sameState(before, d.state()) })
+	require.Equal(t, fmt.Sprintf("map[interrupted system call:%d]\n", *manyOpeners), client.Out.String())
+	processes.Eventually(t, "nothing is left", func() bool { return sameState(before, d.state()) })
 }
 
 // status returns a number of /proc/PID/status.

@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 )
 
 func init() {
@@ -181,9 +183,9 @@ func (c *caller) end(t testing.TB) string {
 	case line, ok := <-c.out:
 		require.True(t, ok, "the caller has ended")
 		return line
-	case <-time.After(limit):
+	case <-time.After(processes.Limit):
 		wchan, _ := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", c.Process.Pid))
-		t.Fatalf("the call of %v does not end; state %s, %s", c.Args, state(c.Process.Pid), wchan)
+		t.Fatalf("the call of %v does not end; state %s, %s", c.Args, processes.State(c.Process.Pid), wchan)
 		return ""
 	}
 }
@@ -197,10 +199,10 @@ func (c *caller) do(t testing.TB, format string, args ...any) string {
 // sleeps waits until the process sleeps in a call, other than the read of its input. A
 // process that has just started can sleep in futex, before it has read its order.
 func (c *caller) sleeps(t testing.TB) {
-	eventually(t, "the caller sleeps in its call", func() bool {
+	processes.Eventually(t, "the caller sleeps in its call", func() bool {
 		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", c.Process.Pid))
 		number, _, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
 		call, err := strconv.Atoi(number)
-		return err == nil && call != unix.SYS_READ && call != unix.SYS_FUTEX && state(c.Process.Pid) == "S"
+		return err == nil && call != unix.SYS_READ && call != unix.SYS_FUTEX && processes.State(c.Process.Pid) == "S"
 	})
 }

@@ -48,9 +48,9 @@ func TestOwnMount(t *testing.T) {
 				cmd.Env = append(cmd.Env, "GOMAXPROCS="+procs)
 				c := startCmd(t, cmd)
 				detachAtEnd(t, dir)
-				require.Equal(t, 0, c.wait(t), "%s", &c.out)
+				require.Equal(t, 0, c.Wait(t), "%s", &c.Out)
 				refused := "open " + dir + "/sleep: resource deadlock avoided\n"
-				require.Equal(t, refused+refused+refused+"-rw-r--r-- <nil>\n[- sleep] <nil>\n", c.out.String())
+				require.Equal(t, refused+refused+refused+"-rw-r--r-- <nil>\n[- sleep] <nil>\n", c.Out.String())
 			})
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kprim/kprim/examples/sleepfile"
 	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 	"github.com/kprim/kprim/sysctl/vfs"
 )
 
@@ -200,7 +201,7 @@ func TestCloseOfTheLowerMountEndsItsFiles(t *testing.T) {
 	holder, sleeper := newCaller(t, "orders"), newCaller(t, "orders")
 	fd := holder.do(t, "open %s/sleep 0", dir)
 	sleeper.begin(t, "open %s/sleep 0", dir)
-	eventually(t, "the sleeper is in Open", func() bool { return file.UseCount() == 2 })
+	processes.Eventually(t, "the sleeper is in Open", func() bool { return file.UseCount() == 2 })
 	upper := serveAt(t, dir)
 	require.NoError(t, lower.Close())
 	require.Equal(t, atEnd, sleeper.end(t))
@@ -215,7 +216,7 @@ func TestCloseOfTheLowerMountEndsItsFiles(t *testing.T) {
 func TestCloseOfAnEndedServerLeavesTheNextAlone(t *testing.T) {
 	dir := place(t)
 	first := serveAt(t, dir)
-	eventually(t, "the mount is gone", func() bool { return unmountAsUser(t, dir) })
+	processes.Eventually(t, "the mount is gone", func() bool { return unmountAsUser(t, dir) })
 	<-first.Done()
 	next := serveAt(t, dir)
 	require.NoError(t, first.Close())

@@ -22,6 +22,7 @@ import (
 	"github.com/kprim/kprim/examples/sleepfile"
 	"github.com/kprim/kprim/sysctl"
 	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 	"github.com/kprim/kprim/sysctl/vfs"
 	"github.com/kprim/kprim/waitqueue"
 )
@@ -176,7 +177,7 @@ func TestNoEntryIsLeftOnTheQueue(t *testing.T) {
 		},
 		"kill": func(p *polledTree) {
 			p.sleepsInPoll(t)
-			eventually(t, "the entry is on the queue", p.queue(t).Active)
+			processes.Eventually(t, "the entry is on the queue", p.queue(t).Active)
 			p.kill()
 		},
 	} {
@@ -184,7 +185,7 @@ func TestNoEntryIsLeftOnTheQueue(t *testing.T) {
 			p := pollTree(t)
 			require.False(t, p.queue(t).Active(), "nobody has polled")
 			closes(p)
-			eventually(t, "the queue is empty", func() bool { return !p.queue(t).Active() })
+			processes.Eventually(t, "the queue is empty", func() bool { return !p.queue(t).Active() })
 		})
 	}
 }
@@ -250,7 +251,7 @@ func TestWithoutTheOptionEveryFileIsAlwaysReady(t *testing.T) {
 
 	require.NoError(t, server.Process.Signal(syscall.SIGSTOP))
 	t.Cleanup(func() { require.NoError(t, server.Process.Signal(syscall.SIGCONT)) })
-	eventually(t, "the server is stopped", func() bool { return state(server.Process.Pid) == "T" })
+	processes.Eventually(t, "the server is stopped", func() bool { return processes.State(server.Process.Pid) == "T" })
 	require.Equal(t, "0x145", c.do(t, "poll %s 0x14f -1", fd))
 }
 
@@ -295,7 +296,7 @@ func (h *changingHandle) Poll() uint32 {
 func TestPollThatPanicsIsAnError(t *testing.T) {
 	for name, end := range map[string]func(){"panic": func() { panic("oops") }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
-			var text logged
+			var text processes.Text
 			dir, _ := mount(t, vfs.Static(map[string]vfs.Node{"bad": &badPoller{end: end}}),
 				procfs.Options{Poll: true, ErrorLog: log.New(&text, "", 0)})
 			c := newCaller(t, "orders")
@@ -364,7 +365,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 
 // awaitValue waits until an entry was written and holds is true.
 func awaitValue(t testing.TB, tree *sysctl.Tree, path string, holds func() bool) {
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), processes.Limit)
 	defer cancel()
 	f, err := tree.OpenFile(sysctl.Root, path, os.O_RDONLY)
 	require.NoError(t, err)

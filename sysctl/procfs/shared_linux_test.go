@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 	"github.com/kprim/kprim/sysctl/vfs"
 )
 
@@ -47,19 +48,19 @@ func TestSignalEndsAReadThatSleeps(t *testing.T) {
 	path, file, _ := mountSlow(t)
 	for n, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
 		cat := start(t, "cat", path)
-		eventually(t, "cat reads", func() bool { return file.reads.Load() == int64(n+1) })
+		processes.Eventually(t, "cat reads", func() bool { return file.reads.Load() == int64(n+1) })
 		end(t, cat, signal)
-		eventually(t, "the handle is released", func() bool { return file.released.Load() == int64(n+1) })
+		processes.Eventually(t, "the handle is released", func() bool { return file.released.Load() == int64(n+1) })
 	}
 }
 
 func TestCloseEndsAReadThatSleeps(t *testing.T) {
 	path, file, server := mountSlow(t)
 	cat := start(t, "cat", path)
-	eventually(t, "cat reads", func() bool { return file.reads.Load() == 1 })
+	processes.Eventually(t, "cat reads", func() bool { return file.reads.Load() == 1 })
 	require.NoError(t, server.Close())
-	require.Equal(t, 1, cat.wait(t))
-	require.Contains(t, cat.out.String(), path+": Cannot send after transport endpoint shutdown\n")
+	require.Equal(t, 1, cat.Wait(t))
+	require.Contains(t, cat.Out.String(), path+": Cannot send after transport endpoint shutdown\n")
 	require.Equal(t, int64(1), file.released.Load())
 }
 
@@ -68,14 +69,14 @@ func TestCloseEndsAReadThatSleeps(t *testing.T) {
 func TestReadersOfOneOpenFile(t *testing.T) {
 	path, file, _ := mountSlow(t)
 	shell := start(t, "bash", "-c", "exec 3< "+path+"; cat <&3 & cat <&3 & exec 3<&-; wait")
-	eventually(t, "a cat reads", func() bool { return file.reads.Load() == 1 })
+	processes.Eventually(t, "a cat reads", func() bool { return file.reads.Load() == 1 })
 	first := file.reader.Load()
 	require.NoError(t, syscall.Kill(int(first), syscall.SIGTERM))
-	eventually(t, "the other reads", func() bool { return file.reads.Load() == 2 })
+	processes.Eventually(t, "the other reads", func() bool { return file.reads.Load() == 2 })
 	second := file.reader.Load()
 	require.NotEqual(t, first, second)
 	require.NoError(t, syscall.Kill(int(second), syscall.SIGTERM))
-	require.Equal(t, 0, shell.wait(t))
+	require.Equal(t, 0, shell.Wait(t))
 	require.False(t, file.together.Load(), "the kernel lets only one read")
-	eventually(t, "the handle is released", func() bool { return file.released.Load() == 1 })
+	processes.Eventually(t, "the handle is released", func() bool { return file.released.Load() == 1 })
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kprim/kprim/sysctl"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 )
 
 // readers are scripts that read the files hostname and pid_max.
@@ -204,11 +205,11 @@ func TestTailFollows(t *testing.T) {
 	s := mountTree(t)
 	out := filepath.Join(t.TempDir(), "out")
 	c := start(t, "bash", "-c", fmt.Sprintf("exec tail -f %q > %q", s.dir+"/kernel/name", out))
-	eventually(t, "tail has printed the text", func() bool {
+	processes.Eventually(t, "tail has printed the text", func() bool {
 		text, _ := os.ReadFile(out)
 		return string(text) == "abc\n"
 	})
 	require.NoError(t, c.Process.Signal(syscall.SIGTERM))
-	require.Equal(t, -int(syscall.SIGTERM), c.wait(t))
-	require.Empty(t, c.out.String())
+	require.Equal(t, -int(syscall.SIGTERM), c.Wait(t))
+	require.Empty(t, c.Out.String())
 }

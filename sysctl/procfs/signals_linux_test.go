@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 )
 
 func TestSignalEndsAnOpenThatSleeps(t *testing.T) {
@@ -22,7 +24,7 @@ func TestSignalEndsAnOpenThatSleeps(t *testing.T) {
 	} {
 		cat := sleeping(t, file, 2, "cat", path)
 		end(t, cat, signal)
-		eventually(t, "it has left", func() bool { return file.UseCount() == 1 })
+		processes.Eventually(t, "it has left", func() bool { return file.UseCount() == 1 })
 	}
 }
 
@@ -33,11 +35,11 @@ func TestStopAndContinueEndsAnOpen(t *testing.T) {
 	hold(t, path, file)
 	cat := sleeping(t, file, 2, "cat", path)
 	require.NoError(t, cat.Process.Signal(syscall.SIGSTOP))
-	eventually(t, "cat is stopped", func() bool { return state(cat.Process.Pid) == "T" })
-	eventually(t, "it has left", func() bool { return file.UseCount() == 1 })
+	processes.Eventually(t, "cat is stopped", func() bool { return processes.State(cat.Process.Pid) == "T" })
+	processes.Eventually(t, "it has left", func() bool { return file.UseCount() == 1 })
 	require.NoError(t, cat.Process.Signal(syscall.SIGCONT))
-	require.Equal(t, 1, cat.wait(t))
-	require.Equal(t, "cat: "+path+": Interrupted system call\n", cat.out.String())
+	require.Equal(t, 1, cat.Wait(t))
+	require.Equal(t, "cat: "+path+": Interrupted system call\n", cat.Out.String())
 }
 
 // probing is the command of a client that makes system calls without a library.
@@ -55,10 +57,10 @@ func TestCaughtSignalIsEINTR(t *testing.T) {
 	path, file := sleep(t)
 	hold(t, path, file)
 	client := startCmd(t, probing("caught", path))
-	eventually(t, "it sleeps in open", func() bool { return file.UseCount() == 2 })
+	processes.Eventually(t, "it sleeps in open", func() bool { return file.UseCount() == 2 })
 	signalThreads(t, client.Process.Pid, syscall.SIGUSR1)
-	require.Equal(t, 1, client.wait(t))
-	require.Equal(t, "open=-1 errno=4 interrupted system call\n", client.out.String())
+	require.Equal(t, 1, client.Wait(t))
+	require.Equal(t, "open=-1 errno=4 interrupted system call\n", client.Out.String())
 }
 
 // signalThreads signals each thread. If a process has several threads, a signal to the
@@ -81,7 +83,7 @@ func TestIgnoredSignalEndsNothing(t *testing.T) {
 	cat := sleeping(t, file, 2, "bash", "-c", "trap '' USR1; exec cat "+path)
 	require.NoError(t, cat.Process.Signal(syscall.SIGUSR1))
 	end(t, holder, syscall.SIGINT)
-	require.Equal(t, 0, cat.wait(t), "cat has slept on, and got the file")
+	require.Equal(t, 0, cat.Wait(t), "cat has slept on, and got the file")
 	require.Equal(t, int64(2), file.opens.Load())
 	require.Equal(t, int64(2), file.calls.Load(), "nobody opened again")
 }
@@ -90,11 +92,11 @@ func TestNonblockingOpen(t *testing.T) {
 	path, file := sleep(t)
 	probe := func() string {
 		c := startCmd(t, probing("nonblock", path))
-		c.wait(t)
-		return c.out.String()
+		c.Wait(t)
+		return c.Out.String()
 	}
 	require.Equal(t, "open ok\n", probe())
-	eventually(t, "it is closed", file.free)
+	processes.Eventually(t, "it is closed", file.free)
 	hold(t, path, file)
 	require.Equal(t, "open=-1 errno=11 resource temporarily unavailable\n", probe())
 	out, code := run(t, "dd", "if="+path, "iflag=nonblock")

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kprim/kprim/examples/sleepfile"
 	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 	"github.com/kprim/kprim/sysctl/vfs"
 )
 
@@ -57,27 +58,27 @@ func (c *counted) dir() vfs.Dir { return vfs.Static(map[string]vfs.Node{"sleep":
 func sleep(t testing.TB) (path string, file *counted) {
 	file = &counted{}
 	dir, _ := mount(t, file.dir(), procfs.Options{})
-	t.Cleanup(func() { eventually(t, "the file is free", file.free) })
+	t.Cleanup(func() { processes.Eventually(t, "the file is free", file.free) })
 	return filepath.Join(dir, "sleep"), file
 }
 
 // hold starts tail -f, which keeps the file open.
 func hold(t testing.TB, path string, file interface{ UseCount() int }) *client {
 	holder := start(t, "tail", "-f", path)
-	eventually(t, "the file is open", func() bool { return file.UseCount() == 1 })
+	processes.Eventually(t, "the file is open", func() bool { return file.UseCount() == 1 })
 	return holder
 }
 
 // end ends a client by a signal.
 func end(t testing.TB, c *client, signal syscall.Signal) {
 	require.NoError(t, c.Process.Signal(signal))
-	require.Equal(t, -int(signal), c.wait(t))
+	require.Equal(t, -int(signal), c.Wait(t))
 }
 
 // sleeping starts a program that opens the file, and waits until n have or want it.
 func sleeping(t testing.TB, file *counted, n int, name string, args ...string) *client {
 	c := start(t, name, args...)
-	eventually(t, "it sleeps in open", func() bool { return file.UseCount() == n && state(c.Process.Pid) == "S" })
+	processes.Eventually(t, "it sleeps in open", func() bool { return file.UseCount() == n && processes.State(c.Process.Pid) == "S" })
 	return c
 }
 
@@ -177,6 +178,6 @@ func asNobody(t testing.TB, script string) (string, int) {
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	c := startCmd(t, cmd)
-	code := c.wait(t)
-	return c.out.String(), code
+	code := c.Wait(t)
+	return c.Out.String(), code
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 )
 
 var rounds = flag.Int("rounds", 50, "how many rounds the storm of signals has")
@@ -25,7 +27,7 @@ func TestStormOfSignals(t *testing.T) {
 		for _, code := range storm(t, path, file) {
 			ends[code]++
 		}
-		eventually(t, "the file is free", file.free)
+		processes.Eventually(t, "the file is free", file.free)
 	}
 	t.Logf("%d rounds, how the cats ended: %v; %d opens, %d releases",
 		*rounds, ends, file.opens.Load(), file.releases.Load())
@@ -43,7 +45,7 @@ func storm(t testing.TB, path string, file *counted) []int {
 		cats[i] = start(t, "cat", path)
 	}
 	if rand.IntN(4) > 0 { // otherwise the storm meets openers that have just come
-		eventually(t, "the cats sleep in open", func() bool { return file.UseCount() == 1+len(cats) })
+		processes.Eventually(t, "the cats sleep in open", func() bool { return file.UseCount() == 1+len(cats) })
 	}
 	var senders sync.WaitGroup
 	soon(&senders, func() { _ = holder.Process.Kill() })
@@ -58,7 +60,7 @@ func storm(t testing.TB, path string, file *counted) []int {
 	senders.Wait()
 	codes := make([]int, len(cats))
 	for i, cat := range cats {
-		codes[i] = cat.wait(t)
+		codes[i] = cat.Wait(t)
 	}
 	return codes
 }
@@ -87,7 +89,7 @@ func TestHowLongAnInterruptTakes(t *testing.T) {
 		begin := time.Now()
 		end(t, cat, syscall.SIGINT)
 		took[i] = time.Since(begin)
-		eventually(t, "it has left", func() bool { return file.UseCount() == 1 })
+		processes.Eventually(t, "it has left", func() bool { return file.UseCount() == 1 })
 	}
 	slices.Sort(took)
 	t.Logf("from kill(2) to the end of cat, %d times: median %v, p99 %v", len(took), took[len(took)/2], took[len(took)*99/100])

@@ -13,19 +13,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 )
 
 // A terminal has a bash with job control. The test has the keyboard and the screen.
 type terminal struct {
 	*client
 	master *os.File
-	screen *notebook
+	screen *processes.Text
 	read   int // bytes of the screen that the test has seen
 }
 
 func openTerminal(t testing.TB) *terminal {
 	master, slave := pty(t)
-	x := &terminal{master: master, screen: &notebook{}}
+	x := &terminal{master: master, screen: &processes.Text{}}
 	shell := exec.Command("bash", "--norc", "--noprofile", "--noediting", "-i")
 	shell.Env = append(os.Environ(), "HISTFILE=", "PS1=ready> ")
 	shell.Stdin, shell.Stdout, shell.Stderr = slave, slave, slave
@@ -68,7 +70,7 @@ func (x *terminal) press(t testing.TB, keys string) {
 
 // see waits for a text on the screen, after the text that the test has seen.
 func (x *terminal) see(t testing.TB, text string) {
-	eventually(t, text, func() bool {
+	processes.Eventually(t, text, func() bool {
 		n := strings.Index(x.screen.String()[x.read:], text)
 		if n >= 0 {
 			x.read += n + len(text)
@@ -91,7 +93,7 @@ func TestKeysOfATerminal(t *testing.T) {
 	x := openTerminal(t)
 	typed := func(command string, users int) {
 		x.press(t, command+"\n")
-		eventually(t, command, func() bool { return file.UseCount() == users })
+		processes.Eventually(t, command, func() bool { return file.UseCount() == users })
 	}
 
 	typed("cat "+path, 2)
@@ -106,14 +108,14 @@ func TestKeysOfATerminal(t *testing.T) {
 	x.seeCode(t, 1)
 
 	end(t, holder, syscall.SIGINT)
-	eventually(t, "the file is free", file.free)
+	processes.Eventually(t, "the file is free", file.free)
 	typed("tail -f "+path, 1)
 	x.press(t, ctrlBackslash)
 	x.see(t, "Quit")
 	x.seeCode(t, 128+int(syscall.SIGQUIT))
-	eventually(t, "the file is free", file.free)
+	processes.Eventually(t, "the file is free", file.free)
 	typed("exit", 0)
-	require.Equal(t, 0, x.wait(t))
+	require.Equal(t, 0, x.Wait(t))
 }
 
 // Two cats in the background of one shell sleep. A signal ends one, and the other sleeps on.
@@ -122,12 +124,12 @@ func TestJobsOfATerminal(t *testing.T) {
 	hold(t, path, file)
 	x := openTerminal(t)
 	x.press(t, "cat "+path+" & cat "+path+" &\n")
-	eventually(t, "both cats sleep", func() bool { return file.UseCount() == 3 })
+	processes.Eventually(t, "both cats sleep", func() bool { return file.UseCount() == 3 })
 	x.press(t, "kill -INT %2; wait %2\n")
 	x.seeCode(t, 130)
 	require.Equal(t, 2, file.UseCount())
 	x.press(t, "kill -KILL %1; wait %1\n")
 	x.seeCode(t, 137)
 	x.press(t, "exit\n")
-	require.Equal(t, 0, x.wait(t))
+	require.Equal(t, 0, x.Wait(t))
 }

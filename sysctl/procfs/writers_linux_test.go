@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 	"github.com/kprim/kprim/sysctl/vfs"
 )
 
@@ -45,9 +46,9 @@ func (b *blocker) Write(ctx context.Context, _ vfs.Cred, _ []byte, _ int64) (int
 // a signal can wake it, in state D not.
 func writer(t testing.TB, redirection, path string, call int, inState string) *client {
 	c := start(t, "bash", "-c", `echo x `+redirection+` "$1"`, "bash", path)
-	eventually(t, "the writer sleeps", func() bool {
+	processes.Eventually(t, "the writer sleeps", func() bool {
 		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", c.Process.Pid))
-		return strings.HasPrefix(string(text), strconv.Itoa(call)+" ") && state(c.Process.Pid) == inState
+		return strings.HasPrefix(string(text), strconv.Itoa(call)+" ") && processes.State(c.Process.Pid) == inState
 	})
 	return c
 }
@@ -59,7 +60,7 @@ func blockedWriter(t testing.TB, size int64) (path string, file *blocker, first 
 	dir, _ := mount(t, vfs.Static(map[string]vfs.Node{"file": file}), procfs.Options{})
 	path = filepath.Join(dir, "file")
 	first = writer(t, "1<>", path, unix.SYS_WRITE, "S")
-	eventually(t, "the first is in Write", func() bool { return file.writers.Load() == 1 })
+	processes.Eventually(t, "the first is in Write", func() bool { return file.writers.Load() == 1 })
 	return path, file, first
 }
 
@@ -70,18 +71,18 @@ func TestSecondWriterOfAFileOfSize0WaitsInTheKernel(t *testing.T) {
 	second := writer(t, "1<>", path, unix.SYS_WRITE, "D")
 	require.NoError(t, second.Process.Kill())
 	bash(t, filepath.Dir(path), "ls -l; ls -l") // time enough to die
-	require.Equal(t, "D", state(second.Process.Pid))
+	require.Equal(t, "D", processes.State(second.Process.Pid))
 	require.EqualValues(t, 1, file.writers.Load())
 	end(t, first, syscall.SIGINT)
-	require.Equal(t, -9, second.wait(t))
+	require.Equal(t, -9, second.Wait(t))
 }
 
 func TestWritersOfALargerFileBlockTogether(t *testing.T) {
 	path, file, first := blockedWriter(t, 4096)
 	second := writer(t, "1<>", path, unix.SYS_WRITE, "S")
-	eventually(t, "both are in Write", func() bool { return file.writers.Load() == 2 })
+	processes.Eventually(t, "both are in Write", func() bool { return file.writers.Load() == 2 })
 	end(t, second, syscall.SIGINT)
-	require.Equal(t, "S", state(first.Process.Pid))
+	require.Equal(t, "S", processes.State(first.Process.Pid))
 	end(t, first, syscall.SIGINT)
 }
 
@@ -90,7 +91,7 @@ func TestTruncatingOpenWaitsForABlockedWriter(t *testing.T) {
 	for _, size := range []int64{0, 4096} {
 		path, _, first := blockedWriter(t, size)
 		end(t, writer(t, "1>", path, unix.SYS_OPENAT, "D"), syscall.SIGINT)
-		require.Equal(t, "S", state(first.Process.Pid))
+		require.Equal(t, "S", processes.State(first.Process.Pid))
 		end(t, first, syscall.SIGINT)
 	}
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 )
 
 func mounted(t *testing.T, dir string) bool {
@@ -29,7 +31,7 @@ func TestSignalsEndItInOrder(t *testing.T) {
 		require.Zero(t, code)
 		require.Equal(t, "Last input:\n", out)
 		require.NoError(t, p.Process.Signal(signal))
-		require.Zero(t, p.wait(t), p.out.String())
+		require.Zero(t, p.Wait(t), p.Out.String())
 		require.NoDirExists(t, dir, "it has made the directory, so it removes it")
 		helper := filepath.Join("TMP", "helper")
 		lines := p.lines()
@@ -59,10 +61,10 @@ func TestAReaderOfTheLinesThatGoesEndsIt(t *testing.T) {
 	noMountAtTheEnd(t, dir)
 	p := start(t, cmd)
 	require.NoError(t, w.Close())
-	eventually(t, "it serves", func() bool { _, err := os.Stat(dir + "/sleep"); return err == nil })
+	processes.Eventually(t, "it serves", func() bool { _, err := os.Stat(dir + "/sleep"); return err == nil })
 	require.NoError(t, r.Close())
 	bash(t, "cat "+dir+"/sleep; echo 1 > "+dir+"/kernel/myevent_id")
-	require.Zero(t, p.wait(t))
+	require.Zero(t, p.Wait(t))
 	require.NoDirExists(t, dir)
 	left, err := os.ReadDir(temp)
 	require.NoError(t, err)
@@ -74,7 +76,7 @@ func TestADirectoryThatWasThereStays(t *testing.T) {
 	dir := t.TempDir()
 	p := servedAt(t, dir)
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
-	require.Zero(t, p.wait(t))
+	require.Zero(t, p.Wait(t))
 	require.DirExists(t, dir)
 	require.False(t, mounted(t, dir))
 }
@@ -83,11 +85,11 @@ func TestSleepersGetAnErrorWhenItEnds(t *testing.T) {
 	p, dir := served(t)
 	_, sleeper := holders(t, p, dir)
 	require.NoError(t, p.Process.Signal(syscall.SIGINT))
-	require.Zero(t, p.wait(t))
-	require.Equal(t, 1, sleeper.wait(t))
-	require.Contains(t, sleeper.out.String(), "Cannot send after transport endpoint shutdown")
-	require.Contains(t, p.out.String(), "gives up: interrupted system call")
-	require.Contains(t, p.out.String(), "\n0 /sleep: 1 opens, 1 releases\n")
+	require.Zero(t, p.Wait(t))
+	require.Equal(t, 1, sleeper.Wait(t))
+	require.Contains(t, sleeper.Out.String(), "Cannot send after transport endpoint shutdown")
+	require.Contains(t, p.Out.String(), "gives up: interrupted system call")
+	require.Contains(t, p.Out.String(), "\n0 /sleep: 1 opens, 1 releases\n")
 }
 
 // holders starts a process that holds the file, and another that sleeps in open.
@@ -96,7 +98,7 @@ func holders(t *testing.T, p *process, dir string) (holder, sleeper *process) {
 	p.waitFor(t, "has the file")
 	sleeper = start(t, command("cat", dir+"/sleep"))
 	p.waitFor(t, "sleeps in open")
-	eventually(t, "cat sleeps", func() bool { return state(sleeper.Process.Pid) == "S" })
+	processes.Eventually(t, "cat sleeps", func() bool { return processes.State(sleeper.Process.Pid) == "S" })
 	return holder, sleeper
 }
 
@@ -105,9 +107,9 @@ func TestAnUnmountByAnotherEndsIt(t *testing.T) {
 	p, dir := served(t)
 	out, code := bash(t, "umount "+dir)
 	require.Zero(t, code, out)
-	require.Zero(t, p.wait(t))
-	require.Contains(t, p.out.String(), "\n0 somebody else has unmounted "+dir+"\n")
-	require.Contains(t, p.out.String(), "bye, my dear!")
+	require.Zero(t, p.Wait(t))
+	require.Contains(t, p.Out.String(), "\n0 somebody else has unmounted "+dir+"\n")
+	require.Contains(t, p.Out.String(), "bye, my dear!")
 	require.NoDirExists(t, dir)
 }
 
@@ -115,8 +117,8 @@ func TestTheMountOfAKilledProgramIsReplaced(t *testing.T) {
 	p, dir := served(t)
 	holder, sleeper := holders(t, p, dir)
 	require.NoError(t, p.Process.Kill())
-	require.Equal(t, -int(syscall.SIGKILL), p.wait(t))
-	require.Equal(t, 1, sleeper.wait(t), "cat has got an error")
+	require.Equal(t, -int(syscall.SIGKILL), p.Wait(t))
+	require.Equal(t, 1, sleeper.Wait(t), "cat has got an error")
 	_, err := os.Stat(dir)
 	require.ErrorIs(t, err, syscall.ENOTCONN)
 
@@ -125,7 +127,7 @@ func TestTheMountOfAKilledProgramIsReplaced(t *testing.T) {
 	out, code := bash(t, "cat "+dir+"/sleep")
 	require.Zero(t, code, out)
 	require.NoError(t, next.Process.Signal(syscall.SIGTERM))
-	require.Zero(t, next.wait(t))
+	require.Zero(t, next.Wait(t))
 	require.False(t, mounted(t, dir))
 	require.DirExists(t, dir, "the killed program has made it")
 }
@@ -135,7 +137,7 @@ func TestLinesDoNotMix(t *testing.T) {
 	_, code := bash(t, "cd "+dir+"; for i in {1..40}; do cat sleep & echo $i > kernel/myevent_handler & done; wait")
 	require.Zero(t, code)
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
-	require.Zero(t, p.wait(t))
+	require.Zero(t, p.Wait(t))
 	line := regexp.MustCompile(`^[0-9]+ (cat \(N\): (has the file|closes the file|sleeps in open)|kernel/myevent_handler: write\("[0-9]+\\n"\) = [23])$`)
 	lines := p.lines()
 	for _, text := range lines[4 : len(lines)-3] {
@@ -151,9 +153,9 @@ func TestEachWriterPostsItsNumber(t *testing.T) {
 	_, code := bash(t, "cd "+dir+"/kernel; for i in {101..180}; do echo $i > myevent_id & done; wait")
 	require.Zero(t, code)
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
-	require.Zero(t, p.wait(t))
+	require.Zero(t, p.Wait(t))
 	for i := 101; i <= 180; i++ {
-		require.Equal(t, 1, strings.Count(p.out.String(), fmt.Sprintf("0 posted %d\n", i)), i)
+		require.Equal(t, 1, strings.Count(p.Out.String(), fmt.Sprintf("0 posted %d\n", i)), i)
 	}
 }
 
@@ -162,9 +164,9 @@ func TestAWriteThatStoresNothingPostsNothing(t *testing.T) {
 	_, code := bash(t, "cd "+dir+"/kernel; (echo 7; echo 8) > myevent_id; echo many > myevent_id; cat myevent_id")
 	require.Zero(t, code)
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
-	require.Zero(t, p.wait(t))
-	require.Equal(t, 1, strings.Count(p.out.String(), "posted"), p.out.String())
-	require.Contains(t, p.out.String(), "\n0 posted 7\n")
+	require.Zero(t, p.Wait(t))
+	require.Equal(t, 1, strings.Count(p.Out.String(), "posted"), p.Out.String())
+	require.Contains(t, p.Out.String(), "\n0 posted 7\n")
 }
 
 func TestTheHelperGetsTheNumberAndNoSecret(t *testing.T) {
@@ -180,7 +182,7 @@ func TestTheHelperGetsTheNumberAndNoSecret(t *testing.T) {
 	env := strings.Fields(string(text))
 	slices.Sort(env)
 	require.Equal(t, []string{"HOME=/", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", "TROUBLED_DS=9527"}, env)
-	require.Equal(t, 1, strings.Count(p.out.String(), "run_umode_handler is starting..."), "0 starts nothing")
+	require.Equal(t, 1, strings.Count(p.Out.String(), "run_umode_handler is starting..."), "0 starts nothing")
 }
 
 // executable makes an executable file.
@@ -200,9 +202,9 @@ func TestTheEndWaitsForTheHelper(t *testing.T) {
 	require.NoError(t, p.Process.Signal(syscall.SIGINT))
 	p.waitFor(t, "mykthread: out")
 	require.False(t, mounted(t, dir))
-	require.NotContains(t, p.out.String(), "bye")
+	require.NotContains(t, p.Out.String(), "bye")
 	require.NoError(t, os.WriteFile(fifo, []byte("\n"), 0))
-	require.Zero(t, p.wait(t))
+	require.Zero(t, p.Wait(t))
 	lines := p.lines()
 	require.Equal(t, []string{
 		"0 mykthread: out, kthread_should_stop 1",

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 )
 
 // If the program read its terminal in the background, the kernel would stop it, and each
@@ -20,7 +22,7 @@ func TestItRunsInTheBackgroundAndAfterCtrlZ(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	noMountAtTheEnd(t, dir)
-	t.Cleanup(func() { eventually(t, "the unmount", func() bool { return !mounted(t, dir) }) })
+	t.Cleanup(func() { processes.Eventually(t, "the unmount", func() bool { return !mounted(t, dir) }) })
 	s := open(t, "S")
 	s.enter(t, "export KPRIM_TEST_ROLE=demo TMPDIR="+t.TempDir())
 	s.enter(t, self+" "+dir+" & echo pid $!.")
@@ -34,22 +36,22 @@ func TestItRunsInTheBackgroundAndAfterCtrlZ(t *testing.T) {
 	s.waitFor(t, "the shell has 42")
 	out, code := bash(t, "cat "+dir+"/sleep")
 	require.Zero(t, code, out)
-	require.NotEqual(t, "T", state(pid))
+	require.NotEqual(t, "T", processes.State(pid))
 
 	s.press(t, "fg\n")
-	eventually(t, "it is in the foreground", func() bool { return s.has(t, pid) })
+	processes.Eventually(t, "it is in the foreground", func() bool { return s.has(t, pid) })
 	s.press(t, "what the program does not read\n")
 	s.waitFor(t, "does not read\r\n")
 	s.press(t, "\x1a")
-	eventually(t, "it has stopped", func() bool { return state(pid) == "T" })
+	processes.Eventually(t, "it has stopped", func() bool { return processes.State(pid) == "T" })
 	cat := start(t, command("cat", dir+"/sleep"))
-	eventually(t, "cat waits", func() bool { s := state(cat.Process.Pid); return s == "S" || s == "D" })
+	processes.Eventually(t, "cat waits", func() bool { s := processes.State(cat.Process.Pid); return s == "S" || s == "D" })
 	s.waitFor(t, "Stopped")
 	s.press(t, "fg\n")
-	require.Zero(t, cat.wait(t))
-	require.Equal(t, "Last input:\n", cat.out.String())
+	require.Zero(t, cat.Wait(t))
+	require.Equal(t, "Last input:\n", cat.Out.String())
 
-	eventually(t, "it is in the foreground", func() bool { return s.has(t, pid) })
+	processes.Eventually(t, "it is in the foreground", func() bool { return s.has(t, pid) })
 	s.press(t, "\x03")
 	s.waitFor(t, "2 opens, 2 releases")
 	s.press(t, "echo code $?.\n")

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -12,20 +10,16 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/kprim/kprim/sysctl/procfs"
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 	"github.com/kprim/kprim/sysctl/vfs"
 )
-
-// limit is how long a test waits for a process on a busy machine.
-const limit = 30 * time.Second
 
 // The test binary can also run as the program.
 func TestMain(m *testing.M) {
@@ -74,56 +68,10 @@ func unable(t *testing.T, reason string) {
 	t.Skipf("skipped: %s", reason)
 }
 
-// A text grows while a process writes. A test can wait for it.
-type text struct {
-	mu    sync.Mutex
-	bytes bytes.Buffer
-}
+// A process is the program, or one that uses its mount.
+type process struct{ *processes.Child }
 
-func (s *text) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.bytes.Write(p)
-}
-
-func (s *text) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.bytes.String()
-}
-
-// A process is started by the test, and dies with it.
-type process struct {
-	*exec.Cmd
-	out  text // both outputs
-	done chan struct{}
-}
-
-func start(t *testing.T, cmd *exec.Cmd) *process {
-	p := &process{Cmd: cmd, done: make(chan struct{})}
-	if cmd.Stdout == nil {
-		cmd.Stdout, cmd.Stderr = &p.out, &p.out
-	}
-	cmd.WaitDelay = limit
-	require.NoError(t, cmd.Start())
-	go func() { _ = cmd.Wait(); close(p.done) }()
-	t.Cleanup(func() { _ = cmd.Process.Kill(); <-p.done })
-	return p
-}
-
-// wait returns the exit code, or minus the signal that ended the process.
-func (p *process) wait(t *testing.T) int {
-	select {
-	case <-p.done:
-	case <-time.After(limit):
-		t.Fatalf("%v does not end; it has printed %q", p.Args, p.out.String())
-	}
-	status := p.ProcessState.Sys().(syscall.WaitStatus)
-	if status.Signaled() {
-		return -int(status.Signal())
-	}
-	return status.ExitStatus()
-}
+func start(t *testing.T, cmd *exec.Cmd) *process { return &process{processes.Start(t, cmd)} }
 
 // demoCmd is the program, with temporary files in a directory of the test.
 func demoCmd(t *testing.T, args ...string) (cmd *exec.Cmd, temp string) {
@@ -150,7 +98,7 @@ func servedAt(t *testing.T, dir string, env ...string) *process {
 	p := start(t, cmd)
 	t.Cleanup(func() {
 		_ = p.Process.Signal(syscall.SIGTERM)
-		if p.wait(t) != -int(syscall.SIGKILL) {
+		if p.Wait(t) != -int(syscall.SIGKILL) {
 			left, _ := os.ReadDir(temp)
 			require.Empty(t, left, "temporary files")
 		}
@@ -170,28 +118,14 @@ func noMountAtTheEnd(t *testing.T, dir string) {
 }
 
 func (p *process) waitFor(t *testing.T, part string) {
-	eventually(t, part, func() bool { return strings.Contains(p.out.String(), part) })
+	processes.Eventually(t, part, func() bool { return strings.Contains(p.Out.String(), part) })
 }
 
 var anyPID = regexp.MustCompile(`\([0-9]+\)`)
 
 // lines are the lines that the program has printed, with numbers of processes as N.
 func (p *process) lines() []string {
-	return strings.Split(strings.TrimSuffix(anyPID.ReplaceAllString(p.out.String(), "(N)"), "\n"), "\n")
-}
-
-// eventually waits for a state of another process.
-func eventually(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	for !cond() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("never: %s", what)
-		case <-time.After(time.Millisecond):
-		}
-	}
+	return strings.Split(strings.TrimSuffix(anyPID.ReplaceAllString(p.Out.String(), "(N)"), "\n"), "\n")
 }
 
 // bash runs a script, and returns its outputs and its exit code.
@@ -199,20 +133,11 @@ func bash(t *testing.T, script string) (string, int) {
 	cmd := exec.Command("bash", "-c", script)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	p := start(t, cmd)
-	code := p.wait(t)
-	return p.out.String(), code
+	code := p.Wait(t)
+	return p.Out.String(), code
 }
 
 func write(t *testing.T, path, value string) {
 	out, code := bash(t, fmt.Sprintf("echo '%s' > %s", value, path))
 	require.Zero(t, code, out)
-}
-
-// state returns the state of a process: one letter, as ps prints it.
-func state(pid int) string {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return "gone"
-	}
-	return strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))[0]
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/sysctl/procfs/internal/processes"
 )
 
 // The session of the README is typed into three terminals. Each screen shows the lines of the
@@ -59,7 +61,7 @@ func namespace(t *testing.T) (enter func(dir string) []string) {
 	end, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	holder := start(t, cmd)
-	t.Cleanup(func() { _ = end.Close(); holder.wait(t) })
+	t.Cleanup(func() { _ = end.Close(); holder.Wait(t) })
 	holder.waitFor(t, "ready")
 	pid := strconv.Itoa(holder.Process.Pid)
 	return func(dir string) []string {
@@ -143,7 +145,7 @@ func (s session) await(name, what string, right func(rest string) bool) {
 			s.Logf("terminal %s shows %q", name, strings.TrimPrefix(term.screen(), s.seen[name]))
 		}
 	}()
-	eventually(s.T, name+": "+what, func() bool {
+	processes.Eventually(s.T, name+": "+what, func() bool {
 		rest, ok := strings.CutPrefix(term.screen(), s.seen[name])
 		return ok && right(rest)
 	})

@@ -35,11 +35,11 @@ func open(t *testing.T, name string, command ...string) *terminal {
 	term := &terminal{process: start(t, cmd), keys: keys, end: name + "# "}
 	require.NoError(t, tty.Close())
 	read := make(chan struct{})
-	go func() { _, _ = io.Copy(&term.out, keys); close(read) }()
+	go func() { _, _ = io.Copy(&term.Out, keys); close(read) }()
 	t.Cleanup(func() { // the terminal hangs up, and the shell ends its jobs
 		_ = keys.Close()
 		<-read
-		term.wait(t)
+		term.Wait(t)
 	})
 	term.waitFor(t, term.end)
 	return term
@@ -86,5 +86,5 @@ var key = regexp.MustCompile(`(\^[A-Z\\])\n?`)
 // screen is the text on the screen. If a program prints after a key like Ctrl-C, its text
 // follows the ^C on one line. Here the key always has a line of its own.
 func (term *terminal) screen() string {
-	return key.ReplaceAllString(strings.ReplaceAll(term.out.String(), "\r", ""), "$1\n")
+	return key.ReplaceAllString(strings.ReplaceAll(term.Out.String(), "\r", ""), "$1\n")
 }

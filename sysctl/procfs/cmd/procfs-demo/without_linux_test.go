@@ -23,8 +23,8 @@ func TestUsage(t *testing.T) {
 	for _, args := range [][]string{nil, {""}, {"a", "b"}, {"-h"}, {"--help"}} {
 		cmd, temp := demoCmd(t, args...)
 		p := start(t, cmd)
-		require.Equal(t, 2, p.wait(t))
-		require.Equal(t, "usage: procfs-demo DIR\n", p.out.String())
+		require.Equal(t, 2, p.Wait(t))
+		require.Equal(t, "usage: procfs-demo DIR\n", p.Out.String())
 		left, err := os.ReadDir(temp)
 		require.NoError(t, err)
 		require.Empty(t, left)
@@ -43,8 +43,8 @@ func TestADirThatCannotBe(t *testing.T) {
 	} {
 		cmd, helpers := demoCmd(t, dir)
 		p := start(t, cmd)
-		require.Equal(t, 1, p.wait(t))
-		require.Equal(t, reason, p.out.String())
+		require.Equal(t, 1, p.Wait(t))
+		require.Equal(t, reason, p.Out.String())
 		left, err := os.ReadDir(helpers)
 		require.NoError(t, err)
 		require.Empty(t, left)
@@ -84,8 +84,8 @@ func TestWhereFUSEIsMissingItSaysWhy(t *testing.T) {
 			setpriv --bounding-set=-sys_admin env PATH=/nowhere /mnt/demo /mnt/dir`,
 	} {
 		p := inside(t, script+"\necho code $?; ls /mnt")
-		require.Zero(t, p.wait(t), p.out.String())
-		require.Equal(t, "procfs-demo: procfs: mount /mnt/dir: "+reason+"\ncode 1\ndemo\n", p.out.String())
+		require.Zero(t, p.Wait(t), p.Out.String())
+		require.Equal(t, "procfs-demo: procfs: mount /mnt/dir: "+reason+"\ncode 1\ndemo\n", p.Out.String())
 	}
 }
 
@@ -108,6 +108,6 @@ func TestAnotherUserHasTheMountAlone(t *testing.T) {
 	require.Contains(t, out, "Permission denied")
 
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
-	require.Zero(t, p.wait(t), p.out.String())
-	require.Contains(t, p.out.String(), "\n0 /sleep: 1 opens, 1 releases\n")
+	require.Zero(t, p.Wait(t), p.Out.String())
+	require.Contains(t, p.Out.String(), "\n0 /sleep: 1 opens, 1 releases\n")
 }
