@@ -205,3 +205,13 @@ func TestPagesAreShort(t *testing.T) {
 		}
 	}
 }
+
+// A file of tests has one subject, so it is short. The examples have limits of their own.
+func TestFilesOfTestsAreShort(t *testing.T) {
+	goFiles(t, func(name string) {
+		if strings.HasSuffix(name, "_test.go") && !strings.HasPrefix(name, "../../examples/") {
+			lines := strings.Count(text(t, strings.TrimPrefix(name, "../../")), "\n")
+			require.LessOrEqual(t, lines, 600, name)
+		}
+	})
+}
