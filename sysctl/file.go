@@ -39,7 +39,6 @@ const tooLarge = 4 << 20
 //
 // Kernel: struct file, of proc_sys_file_operations
 type File struct {
-	tree *Tree
 	path string
 	file *file
 	want fs.FileMode // the directions that it was opened for
@@ -80,7 +79,7 @@ func (t *Tree) OpenFile(cred Cred, path string, flag int) (*File, error) {
 // opened returns f as a File, whose rights were checked.
 func (f *file) opened(cred Cred, path string, flag int) *File {
 	_, want := vfs.Rights(flag)
-	opened := &File{tree: f.header.tree, path: path, file: f, want: want}
+	opened := &File{path: path, file: f, want: want}
 	opened.SetCred(cred)
 	opened.seen.Store(f.events.Load())
 	return opened
@@ -88,7 +87,8 @@ func (f *file) opened(cred Cred, path string, flag int) *File {
 
 // SetCred changes the Cred of the calls after it. A process that gives up its rights
 // keeps its open files. Each read and write of them is checked again, and refused with
-// [syscall.EPERM].
+// [syscall.EPERM]. If several processes share an open file, each call of a [vfs.Handle] has
+// a Cred of its own: see [Tree.VFS].
 //
 // Kernel: setuid
 //
@@ -110,13 +110,8 @@ func (f *File) Read(p []byte) (int, error) {
 // Kernel: pread
 //
 // Differs: returns io.EOF with fewer bytes than p has room for, as an io.ReaderAt does.
-func (f *File) ReadAt(p []byte, pos int64) (int, error) { return f.ReadAs(f.owner(), p, pos) }
-
-// ReadAs is ReadAt for another Cred than the file's own, which stays as it is. Two
-// processes may share an open file and have different rights. SetCred and then ReadAt
-// would be a race between them.
-func (f *File) ReadAs(cred Cred, p []byte, pos int64) (int, error) {
-	n, _, err := f.read(cred, p, pos)
+func (f *File) ReadAt(p []byte, pos int64) (int, error) {
+	n, _, err := f.read(f.owner(), p, pos)
 	if err == nil && n < len(p) {
 		err = io.EOF
 	}
@@ -137,11 +132,8 @@ func (f *File) Write(p []byte) (int, error) {
 // WriteAt is Write at another position, and moves nothing.
 //
 // Kernel: pwrite
-func (f *File) WriteAt(p []byte, pos int64) (int, error) { return f.WriteAs(f.owner(), p, pos) }
-
-// WriteAs is WriteAt for another Cred than the file's own, as ReadAs is ReadAt.
-func (f *File) WriteAs(cred Cred, p []byte, pos int64) (int, error) {
-	n, _, err := f.write("File", cred, p, pos)
+func (f *File) WriteAt(p []byte, pos int64) (int, error) {
+	n, _, err := f.write("File", f.owner(), p, pos)
 	return n, f.short(n, len(p), err)
 }
 
@@ -352,7 +344,7 @@ func (f *File) use(op string, cred Cred, want fs.FileMode, p []byte, pos int64) 
 		f.file.header.unuse()
 		return Request{}, f.failed(op, tooMany(len(p)))
 	}
-	return Request{Pos: pos, Cred: cred, Path: f.file.path, tree: f.tree, secret: f.file.isSecret()}, nil
+	return Request{Pos: pos, Cred: cred, Path: f.file.path, tree: f.file.header.tree, secret: f.file.isSecret()}, nil
 }
 
 func outside(n int, pos int64) error {

@@ -205,5 +205,5 @@ func (h handle) Poll() uint32 {
 	return vfs.PollIn | vfs.PollOut | vfs.PollRdNorm | vfs.PollWrNorm // it can always be read and written
 }
 
-// Queue implements [vfs.Poller].
+// WaitQueue implements [vfs.Poller].
 func (h handle) WaitQueue() *waitqueue.Queue { return h.file.WaitQueue() }
