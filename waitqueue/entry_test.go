@@ -2,6 +2,7 @@ package waitqueue_test
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"sync/atomic"
 	"syscall"
@@ -317,12 +318,12 @@ func TestWakeGoesByMaskAndBudget(t *testing.T) {
 		{waitqueue.Normal, 2, 2, "RRSS"},
 		{waitqueue.Interruptible, 2, 2, "RDRS"},
 		{waitqueue.Uninterruptible, 2, 1, "SRSS"},
-		{waitqueue.Interruptible, waitqueue.All, 3, "RDRR"},
+		{waitqueue.Interruptible, math.MaxInt, 3, "RDRR"},
 		{waitqueue.Normal, 0, 4, "RRRR"},
 		{waitqueue.Normal, -1, 4, "RRRR"},
 		{waitqueue.Interruptible, 0, 3, "RDRR"},
-		{waitqueue.Running, waitqueue.All, 0, "SDSS"},
-		{waitqueue.Normal, waitqueue.All, 4, "RRRR"},
+		{waitqueue.Running, math.MaxInt, 0, "SDSS"},
+		{waitqueue.Normal, math.MaxInt, 4, "RRRR"},
 	} {
 		announce()
 		require.Equal(t, test.woken, q.WakeMask(test.mask, test.n, "key"))

@@ -30,7 +30,7 @@ func (q *Queue) WakeHeld(mask State, n int) int {
 
 func (q *Queue) wakeHeld(mask State, n int) int {
 	if n < 1 {
-		n = All
+		n = all
 	}
 	q.check()
 	woken, sleepers := q.walk(mask, n, nil, nil)

@@ -2,6 +2,7 @@ package waitqueue_test
 
 import (
 	"context"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,7 +14,7 @@ import (
 // with a budget of 0 wakes no exclusive waiter.
 func TestWakeWithoutABudgetWakesAll(t *testing.T) {
 	for _, key := range []any{nil, "key"} {
-		for _, n := range []int{0, -1, -1 << 30, waitqueue.All} {
+		for _, n := range []int{0, -1, -1 << 30, math.MaxInt} {
 			var q waitqueue.Queue
 			tasks := make([]waitqueue.Task, 4)
 			for i := range tasks {

@@ -278,10 +278,10 @@ func mustLock(l sync.Locker) {
 //
 // Differs: returns the number of all woken, where the kernel counts exclusive ones.
 func (q *Queue) WakeUp() int {
-	if !q.occupied.Load() { // Optimization: as in wake, but inlined into the caller.
+	if !q.occupied.Load() { // Optimization: wake, inlined by hand.
 		return 0
 	}
-	return q.wake(Normal, 1, nil)
+	return q.wakeWaiters(Normal, 1, nil)
 }
 
 // WakeUpN is WakeUp for up to n exclusive waiters. If n is less than 1, it
@@ -298,7 +298,7 @@ func (q *Queue) WakeUpN(n int) int { return q.wake(Normal, n, nil) }
 // Kernel: wake_up_all
 //
 // Differs: returns the number of all woken, as WakeUp does.
-func (q *Queue) WakeUpAll() int { return q.wake(Normal, All, nil) }
+func (q *Queue) WakeUpAll() int { return q.wake(Normal, all, nil) }
 
 // WakeUpInterruptible is WakeUp for waiters whose sleep can be interrupted. It
 // passes over waiters whose context is [context.Background]: if there are any,
@@ -309,12 +309,12 @@ func (q *Queue) WakeUpAll() int { return q.wake(Normal, All, nil) }
 // Differs: returns the number of all woken, as WakeUp does.
 func (q *Queue) WakeUpInterruptible() int { return q.wake(Interruptible, 1, nil) }
 
-// All is a budget of exclusive wake-ups that does not run out.
-const All = math.MaxInt
+// all is a budget of exclusive wake-ups that does not run out.
+const all = math.MaxInt
 
 // WakeMask is the general form of the wake-ups. It walks the queue from its head,
 // wakes each waiter that sleeps in a state of mask, and stops after n exclusive
-// ones. If n is less than 1, or [All], it wakes all waiters. key is for the wake
+// ones. If n is less than 1, it wakes all waiters. key is for the wake
 // functions of entries that have one. It returns how many waiters it woke.
 //
 // Kernel: __wake_up, wake_up_poll, wake_up_interruptible_nr, wake_up_interruptible_all, wake_up_interruptible_sync_poll
@@ -324,7 +324,7 @@ const All = math.MaxInt
 // Differs: wake_up_interruptible_sync_poll: gives the scheduler a hint, which Go's does not take.
 func (q *Queue) WakeMask(mask State, n int, key any) int {
 	if n < 1 {
-		n = All
+		n = all
 	}
 	return q.wake(mask, n, key)
 }
@@ -336,6 +336,11 @@ func (q *Queue) wake(mask State, n int, key any) int {
 	if !q.occupied.Load() {
 		return 0
 	}
+	return q.wakeWaiters(mask, n, key)
+}
+
+// wakeWaiters is wake for a queue that may have entries.
+func (q *Queue) wakeWaiters(mask State, n int, key any) int {
 	q.mu.Lock()
 	q.check()
 	e := q.head
