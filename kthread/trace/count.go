@@ -14,11 +14,12 @@ type counts struct {
 // mostQueues is how many names of queues are told apart.
 const mostQueues = 4096
 
-// OtherQueues is the name under which queues count that come when 4,096 names are there.
-const OtherQueues = "(others)"
+// otherQueues is the name under which queues count that come when mostQueues names are there.
+const otherQueues = "(others)"
 
 // A QueueStat has the numbers of all queues with one name. Queues without a name count
-// together, under the name "".
+// together, under the name "". When 4,096 names are there, the queues with further names
+// count together, under the name "(others)".
 type QueueStat struct {
 	Name     string        // of the queues
 	Waiters  int           // that are in a wait now
@@ -62,7 +63,7 @@ func StopCounting() {
 func (c *counts) queue(name string) *QueueStat {
 	q := c.queues[name]
 	if q == nil && len(c.queues) >= mostQueues {
-		name = OtherQueues
+		name = otherQueues
 		q = c.queues[name]
 	}
 	if q == nil {

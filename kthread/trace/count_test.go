@@ -175,7 +175,7 @@ func TestManyQueues(t *testing.T) {
 		synctest.Wait()
 		queues := trace.Queues()
 		require.Len(t, queues, 4097)
-		require.Equal(t, uint64(5000-4096), stat(t, trace.OtherQueues).WakeUps)
+		require.Equal(t, uint64(5000-4096), stat(t, "(others)").WakeUps)
 	})
 }
 
