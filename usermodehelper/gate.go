@@ -79,16 +79,10 @@ var errDisabled = fmt.Errorf("helpers are disabled: %w", syscall.EBUSY)
 // and leaves, and then it is over.
 type visit struct {
 	number uint64 // counts the calls; it never changes
-	told   bool   // it need not wait; guarded by the gate's mu
 	passed bool   // guarded by the gate's mu
 	err    error  // why it does not pass, or nil; guarded by the gate's mu
 	holds  int    // calls of over that are still to come; guarded by the gate's mu
 	queue  waitqueue.Queue
-}
-
-func (v *visit) tell(err error) {
-	v.told, v.err = true, err
-	v.queue.WakeUp()
 }
 
 // Disable refuses new helpers and helpers that wait for a place: they get
@@ -117,7 +111,8 @@ func (g *Gate) Disable(ctx context.Context) error {
 	g.disabled++
 	enables := g.enables
 	for _, v := range g.waiting {
-		v.tell(errDisabled)
+		v.err = errDisabled
+		v.queue.WakeUp()
 	}
 	g.waiting = nil
 	g.setTimer(time.Now())
@@ -242,7 +237,7 @@ func (g *Gate) admit() {
 		g.running++
 		g.pending++ // on behalf of v: a Disable that comes before v runs must wait for it
 		v.passed = true
-		v.tell(nil)
+		v.queue.WakeUp()
 	}
 	g.setTimer(now)
 }
@@ -254,7 +249,7 @@ func (g *Gate) await(ctx context.Context, v *visit, path string) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	err := v.queue.WaitLocked(ctx, &g.mu, func() bool { return v.told })
+	err := v.queue.WaitLocked(ctx, &g.mu, func() bool { return v.passed || v.err != nil })
 	if err != nil {
 		i := slices.Index(g.waiting, v)
 		g.waiting = slices.Delete(g.waiting, i, i+1)

@@ -208,7 +208,7 @@ func (p *process) tryStart(ctx context.Context, attr *os.ProcAttr) error {
 			return err
 		}
 		defer beginStart()()
-		return p.startWithNull(cmd)
+		return p.startWith(cmd, slices.Clone(attr.Files))
 	})
 	switch {
 	case err == nil:
@@ -219,10 +219,12 @@ func (p *process) tryStart(ctx context.Context, attr *os.ProcAttr) error {
 	return err
 }
 
-// startWithNull opens /dev/null where Init has not replaced it, looks for descriptors
-// to close, and starts cmd.
-func (p *process) startWithNull(cmd *exec.Cmd) error {
-	files := append([]*os.File{cmd.Stdin.(*os.File), cmd.Stdout.(*os.File), cmd.Stderr.(*os.File)}, cmd.ExtraFiles...)
+// startWith opens /dev/null where Init has not replaced it, looks for descriptors to
+// close, and starts cmd with the files. A nil file is a closed descriptor.
+func (p *process) startWith(cmd *exec.Cmd, files []*os.File) error {
+	for len(files) < 3 {
+		files = append(files, nil)
+	}
 	if slices.Contains(files, p.null) {
 		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 		if errors.Is(err, os.ErrNotExist) { // which would say that the program is missing
@@ -239,6 +241,7 @@ func (p *process) startWithNull(cmd *exec.Cmd) error {
 		}
 	}
 	files = withoutLeaks(files) // as late as possible
+	// Each is an *os.File, also a nil one: for a nil interface os/exec opens /dev/null.
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = files[0], files[1], files[2], files[3:]
 	if err := p.helper.startLimited(cmd); err != nil {
 		return p.explained(err, cmd)
@@ -264,8 +267,8 @@ func (h *Helper) stillWanted(ctx context.Context) error {
 	return nil
 }
 
-// command returns attr in the form of os/exec. Init cannot change that the helper
-// leads a process group: the group of a new session, or a group in the program's.
+// command returns attr, without its files, in the form of os/exec. Init cannot change that
+// the helper leads a process group: the group of a new session, or a group in the program's.
 func (p *process) command(attr *os.ProcAttr) (*exec.Cmd, error) {
 	sys := syscall.SysProcAttr{Setsid: true}
 	if attr.Sys != nil {
@@ -277,15 +280,9 @@ func (p *process) command(attr *os.ProcAttr) (*exec.Cmd, error) {
 		return nil, p.notStarted(err)
 	}
 	sys.Ptrace = p.helper.isLimited()
-	files := slices.Clone(attr.Files)
-	for len(files) < 3 {
-		files = append(files, nil)
-	}
 	return &exec.Cmd{
 		Path: p.helper.Path, Args: p.helper.Argv, Dir: dir, SysProcAttr: &sys,
 		Env: append([]string{}, attr.Env...), // of a nil Env, os/exec makes the program's
-		// A nil *os.File closes the descriptor; a nil interface would open /dev/null.
-		Stdin: files[0], Stdout: files[1], Stderr: files[2], ExtraFiles: files[3:],
 	}, nil
 }
 
