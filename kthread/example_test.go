@@ -25,6 +25,21 @@ func ExampleRun() {
 	// its answer: <nil>
 }
 
+// The list of the threads, as ps(1) shows it. This one has not run yet.
+func ExampleTasks() {
+	flusher := kthread.Create("flusher", func(*kthread.Current) error { return nil })
+	for _, task := range kthread.Tasks() {
+		if task.Name == "flusher" { // other threads of the program may be there too
+			fmt.Println(task.Name, task.State)
+		}
+	}
+	flusher.WakeUp()
+	fmt.Println("gone:", flusher.Wait(context.Background()))
+	// Output:
+	// flusher D
+	// gone: <nil>
+}
+
 // A thread that does something now and then, until it is asked to stop.
 func ExampleThread_Stop() {
 	beats := 0

@@ -18,6 +18,22 @@ func ExampleSlot() {
 	// Output: 9527 <nil>
 }
 
+// A Wait leaves the event in the slot, and the next Wait asks for a newer one.
+func ExampleSlot_Wait() {
+	ctx := context.Background()
+	var speed rwevent.Slot[int]
+	_ = speed.Post(10)
+	kmh, generation, err := speed.Wait(ctx, 0)
+	fmt.Println(kmh, generation, err)
+
+	go func() { _ = speed.Post(20) }()
+	kmh, generation, err = speed.Wait(ctx, generation)
+	fmt.Println(kmh, generation, err)
+	// Output:
+	// 10 1 <nil>
+	// 20 2 <nil>
+}
+
 // A speed is shown on a screen. The loop sees how fast it is now. The generations show that
 // the loop has missed some events.
 func ExampleSlot_Changes() {

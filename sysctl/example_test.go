@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -169,6 +170,42 @@ func (f trigger) Write(r *sysctl.Request, p []byte) (int, error) {
 	f()
 	r.Pos += int64(len(p))
 	return len(p), nil
+}
+
+// A text that is made for each reader. A write is refused.
+func ExampleFunc() {
+	queue := make(chan string, 10)
+	length := sysctl.Func(func() string { return strconv.Itoa(len(queue)) })
+	var tree sysctl.Tree
+	if _, err := tree.Register("jobs", sysctl.Entry{Name: "queued", Mode: 0o444, Handler: length}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	queue <- "a job"
+	text, err := tree.ReadFile(sysctl.Nobody, "jobs/queued")
+	fmt.Printf("%q %v\n", text, err)
+	fmt.Println(tree.WriteFile(sysctl.Root, "jobs/queued", []byte("0")))
+	// Output:
+	// "1\n" <nil>
+	// open jobs/queued: permission denied
+}
+
+// Three numbers that change together, as net.ipv4.tcp_rmem.
+func ExampleVec() {
+	var sizes sysctl.Vec[int32]
+	sizes.Store(4096, 131072, 6291456)
+	var tree sysctl.Tree
+	if _, err := tree.Register("net", sysctl.Entry{Name: "rmem", Mode: 0o644, Handler: &sizes}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(tree.WriteFile(sysctl.Root, "net/rmem", []byte("8192 262144 6291456")))
+	fmt.Println(tree.WriteFile(sysctl.Root, "net/rmem", []byte("1 2")))
+	fmt.Println(sizes.Load(), sizes.At(0))
+	// Output:
+	// <nil>
+	// write net/rmem: 2 numbers for 3 values: invalid argument
+	// [8192 262144 6291456] 8192
 }
 
 // Handlers of one's own, one around a stock handler and one from nothing.
