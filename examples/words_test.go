@@ -53,8 +53,8 @@ var limits = map[string][len(habits)]float64{
 	"examples": {0, 0, 0, 0},
 }
 
-// testsToo are the packages whose limits are for their tests and Examples too.
-var testsToo = []string{"waitqueue", "rwevent", "usermodehelper", "examples"}
+// testsToo are the packages whose limits are for their tests and Examples too: all of them.
+var testsToo = worded
 
 // worded are the packages that have limits. A small tool is part of the package above it.
 var worded = slices.Concat(packages, tools[:2], []string{"kthread/printk", "kthread/trace", "kthread/trace/picture", "examples"})
@@ -244,7 +244,7 @@ func pageProse(name, text string) (p prose) {
 var (
 	item      = regexp.MustCompile(`^(- |[0-9]+\. |#)`)
 	directive = regexp.MustCompile(`^//(go:|nolint)`)
-	licence   = regexp.MustCompile(`Copyright|SPDX-License-Identifier`)
+	licence   = regexp.MustCompile(`Copyright|SPDX-License-Identifier|^(Unordered output|Output):`)
 	opening   = regexp.MustCompile(`^ *(- |[0-9]+\. |# )|^ [A-Z][a-z]+: `) // of a list item, a heading, a label
 	closing   = regexp.MustCompile(`[.!?]["')\]*]*$`)                      // the last word of a sentence
 	letter    = regexp.MustCompile(`[A-Za-z0-9]`)

@@ -187,7 +187,7 @@ func TestDelayedWorkIsRefusedWhileItIsCancelled(t *testing.T) {
 		require.Equal(t, 1, k.ended)
 		pass(time.Hour)
 		require.Equal(t, 1, k.begun)
-		require.True(t, w.EnqueueAfter(d, time.Minute), "afterwards it can be queued anew")
+		require.True(t, w.EnqueueAfter(d, time.Minute), "afterwards it can be queued again")
 		k.end()
 		require.NoError(t, d.Flush(t.Context()))
 	})
@@ -327,8 +327,8 @@ func TestStoppedTimerThatFiresLateDoesNothing(t *testing.T) {
 	}
 }
 
-// Whatever happens at once, each time that it was queued it runs once, or was
-// reported to have been pending.
+// Goroutines use one work at once. Each time that it is queued, it runs once, or a call
+// reports that it was pending.
 func TestHammerDelayedWork(t *testing.T) {
 	const goroutines, rounds = 6, 1500
 	w := newWorker(t)

@@ -115,7 +115,7 @@ func (d *plainDaemon) run(stop, kill context.Context) error {
 	d.mu.Lock()
 	d.closed = true
 	for _, j := range d.jobs {
-		close(j.wake) // what is in it stays there
+		close(j.wake) // jobs in it stay there
 	}
 	d.mu.Unlock()
 	all.Wait()

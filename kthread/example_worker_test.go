@@ -8,7 +8,7 @@ import (
 	"github.com/kprim/kprim/kthread"
 )
 
-// One after the other, a worker runs what it is given.
+// A worker runs its works one after the other.
 func ExampleWorker() {
 	ctx := context.Background()
 	w := kthread.RunWorker("painter")

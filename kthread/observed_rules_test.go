@@ -200,7 +200,7 @@ func (c *comparison) cutName(m mismatch) bool {
 		rest != "" && !strings.ContainsFunc(rest, isASCII)
 }
 
-// ofQueue reports whether m is about what a walk of a queue did, or left.
+// ofQueue reports whether m is about the results of a walk of a queue.
 func (c *comparison) ofQueue(m mismatch) bool {
 	switch m.kind {
 	case "missing", "extra":

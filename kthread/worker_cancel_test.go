@@ -57,7 +57,7 @@ func TestCancelSyncTakesAPendingWorkOff(t *testing.T) {
 		first.end()
 		require.NoError(t, w.Flush(t.Context()))
 		require.Zero(t, runs)
-		require.True(t, w.Enqueue(k), "afterwards it can be queued anew")
+		require.True(t, w.Enqueue(k), "afterwards it can be queued again")
 		require.NoError(t, w.Flush(t.Context()))
 		require.Equal(t, 1, runs)
 	})

@@ -126,7 +126,7 @@ func TestWorkMayQueueWorks(t *testing.T) {
 }
 
 // Each Queue that was not refused makes one run, no two at once, and the last
-// run sees what came before the last Queue, refused or not.
+// run sees all that came before the last Queue, refused or not.
 func TestHammerWorkNeverRunsTwiceAtOnce(t *testing.T) {
 	const goroutines, rounds = 8, 3000
 	w := newWorker(t)
@@ -163,8 +163,8 @@ func TestHammerWorkNeverRunsTwiceAtOnce(t *testing.T) {
 	}
 }
 
-// The race detector sees to it that a work sees what happened before it was
-// queued, and that a flush sees what the work did.
+// A work sees all that happened before it was queued, and a flush sees all that the work
+// did. If not, the race detector fails this test.
 func TestHammerWorkSeesWhatHappenedBefore(t *testing.T) {
 	w := newWorker(t)
 	plain := 0

@@ -74,7 +74,7 @@ func TestChangesEndsWithItsContext(t *testing.T) {
 		}
 		_ = s.Post(v + 1) // there is always something newer
 	}
-	require.Equal(t, []int{1, 2, 3}, got, "with what was there when its context had ended, and no more")
+	require.Equal(t, []int{1, 2, 3}, got, "with the events that were there when its context had ended, and no more")
 
 	for range s.Changes(ctx) { // from the start again
 		got = append(got, -1)

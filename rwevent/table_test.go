@@ -245,7 +245,7 @@ func TestTableChangesEndsWithItsContext(t *testing.T) {
 		cancel()
 		_ = table.Post(100+e.Key, 0) // there is always something newer
 	}
-	require.Equal(t, []int{0, 1, 2, 100}, seen, "with what was there when its context had ended, and no more")
+	require.Equal(t, []int{0, 1, 2, 100}, seen, "with the events that were there when its context had ended, and no more")
 }
 
 func TestTableChangesWaits(t *testing.T) {

@@ -73,9 +73,9 @@ func load() paired.Contest {
 // realWays are those that only a system with a /proc/sys has.
 var realWays []paired.Way
 
-// readFile is a read of a whole entry with a short text, by name: of ten entries
-// from all over the tree, so that what differs is the tree, and not the processor's
-// cache.
+// readFile is a read of a whole entry with a short text, by name. It takes
+// ten entries from all over the tree. So only the tree differs, and the processor's
+// cache does not.
 func readFile() paired.Contest {
 	tenOf := func(size int) func(i int) int { return func(i int) int { return i % 10 * (size / 10) } }
 	return paired.Contest{Name: "ReadFile", Ways: append([]paired.Way{
@@ -166,8 +166,8 @@ func TestWalkCostsNoMoreThanWalkDir(t *testing.T) {
 	require.LessOrEqual(t, bytes[1], bytes[0])
 }
 
-// readAny is the same of any entry, in no order. What a read of a large tree costs
-// more here are the misses of the processor's cache, which a plain map has too.
+// readAny is the same of any entry, in no order. A read of a
+// large tree costs more because of cache misses, which a plain map has too.
 func readAny() paired.Contest {
 	anyOf := func(size int) func(i int) int {
 		return func(i int) int { return int(uint32(i) * 2654435761 % uint32(size)) }
@@ -277,8 +277,8 @@ func registered(l layout, size, entries int) {
 var sizes = []int{1000, 10_000, 100_000}
 
 // register is 100,000 entries that are registered, in a hundred trees, in ten or
-// in one. What an entry costs more in a larger tree, the processor's caches and
-// the collector make of it, as they do of a plain map, which is beside it.
+// in one. An entry costs more in a larger tree because of the processor's caches
+// and the garbage collector. The plain map beside it shows the same.
 func register(l layout) paired.Contest {
 	c := paired.Contest{Name: "Register-" + l.name}
 	for _, size := range sizes {

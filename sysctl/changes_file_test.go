@@ -215,7 +215,7 @@ func TestRangesOverTheSameChangesShareNothing(t *testing.T) {
 	for range 2 {
 		n := 0
 		for _, text := range changes {
-			require.Equal(t, "6\n", text, "what is there, for there was a change")
+			require.Equal(t, "6\n", text, "the text that is there, because there was a change")
 			n++
 			break
 		}
@@ -241,8 +241,8 @@ func TestThreadThatRangesOverChangesCanBeStopped(t *testing.T) {
 	})
 }
 
-// Who is woken finds what woke it. A change that is counted after the wake-up is
-// slept through.
+// A woken reader finds the change. A reader would sleep through a change that is counted
+// after the wake-up.
 func TestChangeIsCountedBeforeTheWakeUp(t *testing.T) {
 	tree, _, _ := demo(t, 0o644)
 	f := open(t, tree, "kernel/limit")
@@ -282,7 +282,7 @@ func TestThreadThatWaitsForAChangeCanBeStopped(t *testing.T) {
 	})
 }
 
-// isChanged reports what File.Changed does of an entry that is there.
+// isChanged is File.Changed of an entry that is there.
 func isChanged(f *sysctl.File) bool {
 	changed, gone := f.Changed()
 	return changed && !gone

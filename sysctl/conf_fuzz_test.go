@@ -13,8 +13,8 @@ import (
 	"github.com/kprim/kprim/sysctl"
 )
 
-// FuzzLoad compares with the model: what is written, in which order, and what is
-// wrong in which line.
+// FuzzLoad compares with the model: the writes, their order, and the faults with their
+// lines.
 //
 //	go test ./sysctl -run - -fuzz FuzzLoad -fuzztime 60s
 func FuzzLoad(f *testing.F) {

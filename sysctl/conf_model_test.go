@@ -10,10 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-// A modelConf is what FuzzLoad compares Load with: the rules of sysctl.conf(5),
-// written a second time and in another way.
+// A modelConf has the rules of sysctl.conf(5), written a second time and in another way.
+// FuzzLoad compares Load with it.
 type modelConf struct {
-	entries  map[string]string // what comes of a write, empty if it is good
+	entries  map[string]string // the error of a write, empty if it is good
 	optional bool              // a key need not be there
 	settings []modelSetting
 	set      []string // keys that are set by their names
@@ -209,8 +209,8 @@ var modelMembers = map[bool]*regexp.Regexp{
 	true:  regexp.MustCompile(`(?s)^(?:\\(.)|([^]\\-]))(?:-(?:\\(.)|([^]\\-])))?`),
 }
 
-// modelClass reports whether c is of a class, of which the [ is gone, what comes
-// after it, and whether it is one.
+// modelClass reports whether c is of a class, whose [ is gone. It returns the text after
+// the class, and reports whether there was one.
 func modelClass(class string, c rune, across bool) (rest string, is, ok bool) {
 	not := strings.HasPrefix(class, "!") || strings.HasPrefix(class, "^")
 	if not {

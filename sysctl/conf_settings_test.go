@@ -172,7 +172,7 @@ func TestNewerValueOfAnotherWriterStays(t *testing.T) {
 	require.Equal(t, "Store", s.Source("shop/max"))
 }
 
-// Each setting is checked against the present values. What belongs together is one value.
+// Each setting is checked against the present values. Parts that belong together are one value.
 func TestSettingThatIsValidOnlyWithAnotherOneIsRefused(t *testing.T) {
 	s := newShop(t)
 	s.min.Check = func(_, new int) error {

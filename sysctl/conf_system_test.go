@@ -53,7 +53,7 @@ func TestSystemFiles(t *testing.T) {
 		}))
 		require.Empty(t, b.written)
 	})
-	t.Run("the order is that of bytes", func(t *testing.T) {
+	t.Run("the order is by bytes", func(t *testing.T) {
 		b := newBook(t)
 		require.NoError(t, b.LoadSystem(sysctl.Root, fstest.MapFS{
 			"etc/sysctl.d/9.conf": file("a=9"), "run/sysctl.d/10.conf": file("a=10"), "lib/sysctl.d/A.conf": file("a=A"),

@@ -17,7 +17,7 @@ import (
 	"github.com/kprim/kprim/sysctl"
 )
 
-// A note is a handler that keeps what was written, byte for byte, and when.
+// A note is a handler that keeps each write, byte for byte, and the order of them.
 type note struct {
 	book *book
 	path string
@@ -35,7 +35,7 @@ func (n *note) Write(r *sysctl.Request, p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A book is a tree of notes, and of what was written to them in order.
+// A book is a tree of notes, and the list of the writes to them in order.
 type book struct {
 	sysctl.Tree
 	written []string
@@ -67,7 +67,7 @@ func newBook(t *testing.T) *book {
 	return b
 }
 
-// bookEntries says what comes of a write to each entry of a new book.
+// bookEntries returns the error of a write to each entry of a new book.
 func bookEntries() map[string]string {
 	entries := map[string]string{
 		"kernel/osrelease": "open kernel/osrelease: EACCES", "kernel/refuses": "write kernel/refuses: EINVAL", "kernel/unknown": "write kernel/unknown: ENOENT",
@@ -108,7 +108,7 @@ func brief(e *sysctl.SettingError) string {
 
 var linesOfAFile = map[string]struct {
 	text string
-	want []string // what is written
+	want []string // the writes
 	errs []string
 }{
 	"nothing":                              {"", nil, nil},
@@ -122,7 +122,7 @@ var linesOfAFile = map[string]struct {
 	"a hard blank is no blank":             {"kernel.hostname=\u00a0x\u00a0", []string{"kernel/hostname=\u00a0x\u00a0\n"}, nil},
 	"the first equals sign":                {"kernel.hostname=a=b", []string{"kernel/hostname=a=b\n"}, nil},
 	"blanks within a value":                {"kernel.hostname = a  b\tc", []string{"kernel/hostname=a  b\tc\n"}, nil},
-	"what looks like a comment":            {"kernel.hostname = x # y ; z", []string{"kernel/hostname=x # y ; z\n"}, nil},
+	"a text that looks like a comment":     {"kernel.hostname = x # y ; z", []string{"kernel/hostname=x # y ; z\n"}, nil},
 	"quotes":                               {`kernel.hostname = "x"`, []string{"kernel/hostname=\"x\"\n"}, nil},
 	"quotes after a colon":                 {"a := \" x \\n\\x00\"\nkernel.hostname:=\"\u00e4\\xff\" \n-kernel.none := \"x\"\n- a :=\"\"", []string{"a= x \n\x00\n", "kernel/hostname=\u00e4\xff\n", "a=\n"}, nil},
 	"a colon without quotes":               {"a := x\na:='x'\n:=5\na:=\n-a:\na := `x`", nil, []string{"1: open a :: ENOENT", "2: open a:: ENOENT", "3: open :: ENOENT", "4: open a:: ENOENT", "6: open a :: ENOENT"}},
@@ -249,7 +249,7 @@ func TestEscapedBracketIsABracket(t *testing.T) {
 	require.Equal(t, []string{"odd/[!a]b=1\n"}, b.written)
 }
 
-// The values are those of real handlers: what is refused stays as it was.
+// The handlers are real ones: an entry that refuses a setting keeps its value.
 func TestBadSettingsAreReportedAndGoodOnesApplied(t *testing.T) {
 	var tree sysctl.Tree
 	var name sysctl.Var[string]

@@ -13,7 +13,7 @@ var (
 	ErrSyntax    = errSyntax
 )
 
-// What handlers do with their variables, so that a test can be in the middle of it.
+// Changes of variables as handlers make them, so that a test can be in the middle of one.
 
 func (v *Vec[T]) Change(f func([]T) int) { _ = v.set(new(Request), f) }
 

@@ -66,7 +66,7 @@ func TestFileDoesWhatItWasOpenedFor(t *testing.T) {
 	require.ErrorIs(t, err, syscall.EINVAL)
 }
 
-// Who may not write does not learn more than that the name is there.
+// A caller that may not write learns only that the name is there.
 func TestExclusiveCreationFailsBeforeTheRightsAreLookedAt(t *testing.T) {
 	tree, _, _ := demo(t, 0o000)
 	const create = os.O_CREATE | os.O_EXCL
@@ -103,7 +103,7 @@ func TestTruncationAsksForTheRightToWrite(t *testing.T) {
 	require.ErrorIs(t, err, syscall.EBADF, "it opens for nothing more")
 }
 
-// The end of what is read or written is a position too.
+// The end of a read or a write is a position too.
 func TestPositionsEndWhereTheTypeDoes(t *testing.T) {
 	var tree sysctl.Tree
 	var s sysctl.Var[string]
@@ -181,7 +181,7 @@ func TestFilesOfAnEntryThatHasGone(t *testing.T) {
 	_, err = f.Write([]byte("5\n"))
 	require.ErrorIs(t, err, syscall.ENOENT)
 	_, err = f.ReadAt(make([]byte, 8), -1)
-	require.ErrorIs(t, err, syscall.EINVAL, "what is wrong with the call is wrong first")
+	require.ErrorIs(t, err, syscall.EINVAL, "a fault of the call goes first")
 	_, err = r.Write([]byte("5\n"))
 	require.ErrorIs(t, err, syscall.EBADF)
 }
@@ -201,7 +201,7 @@ func TestShortWriteSaysSo(t *testing.T) {
 	require.EqualValues(t, 5, limit.Load())
 }
 
-// What was wrong, in which entry, with the errno; and the old value is there.
+// An error names the fault and the entry, and matches the errno. The old value is there.
 func TestErrorsSayWhatWasWrongWhere(t *testing.T) {
 	var tree sysctl.Tree
 	ints, ulong, d, b := new(sysctl.Vec[int32]), new(sysctl.Var[uint64]), new(sysctl.Var[time.Duration]), sysctl.NewBitmap(64)

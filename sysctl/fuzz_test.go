@@ -15,14 +15,13 @@ import (
 	"github.com/kprim/kprim/sysctl"
 )
 
-// Each target does the same to a handler and to the model of it. What can be
-// chosen of several is taken modulo how many there are, so that no input is
-// wasted.
+// Each target does the same to a handler and to the model of it. A
+// choice is an input modulo the number of choices, so that no input is wasted.
 //
 //	go test ./sysctl -run - -fuzz FuzzIntVec -fuzztime 60s
 
-// pad brings the length of a text near the 4095 bytes that are looked at, with
-// what fills before it or after it, or leaves it as it is.
+// pad brings the length of a text near the 4095 bytes that a call looks at. It puts fill
+// before the text or after it, or leaves the text as it is.
 func pad(text, fill string, how uint8) string {
 	switch {
 	case how < 56:
@@ -64,7 +63,7 @@ var numbers = []string{
 	"9 -9", "100 5000000000 1", "1 -1 1",
 }
 
-// long are texts that end near what is looked at, as pads.
+// long are pads of texts that end near the last byte that a call looks at.
 var long = []uint8{93, 94, 95, 96, 193, 194, 195, 196}
 
 func FuzzIntVec(f *testing.F) {
@@ -292,7 +291,7 @@ func FuzzString(f *testing.F) {
 		maxlen := choose(size, 1, 8, 65)
 		var s sysctl.Var[string]
 		m := newModelString(start, maxlen)
-		s.Store(m.value()) // what there is room for
+		s.Store(m.value()) // as much as there is room for
 		trial{
 			handler: sysctl.DoString(&s, maxlen), model: m, load: s.Load,
 			cred: sysctl.Root, mode: modeOf(mode), pos: int64(pos), writes: []string{first, second, third}, size: 5,
@@ -320,7 +319,7 @@ func FuzzBitmap(f *testing.F) {
 		seed(bits, 0, 0, 0, "1-3", "5", true)
 		seed(bits, 0, 0, 0, "1-3", "\n", true)
 		seed(bits, 0, 0, 0, strings.Repeat("\n", 4096)+"5", "", false)
-		if bits > 0 { // it makes no difference to what is cut
+		if bits > 0 { // the number of bits makes no difference to a text that is cut
 			continue
 		}
 		for fill := range uint8(5) {
@@ -328,7 +327,7 @@ func FuzzBitmap(f *testing.F) {
 				for _, pad := range []uint8{93, 94, 95} { // the text is at the cut
 					seed(bits, fill, pad, 0, text+"\n\n\n", "8", true)
 				}
-				seed(bits, fill, 195, 0, text, "", false) // what fills is
+				seed(bits, fill, 195, 0, text, "", false) // the fill is
 			}
 		}
 	}
@@ -358,8 +357,8 @@ func FuzzBitmap(f *testing.F) {
 	})
 }
 
-// FuzzBeyond is for the handlers that the kernel does not have: what they
-// refuse changes nothing, and what they take they take whole.
+// FuzzBeyond is for the handlers that the kernel does not have. A refused text changes
+// nothing, and an accepted one is taken whole.
 func FuzzBeyond(f *testing.F) {
 	for _, text := range append(slices.Clone(numbers), "1.5s\n", " 2m ", "1h2m3s", "-1s", "1us", "5", ".5s", "1s 2s", "1 2 3 4", "1 2 101",
 		"0", "+0", "-0", "00", "0s", "+5s", "-", "+", "s", ".", ".s", "1.s", "1..5s", "1.5", "5S", "1s5", "1h1h", "1ns", "1us", "1ms", "2m3", "1.9ns", "1.0015us",
@@ -418,7 +417,7 @@ func FuzzBeyond(f *testing.F) {
 			}
 		}
 		if strings.ContainsAny(text, "\v\f\r") || strings.ContainsFunc(text, func(r rune) bool { return r >= 0x80 }) {
-			return // who is white space then is not worth a rule
+			return // which character is white space then is not worth a rule
 		}
 		c.run(t)
 	})

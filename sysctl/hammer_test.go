@@ -36,9 +36,9 @@ func hammer(t *testing.T, f func(r *rand.Rand)) {
 	all.Wait()
 }
 
-// vectors is a tree of entries in which every value has several parts, which
-// belong together: the writers write n, n+1 and n+2 for an n of their own, or in
-// the bitmap a range of ten.
+// vectors is a tree of entries whose values have several parts. The parts belong
+// together: each writer has an n of its own, and writes n, n+1 and n+2, or a range of ten
+// in the bitmap.
 type vectors struct {
 	tree   sysctl.Tree
 	ints   sysctl.Vec[int32]
@@ -90,7 +90,7 @@ func torn(name, text string) error {
 	return nil
 }
 
-// loaded returns the same texts, from what a program loads.
+// loaded returns the same texts, from the values that a program loads.
 func (v *vectors) loaded() map[string]string {
 	line := func(values any) string { return strings.Trim(fmt.Sprint(values), "[]") + "\n" }
 	return map[string]string{
@@ -177,13 +177,13 @@ func TestHammerNothingThatIsReadIsTorn(t *testing.T) {
 	require.NotZero(t, polls.Load())
 }
 
-// Registering, unregistering, listing, and whatever can be done with open files,
-// all at once. Once Unregister has returned, no handler runs, also not for those
-// who had opened a file before, or wait for a change.
+// Registering, unregistering, listing, and every call of an open file, all at once. Once
+// Unregister has returned, no handler runs. This holds for files that were opened before,
+// and for waits for a change.
 func TestHammerOpenFilesOfEntriesThatGo(t *testing.T) {
 	var tree sysctl.Tree
 	type place struct {
-		mu     sync.Mutex // held by who registers and unregisters
+		mu     sync.Mutex // held while one registers and unregisters
 		on     *atomic.Bool
 		header *sysctl.Header
 		file   atomic.Pointer[sysctl.File]
@@ -270,8 +270,8 @@ func TestHammerOpenFilesOfEntriesThatGo(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// Those who write to one file go one after the other, so that each text is
-// behind the one before it, as with a position of the kernel's.
+// The writers of one file take turns, so that each text is behind the one before it, as
+// with a position of the kernel's.
 func TestHammerWritersOfOneFileTakeTurns(t *testing.T) {
 	var tree sysctl.Tree
 	var s sysctl.Var[string]

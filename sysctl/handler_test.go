@@ -27,7 +27,7 @@ func (s heldUp) Write(_ *sysctl.Request, p []byte) (int, error) {
 	return len(p), nil
 }
 
-// It holds up who reads or writes at the position.
+// It holds up calls at the position.
 func TestSlowHandlerHoldsUpNobodyWhoNeedsNoPosition(t *testing.T) {
 	var tree sysctl.Tree
 	h := heldUp{make(chan struct{}), make(chan struct{})}
@@ -59,7 +59,7 @@ func TestSlowHandlerHoldsUpNobodyWhoNeedsNoPosition(t *testing.T) {
 
 // A liar says that it has done more or less than it can have.
 type liar struct {
-	beyond int // what was asked for; or below 0, how many it has done
+	beyond int // how many more than asked for; below 0, how many it says it has done
 	err    error
 }
 
@@ -109,7 +109,7 @@ func TestHandlerThatDoesTooMuchIsAnError(t *testing.T) {
 	}
 }
 
-// A nosy handler keeps what it was told.
+// A nosy handler keeps a line of each Request.
 type nosy struct{ calls []string }
 
 func (h *nosy) Read(r *sysctl.Request, _ []byte) (int, error) {
@@ -153,7 +153,7 @@ func TestHandlerIsToldTheEntryAndWhetherThePositionCounts(t *testing.T) {
 	require.True(t, (&sysctl.Request{Pos: 1}).Positioned())
 }
 
-// Writers that say what cannot be.
+// Writers whose counts are impossible.
 func TestWriterThatCountsWrongIsAnErrorThatSaysWhy(t *testing.T) {
 	for name, c := range map[string]struct {
 		write func(r *sysctl.Request, p []byte) (int, error)

@@ -48,7 +48,7 @@ func TestKeyOfPathHasDots(t *testing.T) {
 	}
 }
 
-// Left alone or swapped, such a key would be that of another entry.
+// Left alone or swapped, such a key would name another entry.
 func TestKeyOfPathWhoseFirstPartHasADotIsAPathStill(t *testing.T) {
 	for path, key := range map[string]string{
 		"eth0.100/x": "/eth0.100/x",
@@ -64,7 +64,7 @@ func TestKeyOfPathWhoseFirstPartHasADotIsAPathStill(t *testing.T) {
 	require.NoError(t, tree.WriteFile(sysctl.Root, sysctl.Path(sysctl.Key("eth0.100/x")), []byte("there\n")))
 }
 
-// parts are what a tree looks at: it drops empty parts of a path.
+// parts returns the parts that a tree looks at: it drops empty parts of a path.
 func parts(path string) []string {
 	return strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
 }

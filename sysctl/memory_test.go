@@ -13,9 +13,9 @@ import (
 	"github.com/kprim/kprim/sysctl"
 )
 
-// Each test here reads, without any lock or atomic, what another goroutine has set
-// in the same way. Only the order that the package doc promises lies between. With
-// -race a test fails if that order is lost.
+// Each test here reads a variable that another goroutine has set, both without a lock or
+// an atomic. Only the order that the package doc promises lies between. With -race a test
+// fails if that order is lost.
 
 // A write is before the Load that returns its value.
 func TestWriteIsBeforeTheLoadThatReturnsItsValue(t *testing.T) {

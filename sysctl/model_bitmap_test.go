@@ -65,8 +65,8 @@ func (m *modelBitmap) add(first, last string, has []bool) bool {
 	return true
 }
 
-// long is a list that goes on after what is looked at. An item that ends there,
-// or with one byte more, is left.
+// long is a list that goes on after the last byte that a call looks at. An item that ends
+// there, or with one byte more, is left.
 func (m *modelBitmap) long(looked string, has []bool) (n int, ok bool) {
 	newlines := func(at int) int {
 		for at < len(looked) && looked[at] == '\n' {
@@ -87,7 +87,7 @@ func (m *modelBitmap) long(looked string, has []bool) (n int, ok bool) {
 		if looked[end] == '-' {
 			begin := end + 1
 			if _, _, end, ok = modelNumberAt(looked, begin, ",\n\x00"); !ok {
-				// What comes first is wrong first, but wrong is wrong.
+				// The first bad item is the one that counts, but any bad item is an error.
 				return 0, false
 			}
 			if end == len(looked) {

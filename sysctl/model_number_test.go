@@ -11,10 +11,10 @@ import (
 	"github.com/kprim/kprim/sysctl"
 )
 
-// modelPage is what is looked at of a write of numbers: a page less the NUL.
+// modelPage is how many bytes of a write of numbers are looked at: a page less the NUL.
 const modelPage = 4095
 
-// modelNumber is one number as it may be written, without what comes after it.
+// modelNumber is one number as it may be written, without the character after it.
 const modelNumber = `-?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)`
 
 var (
@@ -22,8 +22,8 @@ var (
 	model64Bits     = new(big.Int).Lsh(big.NewInt(1), 64)
 )
 
-// parseModelNumber parses a whole number. One of 21 bytes is too long, whatever
-// it is worth.
+// parseModelNumber parses a whole number. One of 21 bytes is too long, also if
+// its value is small.
 func parseModelNumber(token string) (magnitude *big.Int, minus, ok bool) {
 	digits, minus := strings.CutPrefix(token, "-")
 	magnitude, ok = new(big.Int).SetString(digits, 0)
@@ -33,7 +33,7 @@ func parseModelNumber(token string) (magnitude *big.Int, minus, ok bool) {
 // modelNumberAt parses the number at a place in the text. After it there has to
 // be one of the followers, or the end.
 func modelNumberAt(text string, at int, followers string) (magnitude *big.Int, minus bool, end int, ok bool) {
-	// No number has 30 bytes. The matcher takes its time for what it is given.
+	// No number has 30 bytes. The matcher takes long for a long text.
 	token := modelNumberHere.FindString(text[at:min(len(text), at+30)])
 	if token == "" {
 		return nil, false, at, false
@@ -99,7 +99,7 @@ func (m *modelVector) write(mode sysctl.WriteMode, pos int64, text string) model
 		m.values[i] = v
 		at = afterSpaces(looked, end)
 	}
-	unread := len(looked) - at // of what was looked at: the kernel forgets the rest
+	unread := len(looked) - at // of the looked-at bytes: the kernel forgets the rest
 	n := len(text) - unread
 	return modelResult{n, pos + int64(n), nil}
 }
@@ -139,7 +139,7 @@ func signed(v *big.Int, minus bool) *big.Int {
 	return v
 }
 
-// cut returns what is left of v in so many bits, with a sign or without.
+// cut returns the lowest bits of v, with a sign or without.
 func cut(v *big.Int, bits uint, sign bool) *big.Int {
 	all := new(big.Int).Lsh(big.NewInt(1), bits)
 	v = new(big.Int).Mod(v, all)
@@ -199,8 +199,8 @@ func modelSeconds(hz int64) modelUnit {
 	}
 }
 
-// modelUserHZ is clock_t_to_jiffies, which has no idea of negative numbers. What
-// it gives is cut to an int.
+// modelUserHZ is clock_t_to_jiffies, which has no idea of negative numbers. Its
+// result is cut to an int.
 func modelUserHZ(hz int64) modelUnit {
 	return modelUnit{
 		store: func(magnitude *big.Int, minus bool) *big.Int {
@@ -227,8 +227,8 @@ func modelUserHZ(hz int64) modelUnit {
 	}
 }
 
-// modelMs cuts what is written to an unsigned int, of which the upper half is
-// refused, and rounds up.
+// modelMs cuts a number to an unsigned int, refuses the upper half of those, and rounds
+// up.
 func modelMs(hz int64) modelUnit {
 	return modelUnit{
 		store: func(magnitude *big.Int, minus bool) *big.Int {

@@ -17,18 +17,17 @@ import (
 	"github.com/kprim/kprim/sysctl"
 )
 
-// The model is what the fuzz tests compare the handlers with: the kernel's rules,
-// written a second time and in another way, with regular expressions, big
-// integers and loops over single bytes. It is slow, and shares nothing with the
-// code.
+// A model has the kernel's rules, written a second time and in another way, with regular
+// expressions, big integers and loops over single bytes. The fuzz tests compare the
+// handlers with it. It is slow, and shares nothing with the code.
 type model interface {
 	write(mode sysctl.WriteMode, pos int64, text string) modelResult
-	value() string    // what Load gives
-	text() string     // what there is to read
+	value() string    // the result of Load
+	text() string     // the text to read
 	readAtOnce() bool // whether nothing can be read but at position 0
 }
 
-// A modelResult is what comes of a write.
+// A modelResult is the result of a write.
 type modelResult struct {
 	n   int
 	pos int64 // after it
@@ -67,7 +66,7 @@ func (m *modelString) value() string    { return string(m.data[:slices.Index(m.d
 func (m *modelString) text() string     { return m.value() + "\n" }
 func (m *modelString) readAtOnce() bool { return false }
 
-// A trial is what is done to an entry and to the model of it.
+// A trial does the same to an entry and to its model.
 type trial struct {
 	handler sysctl.Handler
 	model   model
@@ -176,8 +175,8 @@ var (
 	modelUnits    = map[string]int64{"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9}
 )
 
-// modelTime parses a time with its unit, in exact fractions. What is less than a
-// nanosecond is dropped from each part.
+// modelTime parses a time with its unit, in exact fractions. A fraction of
+// a nanosecond is dropped from each part.
 func modelTime(text string) (v *big.Int, ok bool) {
 	v = new(big.Int)
 	switch {

@@ -21,7 +21,7 @@ func notHere(c observed.Case) string {
 	_, own := observedOps[c.Op]
 	switch {
 	case c.Op == "readdir":
-		return "what a host has is not known; the order is that of TestNamesAreListedInOrder"
+		return "the entries of a host are not known; TestNamesAreListedInOrder has the order"
 	case c.Op == "poll" && notPolled[step] != "":
 		return c.What + ": " + notPolled[step]
 	case !own && observed.Ops[c.Op] == nil:
@@ -105,8 +105,8 @@ func unixMode(m fs.FileMode) uint32 {
 // Steps of the poll test that cannot be done here, and why.
 var notPolled = map[string]string{
 	"edge-triggered epoll":                    "a Tree has no file descriptors",
-	"read at the old position after a change": "what was written is not in the file",
-	"read after lseek 0":                      "what was written is not in the file",
+	"read at the old position after a change": "the written text is not in the file",
+	"read after lseek 0":                      "the written text is not in the file",
 }
 
 // observedPoll does one step of the poll test. They are a random half of all

@@ -99,7 +99,7 @@ func TestBufferOfAnEntryIsEmpty(t *testing.T) {
 	}
 }
 
-// What a caller has read is its own.
+// A caller owns the text that it has read.
 func TestTextIsNotOverwrittenByTheNextRead(t *testing.T) {
 	var s sysctl.Var[string]
 	s.Store("first")

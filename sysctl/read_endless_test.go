@@ -17,7 +17,7 @@ import (
 	"github.com/kprim/kprim/sysctl"
 )
 
-// Readers that never end by themselves, and what is said of them.
+// Readers that never end by themselves, and the errors that say so.
 var endlessReaders = map[string]struct {
 	read  func(r *sysctl.Request, p []byte) (int, error)
 	errno syscall.Errno

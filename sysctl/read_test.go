@@ -86,7 +86,7 @@ func TestReaderThatEndsInItsOwnWayIsRead(t *testing.T) {
 	}
 }
 
-// A File shows what the handler does, as a system call does.
+// A File shows each result of the handler, as a system call does.
 func TestFileShowsAReaderThatNeverMoves(t *testing.T) {
 	tree, _ := treeWith(t, observed.Useless{})
 	f := open(t, tree, "x")

@@ -64,8 +64,8 @@ func TestWriteModeThatIsNonePanics(t *testing.T) {
 	}
 }
 
-// echo goes on with what was not used. In the modes other than the strict one that
-// is a new text; and a list that is too long for one call has its end in the next.
+// echo goes on with the unused rest. In the modes other than the strict one the rest is a
+// new text. A list that is too long for one call has its end in the next.
 func TestWhatEarlierCallsOfAWriteHaveStoredStays(t *testing.T) {
 	for mode, refused := range map[sysctl.WriteMode]bool{sysctl.Strict: false, sysctl.Warn: true, sysctl.Legacy: true} {
 		tree, limit, _ := demo(t, 0o644)
@@ -88,5 +88,5 @@ func TestWhatEarlierCallsOfAWriteHaveStoredStays(t *testing.T) {
 	require.ErrorIs(t, tree.WriteFile(sysctl.Root, "b", []byte(longList(t)+"x")), syscall.EINVAL)
 	require.False(t, b.Has(9))
 	require.True(t, b.Has(10))
-	require.False(t, b.Has(7), "that was in the second call, with what is wrong")
+	require.False(t, b.Has(7), "that was in the second call, with the fault")
 }

@@ -50,7 +50,7 @@ func TestDoStringWrite(t *testing.T) {
 		var r sysctl.Request
 		n, err := sysctl.DoString(&s, c.maxlen).Write(&r, []byte(c.text))
 		require.NoError(t, err)
-		require.Equal(t, len(c.text), n, "the full count, also of what was cut")
+		require.Equal(t, len(c.text), n, "the full count, also of a text that was cut")
 		require.EqualValues(t, len(c.text), r.Pos)
 		require.Equal(t, c.value, s.Load(), "%q into %d", c.text, c.maxlen)
 	}
@@ -110,7 +110,7 @@ func TestDoStringRead(t *testing.T) {
 	}
 }
 
-// What the program stores may have more than there would be room for.
+// The program may store a text that is longer than maxlen.
 func TestDoStringReadsNoMoreThanMaxlen(t *testing.T) {
 	var s sysctl.Var[string]
 	h := sysctl.DoString(&s, 4)

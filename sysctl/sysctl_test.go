@@ -128,7 +128,7 @@ func TestRegisterTellsOfEveryBadEntry(t *testing.T) {
 	require.NotErrorIs(t, err, sysctl.ErrName, "there is no place for it to be looked at")
 }
 
-// All that is wrong with it, not what is found first.
+// All faults of the entry, and not the first one only.
 func TestRegisterTellsOfEveryFaultOfAnEntry(t *testing.T) {
 	var tree sysctl.Tree
 	_, err := tree.Register("net", entry("there"))
@@ -262,7 +262,7 @@ func TestUnregisterWaitsForCallsInProgress(t *testing.T) {
 		_, err = tree.ReadFile(sysctl.Root, "kernel/quick")
 		require.ErrorIs(t, err, syscall.ENOENT, "no call may begin any more")
 		h.leave <- struct{}{}
-		require.NoError(t, <-results, "who is inside ends normally")
+		require.NoError(t, <-results, "a call in progress ends normally")
 		synctest.Wait()
 		select {
 		case <-gone:

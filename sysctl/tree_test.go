@@ -63,7 +63,7 @@ func TestTreeIsAFileSystem(t *testing.T) {
 	info, err := fs.Stat(tree.FS(sysctl.Nobody), "kernel/secret")
 	require.NoError(t, err)
 	require.EqualValues(t, 0o600, info.Mode())
-	require.Error(t, fstest.TestFS(tree.FS(sysctl.Nobody), "kernel/limit"), "it opens what is listed")
+	require.Error(t, fstest.TestFS(tree.FS(sysctl.Nobody), "kernel/limit"), "it opens each listed name")
 	require.NoError(t, fstest.TestFS(tree.FS(sysctl.Root), "kernel/secret"))
 	_, err = tree.FS(sysctl.Nobody).Open("kernel/none")
 	require.ErrorIs(t, err, fs.ErrNotExist)
@@ -117,7 +117,7 @@ func TestMountPointStaysEmpty(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// What is there first may go first, and what goes last may be either.
+// The first of the two may go first, and either may go last.
 func TestMountPointIsOneAsLongAsTheDirectoryLives(t *testing.T) {
 	for _, order := range [][]string{
 		{"directory", "mount", "-directory", "-mount"},

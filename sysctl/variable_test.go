@@ -10,8 +10,8 @@ import (
 	"github.com/kprim/kprim/sysctl"
 )
 
-// during starts what another goroutine does while a change is under way, and gives
-// it the time to come to its end, if it does not have to wait.
+// during calls do on another goroutine while a change is under way. It gives do the time
+// to end, if do does not have to wait.
 func during(others *sync.WaitGroup, do func()) {
 	done := make(chan struct{})
 	others.Go(func() {
@@ -66,10 +66,10 @@ func TestChangeOfABitmapIsNotLostInAnother(t *testing.T) {
 	inTheMiddle(func() { _, _ = sysctl.DoLargeBitmap(b).Write(new(sysctl.Request), []byte("9\n")) })
 	require.Equal(t, []uint64{1 << 9, 0}, b.Load())
 	inTheMiddle(func() { _, _ = sysctl.DoLargeBitmap(b).Write(&sysctl.Request{Pos: 1}, []byte("8\n")) })
-	require.Equal(t, []uint64{1<<9 | 1<<8 | 1, 0}, b.Load(), "it adds to what is there then")
+	require.Equal(t, []uint64{1<<9 | 1<<8 | 1, 0}, b.Load(), "it adds to the text that is there then")
 }
 
-// A write within the present text keeps the beginning of what is there then.
+// A write within the present text keeps the beginning of the text that is there then.
 func TestChangeOfAStringIsNotLostInAnother(t *testing.T) {
 	var s sysctl.Var[string]
 	var others sync.WaitGroup

@@ -118,7 +118,7 @@ var mutants = []models.Mutant{
 	}, {
 		// Waiter: find nothing remembered. Waker: remember, wake nobody. Waiter:
 		// announce, sleep.
-		Name: "what is remembered is looked at before the sleep is announced", By: "WokenEntry", File: "woken.go",
+		Name: "the remembered wake-up is looked at before the sleep is announced", By: "WokenEntry", File: "woken.go",
 		Old: "\te.Task.SetState(s)\n\tif !e.woken.Load() && (unless == nil || !unless()) {\n",
 		New: "\tif !e.woken.Load() && (unless == nil || !unless()) {\n\t\te.Task.SetState(s)\n",
 	}, {

@@ -59,7 +59,7 @@ func (c Case) bring(tree *sysctl.Tree) {
 	// An empty text cannot be written. Only an entry that never shows anything has it.
 	if before != nil && *before != "" {
 		if err := tree.WriteFile(sysctl.Root, c.Entry, []byte(latin1(*before))); err != nil {
-			panic(fmt.Sprintf("it cannot be brought to what it was before: %v", err))
+			panic(fmt.Sprintf("it cannot be brought to its old value: %v", err))
 		}
 		if text := string(must(tree.ReadFile(sysctl.Root, c.Entry))); text != latin1(*before) {
 			panic(fmt.Sprintf("it was %q before, and is %q", *before, text))

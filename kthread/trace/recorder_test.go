@@ -55,7 +55,7 @@ func TestRecorderKeepsTheLastMoments(t *testing.T) {
 		require.True(t, strings.HasSuffix(story(parse(t, dump(t, f))), "goroutine/2 wakes goroutine/1\ngoroutine/1 runs"))
 		require.NoError(t, f.Start())
 		defer f.Stop()
-		require.Empty(t, parse(t, dump(t, f)), "a second start drops what was recorded")
+		require.Empty(t, parse(t, dump(t, f)), "a second start drops the recorded events")
 		f.Stop()
 		f.Stop()
 	})

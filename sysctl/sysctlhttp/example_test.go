@@ -17,7 +17,7 @@ import (
 	"github.com/kprim/kprim/sysctl/sysctlhttp"
 )
 
-// An operator knows the password. All others read what Nobody may read.
+// An operator knows the password. All others have the rights of Nobody.
 func operator(r *http.Request) (string, sysctl.Cred, error) {
 	name, password, given := r.BasicAuth()
 	switch {

@@ -23,8 +23,8 @@ func multinomial(steps ...int) int {
 	return orders
 }
 
-// words returns the orders of so many steps each, in the letters of walkers, by a way of its
-// own: it puts the steps of one goroutine after the other into each order of the others.
+// words returns the orders of so many steps each, in the letters of walkers. It shares no
+// code with the search: it puts the steps of each goroutine into each order of the others.
 func words(steps ...int) []string {
 	all := []string{""}
 	for i, n := range steps {

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A model is what Chromium's trace viewer knows of a trace.
+// A model is a trace in the form of Chromium's trace viewer.
 type model struct {
 	Warnings []string
 	Threads  []viewerThread
@@ -62,7 +62,7 @@ func view(t testing.TB, texts ...string) []model {
 	}
 }
 
-// An answer is what the page sends.
+// An answer comes from the page.
 type answer struct {
 	Error  string
 	Models []model

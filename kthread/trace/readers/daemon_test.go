@@ -29,7 +29,7 @@ const (
 
 // A daemon has threads that do the jobs of clients, a workqueue that writes a log, and a
 // thread that takes signals. All is real: time, load, and threads that run at once. It counts
-// what it does, to compare that with what a tool reads in its trace.
+// its steps. A test compares the counts with the result of a tool that reads its trace.
 type daemon struct {
 	jobs, room waitqueue.Queue // more jobs; room for more jobs
 	hangup     waitqueue.Queue // on which nothing but a signal wakes

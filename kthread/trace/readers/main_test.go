@@ -25,7 +25,7 @@ func program(t testing.TB, name, variable string) string {
 	return path
 }
 
-// read returns what is in a file.
+// read returns the text of a file.
 func read(t testing.TB, path string) []byte {
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)

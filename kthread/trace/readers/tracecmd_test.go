@@ -17,7 +17,7 @@ import (
 	"github.com/kprim/kprim/kthread/trace/readers/dat"
 )
 
-// report returns what trace-cmd reports of a trace.
+// report returns the report of trace-cmd about a trace.
 func report(t testing.TB, text []byte, options ...string) string {
 	traceCmd := program(t, "trace-cmd", "REQUIRE_TRACE_CMD")
 	var file bytes.Buffer
