@@ -117,9 +117,9 @@
 //   - The thread calls Ready; Start returns.
 //   - The function returns; Stop or Wait returns its error, or Done is closed. If no
 //     stop was asked, also: Stopping is closed.
-//   - The first stop is asked, by Stop, by AskStop, or by the end of a context of
-//     StopWith; the thread's ShouldStop returns true, a sleep ends with [ErrStopped],
-//     its context ends, or Stopping is closed.
+//   - The first stop is asked, by Stop, AskStop or the end of a context of StopWith;
+//     the thread notices it. Its ShouldStop returns true, a sleep ends with
+//     [ErrStopped], its context ends, or Stopping is closed.
 //   - AskStop of a workqueue is called, or a context of its StopWith ends; the Context of
 //     the workqueue ends.
 //   - Signal is called; the Dequeue returns that takes this signal.
@@ -128,8 +128,8 @@
 //   - Enqueue, EnqueueAfter or ModDelayed is called; the next run of this work
 //     begins. This holds also for an Enqueue that returns false because the work is
 //     pending.
-//   - A run ends; the Flush, CancelSync, Drain or Destroy returns that waited for it,
-//     and the next run of the worker, or of the same work, begins.
+//   - A run ends; the Flush, CancelSync, Drain or Destroy returns that waited for it.
+//     Also: the next run of the worker, or of the same work, begins.
 //
 // A wait on a queue orders as in package waitqueue.
 //
@@ -356,17 +356,20 @@ func (t *Thread) WakeUp() bool {
 //
 //   - If the thread has not run yet, its function is never called, and the error
 //     matches [syscall.EINTR].
-//   - A parked thread is unparked. One that parked before its first run calls its
-//     function, which finds that it should stop.
+//   - A parked thread is unparked. If it parked before its first run, it calls
+//     its function, which finds that it should stop.
 //   - If the function called [runtime.Goexit], the error says so.
 //   - If [Thread.AskStop] gave a reason before, the error matches the reason too.
 //   - If the thread itself calls Stop, it is asked, and the error matches
 //     [syscall.EDEADLK].
 //
 // A call of the thread itself is recognized by its goroutine. It is not noticed, and waits
-// for ever, in an iterator that the thread drives by [iter.Pull]: that runs on another
-// goroutine. On processors other than amd64, arm64, 386 and arm, no call is noticed in a
-// program that is built without the texts that the Go runtime prints.
+// for ever, in these cases:
+//
+//   - The call is in an iterator that the thread drives by [iter.Pull]. An iterator runs on
+//     another goroutine.
+//   - The processor is not amd64, arm64, 386 or arm, and the program is built without the
+//     texts that the Go runtime prints.
 //
 // Kernel: kthread_stop
 //

@@ -146,12 +146,12 @@ func (i Info) Comm() string {
 // something keeps the thread asleep.
 //
 // State shows the sleeps that the thread makes through its [Current] or its Task.
-// A thread that sleeps in another way, on a channel, in a mutex or in a system
-// call, is shown as running, R.
+// A thread that sleeps on a channel, in a mutex or in a system call is shown as
+// running, R.
 //
 // Age is by the clock of the caller. A bubble of testing/synctest has a clock of
-// its own, so Age is 0 if one of the caller and the thread is in a bubble and the
-// other is not. Between two bubbles Age means nothing.
+// its own. So Age is 0 if the caller is in a bubble and the thread is not, or the
+// other way round. Between two bubbles Age means nothing.
 //
 // Kernel: task_state_to_char, get_wchan
 //

@@ -68,7 +68,7 @@ func (k *Work) Flush(ctx context.Context) error {
 	return p.wait(ctx, func(b *barrier) bool { return b.behind(k) })
 }
 
-// CancelSync sees to it that k is neither pending nor running. It takes k off
+// CancelSync makes sure that k is neither pending nor running. It takes k off
 // the works that are pending, and reports whether it was one, and waits for the
 // end of a run. Until then k cannot be queued, so a work that queues itself
 // comes to its end. Afterwards it can be queued again.

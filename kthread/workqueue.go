@@ -117,7 +117,7 @@ func (q *Workqueue) exit(m *member) {
 // The result does not tell a work that is pending from one that is refused. But a workqueue
 // refuses works only from a call of Drain, Destroy or AskStop on, or from the end of a context
 // of StopWith. If the goroutines that queue works end before that, as before a channel is
-// closed, a false means that k is pending or that a CancelSync waits.
+// closed, a false has one of two meanings: k is pending, or a CancelSync waits.
 //
 // Kernel: queue_work, schedule_work
 //

@@ -8,8 +8,8 @@ import (
 // The events of a table, in the order of the turns and in the order of the posts.
 //
 // Optimization: nodes refer to each other by numbers. So a post and a take of a new key
-// make three accesses to the map in all, and neither the map nor the posts hold a pointer
-// that the garbage collector would follow.
+// make three accesses to the map in all. Neither the map nor the posts hold a pointer that
+// the garbage collector would follow.
 type events[K comparable, T any] struct {
 	index map[K]int    // the node of each key that has an event
 	nodes []node[K, T] // the first is the head of the turns, which form a ring

@@ -36,9 +36,8 @@
 //     than the caller asked for, and leaves it there.
 //
 // Between two looks, events may have come and gone; the generations show how
-// many there were. Each posted event has one of three fates. It was taken once;
-// or it was replaced before that, and counted by Overwritten; or it is still
-// there.
+// many there were. Each posted event was taken once, or was replaced and counted
+// by Overwritten, or is still there.
 //
 // # One order of results
 //
@@ -173,7 +172,7 @@ func (e waitError) Timeout() bool { return errors.Is(e.error, syscall.ETIMEDOUT)
 //
 // Kernel: rwlock_t, DEFINE_RWLOCK, with a wait_queue_head_t
 //
-// Differs: holds the lock, the event and the wait queue; the lock itself is not to be had.
+// Differs: holds the lock, the event and the wait queue; no call gives the lock itself.
 type Slot[T any] struct {
 	mu          sync.RWMutex
 	event       T      // guarded by mu, as all down to closed
@@ -390,9 +389,9 @@ func (s *Slot[T]) TakesBy(by Sleeper, end ...*error) iter.Seq[T] {
 }
 
 // Changes returns a sequence of events and their generations: the one that is there,
-// and then each newer one. While the loop's body runs, events may be replaced or
-// taken, which are then not seen; the generations have a gap there. No lock is
-// held in the body, which may post, take, or take its time. Each pass begins with the event
+// and then each newer one. An event that is replaced or taken while the
+// loop's body runs is not seen. The generations have a gap there. No lock is
+// held in the body, which may post, take, or run for long. Each pass begins with the event
 // that is there.
 //
 // It ends as [Slot.Takes] does, and end is told in the same way. It has the event that was
@@ -429,8 +428,8 @@ func (s *Slot[T]) Close() {
 	s.queue.WakeUpAll() // all takers, because each of them has to hear it
 }
 
-// Overwritten returns how many events were replaced before anybody had taken
-// them; to load one, or to wait for it, is not to take it. The slot's generation
+// Overwritten returns how many events were replaced before a taker had them. Load and
+// Wait take no event. The slot's generation
 // is the sum of this, of the events taken, and of 1 if an event is there.
 func (s *Slot[T]) Overwritten() uint64 {
 	s.mu.RLock()

@@ -23,8 +23,8 @@ import (
 // successor at the end.
 //
 // A post and a take cost the same however many keys there are, on average over
-// many of them. A wait costs the logarithm of their number, and a step for each
-// event that has come since the caller's last look and was replaced or taken.
+// many of them. A wait costs the logarithm of the number of keys. It also costs a
+// step for each event that was replaced or taken since the caller's last look.
 // There are never more than two such events for each event that is there.
 //
 // A table holds no event that was taken or replaced, and no key without an event. It keeps
@@ -227,7 +227,7 @@ func (t *Table[K, T]) count(after uint64) (n int) {
 // may post, take, or take its time.
 //
 // It ends as [Slot.Takes] does, and end is told in the same way. When the loop notices the end
-// of ctx, it takes as many more events at most as are there at this moment, however quickly
+// of ctx, it counts the events that are there. It takes at most as many more, however quickly
 // others post.
 //
 // Kernel: wait_event_interruptible_exclusive
@@ -253,8 +253,9 @@ func (t *Table[K, T]) TakesBy(by Sleeper, end ...*error) iter.Seq[Event[K, T]] {
 // the oldest event.
 //
 // It ends as [Slot.Takes] does, and end is told in the same way. It has the events that were
-// posted before ctx ended and are still there. When the loop notices the end of ctx, it has as
-// many more events at most as it could have at this moment, however quickly others post.
+// posted before ctx ended and are still there. When the loop notices the end of ctx, it counts the
+// events that it could have at this moment. It yields at most as many more, however quickly
+// others post.
 //
 // Kernel: wait_event_interruptible
 //
@@ -283,8 +284,8 @@ func (t *Table[K, T]) Close() {
 	t.queue.WakeUpAll()
 }
 
-// Overwritten returns how many events were replaced before anybody had taken
-// them; to look at one is not to take it. The number of events posted is the sum
+// Overwritten returns how many events were replaced before a taker had them. A look
+// takes no event. The number of events posted is the sum
 // of this, of the events taken, and of Len.
 func (t *Table[K, T]) Overwritten() uint64 {
 	t.mu.RLock()

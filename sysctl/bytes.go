@@ -11,10 +11,12 @@ import (
 // Bytes is a size for a [Var], written with a suffix: 64K, 1.5GiB. It prints as itself,
 // and is a word in a list and in JSON.
 //
-// The suffixes are K, M, G, T, P and E, for 1024, 1024 times 1024 and so on, with or
-// without iB behind them, in small letters too. B or nothing is one byte. KB is refused,
-// because it is 1000 in one program and 1024 in another. The number may have a decimal
-// point, if the size is a whole number of bytes.
+//   - The suffixes K, M, G, T, P and E are 1024, 1024 times 1024 and so on. Each may have
+//     iB behind it.
+//   - B or nothing is one byte.
+//   - Small letters are allowed.
+//   - KB is refused, because it is 1000 in one program and 1024 in another.
+//   - The number may have a decimal point, if the size is a whole number of bytes.
 type Bytes int64
 
 // String returns the size with the largest suffix that needs no decimal point, as in

@@ -133,8 +133,9 @@ func (t *Tree) Load(cred Cred, fsys fs.FS, files ...string) error {
 // LoadDirs is [Tree.Load] for the files named *.conf in dirs, in the order of the
 // names of the files, not of the directories. If several directories have a file of
 // the same name, the file of the first of these directories hides the others. An
-// empty file, a directory of that name, a pipe, and a link to one of these or to
-// /dev/null hide them too, and set nothing. A directory of dirs that does not exist is not a fault.
+// empty file, a directory or a pipe of that name hides them too, and sets nothing. So
+// does a link to one of these, or to /dev/null. A directory of dirs that does not exist
+// is not a fault.
 //
 // It is for a program's own directories, as etc/myapp.d and usr/lib/myapp.d. A key
 // that does not exist is reported, so a misspelt key is found: see [syscall.ENOENT].

@@ -28,9 +28,10 @@ func (s *Settings) Check(t *Tree, cred Cred) error {
 }
 
 // Apply writes the settings in their order, all of them or none, unless Partial is set. It
-// first does as Check does, and returns the faults without a write. Then it writes. If a
-// write is refused nevertheless, because a value has changed meanwhile, or if Check or
-// Changed of a [Var] panics, Apply puts all old values back. A panic goes on to the caller.
+// first does as Check does, and returns the faults without a write. Then it writes. A
+// write can be refused even then, because a value has changed meanwhile. After that, and
+// after a panic in Check or Changed of a [Var], Apply puts all old values back. A panic
+// goes on to the caller.
 // A setting with a hyphen that is refused is left out, and the others are stored.
 //
 // Other goroutines may see some of the new values before the others, and values that are
@@ -148,7 +149,7 @@ func isMissing(err error) bool {
 	return errors.As(err, &p) && p.Op == "open" && (p.Err == syscall.ENOENT || p.Err == syscall.ENOTDIR)
 }
 
-// targets returns the paths that a setting is to be written to.
+// targets returns the paths to which a setting is written.
 func (s *Settings) targets(t *Tree, of *setting) []string {
 	if !isPattern(of.path) {
 		return []string{of.path}

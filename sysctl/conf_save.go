@@ -15,12 +15,12 @@ import (
 // Save writes a line for each entry whose text is not the one at Register, in the order of
 // [Tree.Walk]. [Tree.Load] of these lines sets the entries to the same texts. An entry with
 // a handler of a program's own has no text at Register. It has a line if it was written, and
-// if its text is not empty. Entries that cred may not read and write are left out, and so
-// are those that can only be read.
+// if its text is not empty. Save leaves out entries that cred may not read and write, and
+// entries that can only be read.
 //
-// A line is a setting of sysctl.conf(5). If the value is one that such a line cannot hold,
-// because it has blanks at its ends or characters that cannot be seen, as a newline, it is
-// in quotes behind := as [Tree.Load] says.
+// A line is a setting of sysctl.conf(5). Such a line cannot hold blanks
+// at the ends of a value, or invisible characters such as a newline. A value with these
+// is in quotes behind := as [Tree.Load] says.
 //
 // Save writes all of the lines to w by one call, and returns its error. A value that no line
 // can give back has no line. Save joins an error for each of them, as a [*SettingError] that

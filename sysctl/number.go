@@ -120,8 +120,8 @@ func readText(r *Request, p []byte, text func([]byte) []byte) (int, error) {
 
 // readOn is the Read of a handler h whose text is read on at r.Pos. build appends the text
 // without its newline. If r has begun to read a text of h, readOn goes on with that one.
-// The present text may be another one, and a part of it behind a part of the old one
-// would be a text that no writer has written.
+// The present text may be another one. A part of it behind a part of the old one would
+// be a text that no writer has written.
 func readOn(r *Request, p []byte, h Handler, build func([]byte) ([]byte, error)) (int, error) {
 	text, err := textFor(r, p, h, build)
 	if err != nil || r.Pos >= int64(len(text)) {

@@ -156,7 +156,7 @@ func (f *file) whole(ctx context.Context, r *reading, buf []byte) ([]byte, error
 }
 
 // repeats reports whether the handler gives the same parts each time. A handler that
-// copies from a position of its text gives a short text in one part, so it gives no
+// copies from a position of its text gives a short text in one part. So it gives no
 // second part until the value has changed. It seems to give parts if a writer changes
 // the value to and fro between the calls. So a coin decides whether a first part is
 // followed by a second call or by a new first one: no writer changes with the coin.

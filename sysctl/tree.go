@@ -53,9 +53,9 @@ type Tree struct {
 	// jiffies; 0 means 250. Set it before the first use.
 	HZ int
 
-	// Warn, if not nil, is called with the path of the entry at the first write
-	// in the mode [Warn] that is not at the beginning of a file, and never again.
-	// It must not use that file.
+	// Warn, if not nil, is called once, with the path of the entry. The first write
+	// in the mode [Warn] that is not at the beginning of a file calls it. It must not
+	// use that file.
 	//
 	// Kernel: warn_sysctl_write
 	Warn func(path string)
@@ -399,8 +399,8 @@ func (t *Tree) release(path string) {
 	}
 }
 
-// checkName refuses a part of a path that is no name, that no line of a file of
-// settings has in a key, or that an [fs.FS] cannot have.
+// checkName refuses a part of a path that is no name. It also refuses a part that a key in
+// a file of settings cannot have, or an [fs.FS].
 func checkName(s string) error {
 	why := ""
 	switch {

@@ -25,8 +25,8 @@ import (
 //   - A [time.Duration] is written with its unit: 1.5s.
 //   - A string or a []byte is its own text, with the blanks at its ends.
 //   - A slice of these is a list with commas between the items. Blanks around an item are
-//     dropped. An item is in double quotes, as in Go, if it is empty, has blanks at its
-//     ends, or has a comma, a quote or a newline.
+//     dropped. An item that is empty is in double quotes, as in Go. So is an item with
+//     blanks at its ends, a comma, a quote or a newline.
 //   - Every other type is in JSON, a pointer too. A field that the type lacks is refused.
 //
 // # Writes

@@ -19,7 +19,7 @@ func blockUntilExit(pid int) {
 
 func pollable(*os.Process) *os.File { return nil }
 
-// hasExited reports whether the child pid has ended and is to be reaped.
+// hasExited reports whether the child pid has ended and is not yet reaped.
 func hasExited(pid int) bool { return watchExit(pid, new(syscall.Timespec)) }
 
 // isLost would report whether somebody else has reaped the child. Here a child

@@ -32,7 +32,7 @@ func pollable(child *os.Process) *os.File {
 	return pidfd
 }
 
-// hasExited reports whether the child has ended and is to be reaped.
+// hasExited reports whether the child has ended and is not yet reaped.
 func hasExited(pid int) bool {
 	ended, err := waitid(pid, syscall.WNOHANG)
 	return ended || err != nil

@@ -9,9 +9,9 @@ import (
 )
 
 // A crew is a few threads that start helpers, by [exec.Cmd.Start]. Each thread
-// has a umask, a working directory and a root directory of its own (CLONE_FS),
-// so it can give every helper the umask 022, and nothing changes for the rest
-// of the program.
+// has a umask, a working directory and a root directory of its own (CLONE_FS).
+// So it can give every helper the umask 022, and nothing changes for the rest of
+// the program.
 //
 // Invariant: the threads of a crew live as long as any of its helpers runs. A
 // thread is the parent task of the helpers that it has started. If it ended, a

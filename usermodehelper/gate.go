@@ -101,7 +101,7 @@ type visit struct {
 //
 // Kernel: usermodehelper_disable
 //
-// Differs: waits for all helpers until they have ended, where the kernel waits for calls that have not returned; for as long as ctx says, not for five seconds.
+// Differs: waits until all helpers have ended, where the kernel waits until all calls have returned. ctx limits the wait, where the kernel waits for five seconds.
 func (g *Gate) Disable(ctx context.Context) error {
 	if ctx == nil {
 		return fmt.Errorf("usermodehelper: Disable: the context is nil: %w", syscall.EINVAL)

@@ -180,9 +180,9 @@ func (p *process) notStarted(err error) error {
 
 // start starts the program.
 //
-// A file that was written a moment ago may still be open for writing in a
-// child of this program that has not come to its own exec yet. Then the kernel
-// refuses to run the file (ETXTBSY), and the only remedy is to try again.
+// A file that was written a moment ago may still be open for writing in another
+// child of this program, before the exec of that child. Then the kernel refuses
+// to run the file (ETXTBSY), and the only remedy is to try again.
 func (p *process) start(ctx context.Context, attr *os.ProcAttr) error {
 	var err error
 	for pause := time.Millisecond; ; pause *= 2 {
@@ -325,9 +325,9 @@ func (p *process) awaitExit(ctx context.Context) bool {
 // Grace, and then ends the group if a member holds one. It reports whether no
 // member is left that had to end.
 //
-// A member is looked at itself, because an open pipe proves nothing. Helpers
-// that are just being started hold copies of this program's descriptors until
-// they come to their exec, and on a busy machine that takes longer than Grace.
+// A member is looked at itself, because an open pipe proves nothing: a helper
+// that is just being started holds copies of this program's descriptors until its
+// exec. On a busy machine that takes longer than Grace.
 func (p *process) awaitOutputs(last time.Time) (gone bool) {
 	ctx, cancel := context.WithDeadline(p.outer, last)
 	defer cancel()

@@ -179,8 +179,8 @@ func (m Mode) String() string {
 }
 
 // Environ returns a minimal environment: HOME=/ and
-// PATH=/sbin:/usr/sbin:/bin:/usr/bin, followed by extra. The PATH is the one that
-// modprobe gets from the kernel. An extra string for HOME or PATH replaces the string
+// PATH=/sbin:/usr/sbin:/bin:/usr/bin, followed by extra. Modprobe gets this PATH from
+// the kernel. An extra string for HOME or PATH replaces the string
 // that Environ would give.
 //
 // Kernel: call_modprobe, kobject_uevent_env
@@ -393,14 +393,19 @@ type Helper struct {
 //
 // Every error begins with "usermodehelper:", except an error of Init.
 //
-// Errors of a bad call, in every mode:
+// A bad call gets [syscall.EINVAL], in every mode:
 //
-//   - [syscall.EINVAL]: ctx is nil; mode is unknown; the path is empty or not
-//     absolute; a string has a NUL byte; Argv is empty but not nil.
-//   - EINVAL also: a string of Envp is not NAME=VALUE; Envp sets a name twice;
-//     Inherit, Dir, Limits, Nice or Stop has a bad value.
-//   - EINVAL also: Max, Burst or Interval of the Gate is negative; Input and InputFrom
-//     are both set; InputFrom is a nil *os.File.
+//   - ctx is nil, or mode is unknown.
+//   - The path is empty or not absolute.
+//   - Argv is empty but not nil.
+//   - A string has a NUL byte.
+//   - A string of Envp is not NAME=VALUE, or Envp sets a name twice.
+//   - Inherit, Dir, Limits, Nice or Stop has a bad value.
+//   - Input and InputFrom are both set, or InputFrom is a nil *os.File.
+//   - Max, Burst or Interval of the Gate is negative.
+//
+// Other errors of a call, in every mode:
+//
 //   - [syscall.EOPNOTSUPP]: there are Limits or Nice, and the system is not Linux.
 //   - [syscall.EBUSY]: the Gate is disabled.
 //   - [syscall.ENOBUFS]: the helper would have to wait at the Gate, and as many wait
@@ -444,7 +449,9 @@ type Helper struct {
 //
 // Kernel: call_usermodehelper_setup, call_usermodehelper_exec
 //
-// Differs: an empty path is an error, not a success that ran nothing, and so are a relative path, a string in Envp that is not NAME=VALUE and two values for one name.
+// Differs: an empty path is an error, where the kernel runs nothing and reports success.
+//
+// Differs: a relative path is an error, and so are a string in Envp that is not NAME=VALUE and two values for one name.
 //
 // Differs: a call that is wrong in itself gets its error with NoWait too.
 //

@@ -17,13 +17,16 @@ type Entry struct {
 	Task *Task // the task to wake
 
 	// Func, if not nil, is called by a wake-up instead of waking Task. It may
-	// do that itself, by [Task.WakeUp] with mask. A result above 0 says that
-	// it has woken a waiter, which uses up the budget of an exclusive entry; 0
-	// that it has not; below 0 that the walk must end here. It runs with the
-	// queue locked: it must not block, panic, use the queue, or take a lock
-	// that is held where the queue is used. key comes from [Queue.WakeMask]; it is
-	// nil for the other wake-ups, some of which waiters make themselves. The
-	// function may use another queue, with entries that are not on this one.
+	// wake the task itself, by [Task.WakeUp] with mask. Its result means:
+	//
+	//   - above 0: it has woken a waiter, which uses up the budget of an exclusive entry
+	//   - 0: it has woken no waiter
+	//   - below 0: the walk ends here
+	//
+	// It runs with the queue locked: it must not block, panic, use the queue, or take
+	// a lock that is held where the queue is used. It may use another queue, with
+	// entries that are not on this one. key comes from [Queue.WakeMask]. It is nil for
+	// the other wake-ups, some of which waiters make themselves.
 	//
 	// Kernel: wait_queue_func_t
 	//
@@ -128,8 +131,8 @@ func (busyError) Unwrap() error { return syscall.EBUSY }
 // again. Every way out of the loop must call [Queue.Finish].
 //
 // If e is on the queue already, it becomes ordinary and keeps its place: an
-// exclusive entry in front of it may use up a wake-up before that reaches e. One
-// that Add put there stays there when it is woken. Prepare panics if e is on
+// exclusive entry in front of it may use up a wake-up before that reaches e. An
+// entry that Add put there stays there when it is woken. Prepare panics if e is on
 // another queue.
 //
 // Kernel: prepare_to_wait, DEFINE_WAIT, autoremove_wake_function
@@ -274,9 +277,9 @@ func (q *Queue) prepareAs(e *Entry, s State, exclusive bool) {
 	e.Task.SetState(s)
 }
 
-// link puts an exclusive entry at the tail and others at the head, behind the
-// priority entries, so that a walk meets every ordinary waiter before the first
-// exclusive one. The caller holds q.mu.
+// link puts an exclusive entry at the tail. It puts every other entry at the head, behind
+// the priority entries. So a walk meets all ordinary waiters before the first exclusive
+// one. The caller holds q.mu.
 func (q *Queue) link(e *Entry) {
 	if q.head == nil { // the usual case, in a few steps
 		q.head, q.tail, e.queue = e, e, q

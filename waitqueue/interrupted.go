@@ -9,8 +9,8 @@ import (
 )
 
 // ContextErr returns nil while ctx lives. After that it returns the error of
-// a wait that ctx ended. The error matches [syscall.EINTR], ctx.Err() and
-// context.Cause(ctx) with [errors.Is]; if ctx ended by its deadline, it
+// a wait that ctx ended. With [errors.Is] the error matches ctx.Err(),
+// context.Cause(ctx) and [syscall.EINTR]. If ctx ended by its deadline, it
 // matches [syscall.ETIMEDOUT] in the place of EINTR.
 //
 // A wait loop written out calls it at the place where the kernel tests for a signal. Code

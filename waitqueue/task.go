@@ -31,8 +31,8 @@ const (
 	noLoad State = 1 << 10
 )
 
-// A Task represents a goroutine that sleeps and is woken. Its own
-// goroutine calls SetState, Schedule, ScheduleTimeout and the waits; any
+// A Task represents a goroutine that sleeps and is woken. Only its own
+// goroutine calls SetState, Schedule, ScheduleTimeout and the waits. Any
 // goroutine may call the other methods. A Task sleeps at one place, which
 // both wake-ups and interrupts reach, so that its own Wait allocates nothing. After
 // a wait it holds no reference to the queue.
@@ -318,8 +318,8 @@ func (t *Task) Interrupt() {
 }
 
 // ClearInterrupt lets the task sleep again. A caller with several reasons to
-// interrupt a task must hold a lock from the test that no reason is left until the
-// end of this call. Without the lock, it wipes out a reason that has just come. The
+// interrupt a task needs a lock. It takes the lock, tests that no reason is left,
+// calls this, and unlocks. Without the lock, the call wipes out a reason that has just come. The
 // kernel's recalc_sigpending looks for pending signals; ClearInterrupt only clears.
 // It cannot wipe out the end of a context that carries the task, see [WithTask].
 //

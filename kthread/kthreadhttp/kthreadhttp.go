@@ -38,8 +38,9 @@
 // with its reason:
 //
 //   - 400 if picture has another value
-//   - 404 if there is no such page; also for a picture or a trace without a recorder or
-//     without an event, and for metrics while nothing counts
+//   - 404 if there is no such page
+//   - 404 for a picture or a trace without a recorder, or without an event
+//   - 404 for metrics while nothing counts
 //   - 405 for another method. The header Allow has the two that there are.
 //
 // # Rights

@@ -159,8 +159,8 @@ func (f *files) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 }
 
 // releaseAll releases the handles that the kernel has not released. It is called when no
-// request is left. Each has a goroutine of its own, so a Release that panics, or ends its
-// goroutine, keeps no other handle, and the end of the Server, from its turn.
+// request is left. Each Release has a goroutine of its own. If one panics, or ends its
+// goroutine, the other handles are released all the same, and the Server ends.
 func (f *files) releaseAll(l *log.Logger) {
 	var all sync.WaitGroup
 	for _, h := range f.handles.all() {

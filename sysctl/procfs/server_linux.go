@@ -39,9 +39,9 @@ type Server struct {
 //
 // The caller closes the Server. The error matches:
 //
-//   - [errors.ErrUnsupported] if there is no FUSE for this process; the text says which of
-//     three reasons it is, and the error matches [syscall.ENOENT], [syscall.EACCES] or
-//     [syscall.EPERM]
+//   - [errors.ErrUnsupported] if there is no FUSE for this process. The text says which of
+//     three reasons it is. The error also matches [syscall.ENOENT], [syscall.EACCES] or
+//     [syscall.EPERM].
 //   - [syscall.ENOENT] or [syscall.ENOTDIR] if there is no such dir, or it is of the wrong
 //     kind
 //   - [syscall.EINVAL] if root is neither a Dir nor a File

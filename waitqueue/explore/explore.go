@@ -108,8 +108,8 @@ import (
 type Search struct {
 	// Points are points inside the packages of this module at which goroutines stop
 	// too. The name of a package stands for all its points at which no lock is held.
-	// The README lists them. It is an error if a point does not exist, if no goroutine
-	// of the model comes to it, or if none comes to any point of a named package.
+	// The README lists them. A point that does not exist is an error. So is a
+	// point, or a package, to which no goroutine of the model comes.
 	Points []string
 
 	// Preemptions, if it is positive, bounds the preemptions of an order. Result.LeftOut
@@ -144,8 +144,8 @@ func Test(t *testing.T, model func(*Model)) {
 }
 
 // Test takes a model through its orders, each in a bubble of its own, and logs how many
-// it ran. At the first bad order it stops counting. Then it looks for the simplest one,
-// with a bound of 0, 1, 2 and more preemptions, and fails with that. It also fails if
+// it ran. At the first bad order it stops counting. Then it looks for the simplest one
+// with a bound of 0 preemptions, of 1, of 2 and so on, and fails with that. It also fails if
 // the search does not end before the deadline of the test.
 //
 // With the flag -explore.replay it runs the one order that the flag names, and logs
