@@ -53,9 +53,6 @@ var limits = map[string][len(habits)]float64{
 	"examples": {0, 0, 0, 0},
 }
 
-// testsToo are the packages whose limits are for their tests and Examples too: all of them.
-var testsToo = worded
-
 // worded are the packages that have limits. A small tool is part of the package above it.
 var worded = slices.Concat(packages, tools[:2], []string{"kthread/printk", "kthread/trace", "kthread/trace/picture", "examples"})
 
@@ -145,15 +142,12 @@ func (p prose) places(h habit) string {
 }
 
 // proseOf reads the comments of a package and of the packages below it that have no row
-// of their own, doc comments and others. Tests are left out, because a user of the package does
-// not read them. The tests of testsToo are in.
+// of their own: doc comments and others, also in tests and Examples.
 func proseOf(t *testing.T, name string) (p prose) {
 	for _, path := range filesBelow(t, name) {
 		switch filepath.Ext(path) {
 		case ".go":
-			if !strings.HasSuffix(path, "_test.go") || slices.Contains(testsToo, name) {
-				p = append(p, goProse(t, path)...)
-			}
+			p = append(p, goProse(t, path)...)
 		case ".c":
 			p = append(p, cProse(path, read(t, path))...)
 		}
