@@ -27,7 +27,7 @@ func installHelper(out io.Writer, args []string) (
 	if err != nil {
 		return "", nil, err
 	}
-	dir, err := os.MkdirTemp(temp, "monitor-and-helper-")
+	dir, err := os.MkdirTemp(temp, "kprim-")
 	if err != nil {
 		return "", nil, err
 	}

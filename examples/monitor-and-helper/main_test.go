@@ -68,7 +68,7 @@ func playing(t *testing.T, name string) string {
 func mask(t *testing.T, text string) string {
 	temp, err := filepath.Abs(os.TempDir())
 	require.NoError(t, err)
-	name := regexp.QuoteMeta(filepath.Join(temp, "monitor-and-helper-")) + `[0-9]+/helper\b`
+	name := regexp.QuoteMeta(filepath.Join(temp, "kprim-")) + `[0-9]+/helper\b`
 	return regexp.MustCompile(name).ReplaceAllLiteralString(text, "/path/to/helper")
 }
 

@@ -209,7 +209,11 @@ func randomCall(dice *rand.Rand, open *[2]int) call {
 	if dice.IntN(4) == 0 {
 		size = dice.IntN(page / 4)
 	}
-	return call{[]string{"read", "write"}[end], size, 'a' + byte(dice.IntN(26)), 0}
+	name := "read"
+	if end == 1 {
+		name = "write"
+	}
+	return call{name, size, 'a' + byte(dice.IntN(26)), 0}
 }
 
 // eachPipe runs a test with a blocking pipe of the kernel, and with one of this package. Both
