@@ -78,10 +78,7 @@ func TestReadmeShowsTheErrorOfATimeout(t *testing.T) {
 func TestReadmeHasItsCommands(t *testing.T) {
 	want := []string{
 		"go get github.com/kprim/kprim\n",
-		"git clone https://github.com/kprim/kprim && cd kprim\n" +
-			"go run ./examples/monitor-and-helper # re-enacts a kernel module of 2011\n" +
-			"go run ./examples/lost-wakeup -step # a game: lose a wake-up; h shows hints\n" +
-			"go test ./...\n",
+		"go run ./examples/monitor-and-helper\ngo test ./...\n",
 	}
 	require.Equal(t, want, blocks(t, "sh"))
 	require.Equal(t, []string{"go test ./..."}, regexp.MustCompile(`(?m)^go test .*$`).FindAllString(readme(t), -1))
