@@ -359,7 +359,7 @@ func TestInterleavingsDoneAndStopAgree(t *testing.T) {
 	})
 }
 
-// A stop ends the context of a thread and is its cause, also if the context is made
+// A stop ends the context of a thread, and is its cause. This holds also if the context is made
 // after the stop, and if the thread ends first.
 func TestInterleavingsStopAndContext(t *testing.T) {
 	for name, wait := range map[string]func(*kthread.Current, context.Context){

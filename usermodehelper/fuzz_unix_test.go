@@ -20,8 +20,8 @@ import (
 	"github.com/kprim/kprim/usermodehelper"
 )
 
-// wrongs is all that is wrong with a call, by rules that are written down here
-// once more, byte by byte, so that they are not the code's own.
+// wrongs returns all faults of a call. Its rules are written down here once more, byte by
+// byte, so that they are not the code's own.
 func wrongs(h *usermodehelper.Helper, mode int) []string {
 	path, argv, envp := h.Path, h.Argv, h.Envp
 	found := wrongFields(h)

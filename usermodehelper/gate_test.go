@@ -18,8 +18,8 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// The gate's own steps need no process, so the tests of this file run on every
-// system and in bubbles, in which "still waits" is a fact and not a guess.
+// The gate's own steps need no process. So the tests of this file run on every system, and
+// in bubbles, where "still waits" is a fact and not a guess.
 
 // enter does the part of Exec before a start. A helper that is refused while it
 // waits is over at once.

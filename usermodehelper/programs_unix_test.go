@@ -32,8 +32,8 @@ func eachForm[T any](t *testing.T, ours, plain T, test func(*testing.T, T)) {
 	}
 }
 
-// steadyText drops the parts of a log line that are not the same in each run, and the text
-// of an error, which is not the same in both forms.
+// steadyText drops the parts of a log line that differ from run to run. It also drops the
+// text of an error, which differs between the two forms.
 var steadyText = &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 	if slices.Contains([]string{"time", "level", "path", "pid", "took", "user", "system", "max_rss", "error"}, a.Key) {
 		return slog.Attr{}

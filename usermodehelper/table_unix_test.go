@@ -96,7 +96,7 @@ func rows(t *testing.T) []row {
 	}
 	const (
 		empty    = "an empty path is an error"
-		relative = "so are a relative path"
+		relative = "a relative path is an error"
 	)
 	dumped, dumpedWant := core(t, "unlimited")
 	notDumped, notDumpedWant := core(t, "0")

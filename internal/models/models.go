@@ -1,5 +1,5 @@
-// Package models runs the models of this module's packages, each with the number of
-// orders that it is known to have, and holds the READMEs to these numbers.
+// Package models runs the models of this module's packages. It knows how many orders each
+// of them has, and holds the READMEs to these numbers.
 package models
 
 import (
@@ -47,8 +47,8 @@ func List(points string) (names []string) {
 	return names
 }
 
-// Stated fails if the READMEs do not say how many lines the test of the models of
-// pkg prints, how many orders they have in all, and how many mutants there are.
+// Stated holds the READMEs to three numbers of pkg: the lines that the test of its models
+// prints, the orders of all its models, and the mutants.
 // When all tests have run it also fails if a model that has a pin was not explored.
 func (p Pins) Stated(t *testing.T, pkg string, mutants int) {
 	sum := 0

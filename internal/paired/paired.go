@@ -1,7 +1,7 @@
 // Package paired is for tests that measure several ways to do one thing. On a
-// machine that is shared with others, seconds are worth little, but what ran
-// next to each other can be compared. So a contest has rounds, in each of which
-// every way has a short slice, in a new order, and its figures are ratios.
+// machine that is shared with others, seconds are worth little. Only runs side by
+// side can be compared. So a contest has rounds. In each round every way has a
+// short slice, in a new order, and the figures are ratios.
 package paired
 
 import (
@@ -21,11 +21,11 @@ type Contest struct {
 	Ways []Way
 }
 
-// A Way is one of them.
+// A Way is one way to do the thing of a Contest.
 type Way struct {
 	Name        string
 	Run         func(n int) // does it n times
-	Open, Close func()      // if not nil, what comes before the first run and after the last
+	Open, Close func()      // if not nil, called before the first run and after the last
 }
 
 // Bench runs c as an ordinary benchmark, one way after the other.

@@ -95,7 +95,7 @@ func sysctlTunable() tunable {
 	}}
 }
 
-// tunableLoad reads the number. The result is the sum of what was read.
+// tunableLoad reads the number. The result is the sum of the values.
 func tunableLoad() job {
 	j := job{name: "TunableLoad", want: timesOf(42)}
 	for _, v := range tunables() {
