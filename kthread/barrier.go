@@ -150,7 +150,7 @@ func (p *pool) caller() *member {
 }
 
 // deadlocks reports whether the work that c runs would wait for ever with b. The caller
-// holds mu. That is so in three cases:
+// holds mu. It would in three cases:
 //
 //   - b waits for all works, so for the caller;
 //   - b waits for the run of the caller, or for a run that waits for it in the end;

@@ -133,7 +133,7 @@ func (p *pool) disarm(d *DelayedWork) bool {
 	return true
 }
 
-// disarmAll stops all timers. One that went on would keep its work alive, and all that
+// disarmAll stops all timers. A timer that went on would keep its work alive, and all that
 // the work refers to. The caller holds mu.
 func (p *pool) disarmAll() {
 	for k := p.armed.first; k != nil; k = p.armed.first {

@@ -20,7 +20,7 @@ type pool struct {
 	mu       sync.Mutex // guards all of the pool but the last part
 	works    worklist   // pending, in the order of their numbers
 	last     uint64     // the number of the work that was queued last
-	woken    *member    // the one of idle that was woken, and has not looked for works yet
+	woken    *member    // the member of idle that was woken, and has not looked for works yet
 	later    func()     // to be called when mu is given up, or nil
 	draining int32      // how many Drain wait: works from outside are refused
 	closing  bool       // a Destroy was called: likewise, and the pool ends when it has no works
@@ -163,7 +163,7 @@ func (p *pool) take(m *member) *Work {
 }
 
 // first takes off the first work that does not run. A work must not run twice at once. So a
-// pending one that runs is set aside for the member that runs it, which runs it again.
+// pending work that runs is set aside. The member that runs it runs it again.
 //
 // Kernel: find_worker_executing_work
 func (p *pool) first() *Work {

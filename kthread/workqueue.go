@@ -25,8 +25,8 @@ const maxActiveDefault = 1024
 //
 //   - At most maxActive works run at once. They begin in the order in which they were
 //     queued.
-//   - A work never runs twice at once. One that is queued while it runs, runs again
-//     afterwards. Meanwhile the later ones overtake it.
+//   - A work never runs twice at once. A work that is queued while it runs, runs again
+//     afterwards. Meanwhile the later works overtake it.
 //   - With a maxActive of 1, the works run one after the other, in their order.
 //
 // Its threads are in [Tasks], with names as "kworker/mail" for the workqueue mail. An idle

@@ -122,8 +122,8 @@ type line struct {
 func (l *line) rest() []post { return l.all[l.gone:] }
 func (l *line) len() int     { return len(l.all) - l.gone }
 
-// push appends p. If more have left than are there, it moves the rest to the
-// front first. Those that have left have paid for that.
+// push appends p. If more posts have left than are there, it moves the rest to the
+// front first. So a move of n posts comes after more than n posts have left.
 func (l *line) push(p post) {
 	if l.gone > l.len() {
 		l.all, l.gone = l.all[:copy(l.all, l.rest())], 0

@@ -43,7 +43,7 @@ func (c *Completion) CompleteAll() {
 
 // Wait takes a token, and blocks until there is one or ctx ends. If a token is
 // there, Wait takes it, even if ctx has ended. A Wait that fails takes no token.
-// The error is the one of [ContextErr].
+// The error is the error of [ContextErr].
 //
 // Kernel: wait_for_completion, wait_for_completion_timeout, wait_for_completion_interruptible, wait_for_completion_interruptible_timeout
 //

@@ -103,7 +103,7 @@ func (c Case) handler() (h sysctl.Handler, reason string) {
 	return h, ""
 }
 
-// A hidden handler is one that Register does not know.
+// Register does not know the type of a hidden handler.
 type hidden struct{ sysctl.Handler }
 
 // number makes a handler of numbers.

@@ -93,8 +93,8 @@ func (h *checkedInts) Write(r *sysctl.Request, p []byte) (int, error) {
 	return n, err
 }
 
-// A pingGroups is a range of groups. One that is the wrong way round is stored as
-// the one that nobody is in.
+// A pingGroups is a range of groups. A range that is the wrong way round is stored as
+// the empty range.
 type pingGroups struct {
 	v        sysctl.Vec[uint64]
 	min, max uint64

@@ -57,7 +57,7 @@ func (a *answer) queues(stats []trace.QueueStat) {
 	}
 }
 
-// printable returns a name as a table has it. One that would break the line, or change the
+// printable returns a name for a table. A name that would break the line, or change the
 // colours of a terminal, is in quotes.
 func printable(name string) string {
 	hidden := func(r rune) bool { return !strconv.IsPrint(r) }

@@ -87,7 +87,7 @@ func (l *lanes) ofThread(t watch.Thread) *lane {
 	return lane
 }
 
-// give has a goroutine be the one of a lane, which is not the lane of another one then.
+// give gives a lane to a goroutine. The lane is then no longer the lane of another goroutine.
 func (l *lanes) give(lane *lane, self uintptr) {
 	if l.bySelf[lane.self] == lane {
 		delete(l.bySelf, lane.self)

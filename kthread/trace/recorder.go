@@ -219,7 +219,7 @@ func oneLine(r any) []byte {
 
 // DumpWhenStuck waits until a waiter has slept uninterruptibly, in state D, for longer than
 // after. Then it writes the last moments to w, and returns nil or the error of w. A comment at
-// their beginning names the waiters. If ctx ends before, the error is the one of
+// their beginning names the waiters. If ctx ends before, it returns the error of
 // [waitqueue.ContextErr].
 //
 // It looks eight times in the time of after, so it may notice a stuck waiter later by an eighth.

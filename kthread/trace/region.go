@@ -15,7 +15,7 @@ import (
 //     without a name has regions too.
 //
 // A task begins with the first sleep in the trace, and ends with the thread. If a second trace
-// begins while a thread sleeps, its task is still the one of the first.
+// begins while a thread sleeps, the thread still has the task of the first trace.
 //
 // A call outside of a bubble of testing/synctest shows nothing of the bubble, and keeps Start
 // from beginning a trace there.

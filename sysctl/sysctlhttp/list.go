@@ -83,9 +83,9 @@ func (c *call) item(path string, e sysctl.Entry) item {
 	return i
 }
 
-// oneLine returns a text as a table has it. A long one is cut. One that would break the
-// line, or change the colours of a terminal, is in quotes. So is one that a reader could
-// take for another text.
+// oneLine returns a text for a table. A long text is cut. A text that would break the
+// line, or change the colours of a terminal, is in quotes. So is a text that a reader could
+// take for another one.
 func oneLine(text string) string {
 	const most = 60
 	if runes := []rune(text); len(runes) > most {

@@ -14,8 +14,8 @@ import (
 //
 // Optimization: if their number is the one before the last order they are the same.
 //
-// The goroutines of the last order may not be gone yet. One that counts here, and ends
-// later, would make room for one that the model starts.
+// The goroutines of the last order may not be gone yet. If one of them counts here and ends
+// later, the number stays the same when the model starts another goroutine.
 func (e *explorer) lookAtProgram(host int64) map[int64]string {
 	const enough = 100
 	for range enough {
@@ -58,7 +58,7 @@ func settleInProgram(m *Model) {
 const soon = 100 // tries
 
 // giveWay lets other goroutines run. Only a goroutine that waits leaves its processor
-// idle, and one that yields instead, again and again, would take it from other programs.
+// idle. A goroutine that yields again and again would take it from other programs.
 func giveWay(tries int) {
 	if tries <= soon {
 		runtime.Gosched()
@@ -135,7 +135,8 @@ func header(text []byte) (id int64, state string) {
 }
 
 // isBlocked reports whether a goroutine in this state goes on only if another one
-// makes it. One that waits for a mutex is: if the holder could move, it would be running.
+// makes it. A goroutine that waits for a mutex is blocked: if the holder could move, it would be
+// running.
 // "semacquire" is not on the list: in this state a goroutine waits for the end of the
 // tracebacks, to begin a garbage collection.
 func isBlocked(state string) bool {
