@@ -366,7 +366,7 @@ func (t *Thread) WakeUp() bool {
 // A call of the thread itself is recognized by its goroutine. It is not noticed, and waits
 // for ever, in these cases:
 //
-//   - The call is in an iterator that the thread drives by [iter.Pull]. An iterator runs on
+//   - The call is in an iterator that the thread drives by [iter.Pull]. It runs on
 //     another goroutine.
 //   - The processor is not amd64, arm64, 386 or arm, and the program is built without the
 //     texts that the Go runtime prints.
