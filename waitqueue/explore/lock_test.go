@@ -150,16 +150,20 @@ func TestLockExcludesOthers(t *testing.T) {
 func TestUnlockAt(t *testing.T) {
 	inBoth(t, func(t *testing.T, find finder) {
 		var steps []string
+		held := 0
 		find(explore.Search{Each: func(o explore.Order) { steps = o.Steps }}, func(m *explore.Model) {
 			l := m.NewLock()
 			m.Go("a", func(th *explore.Thread) {
 				th.Step("lock")
 				l.Lock()
+				held++
 				l.UnlockAt("sleep")
 				l.Lock()
+				held++
 				l.Unlock()
 			})
 		})
+		require.Equal(t, 2, held)
 		require.Equal(t, []string{"a: lock", "a: sleep", "a: unlocked"}, steps)
 	})
 }
