@@ -93,7 +93,7 @@ func TestPatience(t *testing.T) {
 
 func TestPatienceInAChild(t *testing.T) {
 	skipUnlessChild(t)
-	explore.SetPatience(100 * time.Millisecond)
+	explore.SetPatience(500 * time.Millisecond)
 	in, human := io.Pipe()
 	played := make(chan error)
 	play := func() {
@@ -103,7 +103,7 @@ func TestPatienceInAChild(t *testing.T) {
 	begin := sync.OnceFunc(func() {
 		go play()
 		<-time.After(10 * time.Millisecond) // it waits for its turn, and gets one before the other orders
-		time.AfterFunc(300*time.Millisecond, func() { _, _ = io.WriteString(human, "1\n") })
+		time.AfterFunc(time.Second, func() { _, _ = io.WriteString(human, "1\n") })
 	})
 	r := full.Run(walkers(func(string) error {
 		begin()
@@ -115,6 +115,6 @@ func TestPatienceInAChild(t *testing.T) {
 
 func TestLongSearchInAChild(t *testing.T) {
 	skipUnlessChild(t)
-	explore.SetPatience(300 * time.Millisecond)
-	require.Equal(t, multinomial(4, 4, 4), full.Run(walkers(right, 4, 4, 4)).Orders)
+	explore.SetPatience(time.Second)
+	require.Equal(t, multinomial(4, 4, 5), full.Run(walkers(right, 4, 4, 5)).Orders)
 }
