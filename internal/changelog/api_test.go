@@ -31,6 +31,7 @@ func newRepository(t *testing.T) repository {
 	r.write("kthread/kthread.go", "package kthread\n\nfunc Run() {}\n")
 	r.write("sub/go.mod", "module github.com/kprim/kprim/sub\n\ngo 1.26.0\n")
 	r.write("sub/sub.go", "package sub\n\nfunc Mount() {}\n")
+	r.write("internal/sub/go.mod", "module github.com/kprim/kprim/internal/sub\n\ngo 1.26.0\n") // has no tags
 	r.write(".github/CHANGELOG.md", "# Changes\n\n## Unreleased\n\n## v0.1.0\n\n### kthread\n\n- Added: Stop.\n")
 	r.commit()
 	return r
