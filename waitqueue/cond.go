@@ -114,10 +114,13 @@ func attempt(try, undo func()) {
 	returned = true
 }
 
-// WaitFor blocks until pred returns true or ctx ends. pred runs with L held,
-// several times. Waiters are signalled in order of arrival. A waiter that finds pred
-// false goes to the end. A true pred beats a ctx that has ended. A waiter that
-// gives up, or whose pred panics, passes on the Signal that it may have got.
+// WaitFor blocks until pred returns true or ctx ends. The caller holds L, and L is held on
+// every return, also with an error. pred runs with L held, several times. No other goroutine
+// gets L between a pred that returns true and the return of WaitFor.
+//
+// Waiters are signalled in order of arrival. A waiter that finds pred false goes to the end.
+// A true pred beats a ctx that has ended. A waiter that gives up, or whose pred panics, passes
+// on the Signal that it may have got. The Example is a bounded queue with Put, Get and Close.
 func (c *Cond) WaitFor(ctx context.Context, pred func() bool) error {
 	picked := false // at least once, and pred was false then
 	defer func() {
