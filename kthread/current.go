@@ -187,6 +187,9 @@ func (cur *Current) labels(wchan string) context.Context {
 // If d is 0 or less, Sleep returns nil at once, also when a stop has been asked.
 // A loop around such a Sleep must ask for the stop itself.
 //
+// A loop that works and then sleeps for d takes longer than d. For a steady period, sleep
+// until a point in time: next = next.Add(d), and then Sleep(time.Until(next)).
+//
 // Kernel: schedule_timeout_interruptible, msleep_interruptible
 //
 // Differs: does not return the time that is left. Ends at once if a park was asked before, where the kernel sleeps.

@@ -35,6 +35,19 @@
 // to other goroutines that a stop is asked. [Thread.StopWith] ties a thread to a context,
 // whose end stops it.
 //
+// These lines stop a thread cleanly when the process gets SIGTERM:
+//
+//	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+//	defer cancel()
+//	t := kthread.Run("flusher", flusher)
+//	select {
+//	case <-ctx.Done():
+//	case <-t.Done(): // it has ended by itself
+//	}
+//	err := t.Stop() // nil if flusher has returned nil
+//
+// After t.StopWith(ctx) the error of Wait is not nil then, because it has the reason.
+//
 // A thread inherits nothing from its creator. It has a context of its own, and
 // its name is its only profiler label. A panic in a thread ends the program, as
 // in any goroutine. [runtime.Goexit] ends the thread only.

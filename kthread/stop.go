@@ -121,6 +121,10 @@ func (t *Thread) context() context.Context {
 // [context.Cause] of ctx as the reason. If ctx has ended already, StopWith asks at once.
 // Otherwise the stop is asked on a goroutine of its own, as by [context.AfterFunc].
 //
+// After such a stop [Thread.Wait] and Stop return an error that has the reason, also if the
+// function has returned nil. If a clean end is to give nil, wait for the end of ctx, and call
+// Stop without StopWith.
+//
 // StopWith does not wait. It may be called with several contexts, and the first one that
 // ends counts. When the thread is gone, nothing of it is left at ctx. Until then ctx
 // keeps the thread's handle alive, also of a thread that never runs.
