@@ -15,7 +15,9 @@
 //
 //   - Use a flag or a configuration file for a value that is set once. A Var is a flag too.
 //   - Use [expvar] for a value that is only read, and [Func] if it belongs beside settings.
-//   - Use a Tree for settings that are changed while the program runs. The mode of
+//   - Use a Var alone for a value that the program itself changes by a text:
+//     rate.Set("250") parses, checks and stores it, or returns an error.
+//   - Use a Tree for settings that others change while the program runs. The mode of
 //     each says which [Cred] may change it.
 //
 // # Four names to start with

@@ -85,6 +85,9 @@ type Var[T any] struct {
 // NewVar returns a Var that holds start. A write must pass each of the checks, which may
 // be [Between], [OneOf], [MaxLen], [Matches] or a program's own. They are the field Check: a
 // program that sets this field has its own check in place of them.
+//
+// NewVar does not check start. Register does, and a Var without an entry never has its start
+// value checked.
 func NewVar[T any](start T, checks ...func(old, new T) error) *Var[T] {
 	v := new(Var[T])
 	v.cell.p.Store(&start)
@@ -235,8 +238,10 @@ func (v *Var[T]) String() string {
 	return string(text)
 }
 
-// Set sets the value from a text, as a write does, for [flag.Value]. A program that logs
-// its changes calls Register before it parses its flags: the [Change] names the entry then.
+// Set sets the value from a text, as a write does: it parses and checks the text, and refuses
+// it by an error. It needs no [Tree] and no [Entry], and may be called while others Load. It is
+// a method of [flag.Value] too. A program that logs its changes calls Register before Set,
+// and before it parses its flags: the [Change] names the entry then.
 func (v *Var[T]) Set(text string) error { return named(v.take(v.cell.bySet(), text)) }
 
 // IsBoolFlag reports whether T is a bool: such a flag needs no value.
