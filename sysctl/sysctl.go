@@ -77,9 +77,10 @@
 //   - each call of the Check or the Changed of one variable before the next of them, and
 //     before the return of its write or Store
 //   - Register before each call of a handler of the Register call
-//   - a call of a handler's Write, and a call of [Tree.Notify], before each of these: the
-//     Changed that reports it, the wake-up of the [File.WaitQueue], and the body of the
-//     loop over Changes that it starts
+//   - a call of a handler's Write, and a call of [Tree.Notify], before the Changed that
+//     reports it
+//   - the same calls before the wake-up of the [File.WaitQueue], and before the body of the
+//     loop over Changes that they start
 //   - every call of a handler before the return of [Header.Unregister]
 //   - every Read, Write and Seek of one File before the next of these on that File
 //

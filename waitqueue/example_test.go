@@ -176,6 +176,37 @@ func ExampleTask() {
 	// Output: ready
 }
 
+// The loop of a sync.Cond, which a context can end.
+func ExampleCond_Wait() {
+	var mu sync.Mutex
+	cond := waitqueue.NewCond(&mu)
+	ready := false
+	wait := func(ctx context.Context) error {
+		mu.Lock()
+		defer mu.Unlock()
+		for !ready {
+			if err := cond.Wait(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	fmt.Println(wait(ctx))
+	go func() {
+		mu.Lock()
+		defer mu.Unlock()
+		ready = true
+		cond.Broadcast()
+	}()
+	fmt.Println(wait(context.Background()))
+	// Output:
+	// waitqueue: wait timed out: context deadline exceeded
+	// <nil>
+}
+
 // A worker waits for work and for the end. Each of them has a queue of its own.
 func ExampleWaitAny() {
 	var work, stop waitqueue.Queue
