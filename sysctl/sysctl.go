@@ -13,7 +13,7 @@
 //
 // # Which tool
 //
-//   - Use a flag or a configuration file for a value that is set once. A Var is a flag too.
+//   - Use a flag or a file for a value that is set once. A Var is a flag too.
 //   - Use [expvar] for a value that is only read, and [Func] if it belongs beside settings.
 //   - Use a Var alone for a value that the program itself changes by a text:
 //     rate.Set("250") parses, checks and stores it, or returns an error.
