@@ -43,16 +43,13 @@ Without a flag the program shows what happens by itself.
 // Play plays the game if args ask for it, and reports whether they did. They are -step,
 // -hint and -show, with the meaning that -help prints. The player types lines into in.
 //
-// Without args, Play does nothing and returns false. It returns an error if it does not know
+// Without one of these, Play does nothing and returns false. It returns an error if it does not know
 // one of args, if in ends in the middle of the game, or if out fails. Wrong use of package
 // explore panics, as in [explore.Search.Run].
 func Play(args []string, in io.Reader, out io.Writer, game Game) (played bool, err error) {
-	if len(args) == 0 {
-		return false, nil
-	}
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.Bool("step", false, "")
+	step := flags.Bool("step", false, "")
 	hints := flags.Bool("hint", false, "")
 	show := flags.Bool("show", false, "")
 	switch err := flags.Parse(args); {
@@ -63,6 +60,8 @@ func Play(args []string, in io.Reader, out io.Writer, game Game) (played bool, e
 		return false, usageError{err}
 	case flags.NArg() > 0:
 		return false, usageError{fmt.Errorf("unexpected argument %q", flags.Arg(0))}
+	case !*step && !*hints && !*show:
+		return false, nil
 	}
 	p := newPlayer(game, in, out)
 	if *show {

@@ -203,13 +203,15 @@ Again? r begins again, q leaves: q
 
 func TestArgs(t *testing.T) {
 	var out strings.Builder
-	played, err := step.Play(nil, nil, &out, hungry)
-	require.NoError(t, err)
-	require.False(t, played)
-	require.Empty(t, out.String())
-	require.Zero(t, step.Status(err))
+	for _, args := range [][]string{nil, {"-step=false"}} {
+		played, err := step.Play(args, nil, &out, hungry)
+		require.NoError(t, err)
+		require.False(t, played)
+		require.Empty(t, out.String())
+		require.Zero(t, step.Status(err))
+	}
 
-	played, err = step.Play([]string{"-help"}, nil, &out, hungry)
+	played, err := step.Play([]string{"-help"}, nil, &out, hungry)
 	require.NoError(t, err)
 	require.True(t, played)
 	usage := out.String()
