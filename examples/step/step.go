@@ -35,7 +35,7 @@ type Game struct {
 
 const usage = `usage: [-step] [-hint] [-show]
   -step  play: choose which thread makes each step
-  -hint  play, and show how many orders still win below each choice
+  -hint  play, and show how many orders still win after each choice
   -show  show the simplest order that wins, step by step
 Without a flag the program shows what happens by itself.
 `
