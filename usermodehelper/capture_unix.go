@@ -277,7 +277,8 @@ func (cs captures) open() captures {
 	return slices.DeleteFunc(slices.Clone(cs), func(c *capture) bool { return c.isDone() })
 }
 
-// stop lets a copier that needs no more time end, although another one takes all of it.
+// stop tells all copiers to end before it waits for one of them. So a slow copier does
+// not take the time of the others.
 func (cs captures) stop(ctx context.Context) {
 	for _, c := range cs {
 		c.endReading()

@@ -30,8 +30,8 @@ func (f *fault) Unwrap() []error {
 	return []error{syscall.ECANCELED}
 }
 
-// guard makes a call and passes a failure to settle. If settle takes a panic, the
-// panic ends here, but not the end of the goroutine. A panic that came too late for settle goes on.
+// guard makes a call and passes a failure to settle. If settle takes a panic, the panic ends here.
+// A panic that came too late for settle goes on, and so does the end of a goroutine.
 func guard(what string, call func() error, settle func(*fault) bool) {
 	returned := false
 	defer func() {

@@ -71,7 +71,7 @@ func (f *feeder) copy() {
 		case f.over:
 			return
 		case err != nil && err != io.EOF:
-			f.fail(&fault{what: inputFrom, err: err}) // of no effect after the fault of read
+			f.fail(&fault{what: inputFrom, err: err}) // has no effect if read has failed the helper already
 			return
 		}
 		if _, refused := f.w.Write(buf[:n]); refused != nil || err == io.EOF {

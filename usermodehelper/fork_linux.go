@@ -191,8 +191,8 @@ func rootOfThread() rootID {
 	return rootID{uint64(st.Dev), st.Ino}
 }
 
-// checkSys refuses the requests that the crew cannot serve. With CLONE_FS, for one,
-// the helper could change the directory of the thread that starts helpers.
+// checkSys refuses the requests that the crew cannot serve. For example, a helper
+// with CLONE_FS could change the directory of the thread that starts helpers.
 func checkSys(sys *syscall.SysProcAttr) error {
 	const newCgroup = 0x02000000 // CLONE_NEWCGROUP, which package syscall does not have everywhere
 	const namespaces = syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC |

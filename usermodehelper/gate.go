@@ -178,7 +178,7 @@ func (g *Gate) join(path string) (*visit, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.admit() // the timer may be late, and the queue only seem full
+	g.admit() // the timer may be late; then the queue only seems full
 	if err := g.refusal(path); err != nil {
 		return nil, err
 	}

@@ -7,10 +7,10 @@ import (
 	"syscall"
 )
 
-// withoutLeaks returns files, longer by a nil for each descriptor above them
-// that a helper would inherit. A nil closes the descriptor in the helper. Such a
-// descriptor was opened without close-on-exec: by the program's parent, by a C
-// library or by package syscall.
+// withoutLeaks returns files, and after them a nil for each number up to the
+// highest descriptor that a helper would inherit. A nil closes the descriptor in
+// the helper. Such a descriptor was opened without close-on-exec: by the program's
+// parent, by a C library or by package syscall.
 func withoutLeaks(files []*os.File) []*os.File {
 	top := leaks.top()
 	if top >= len(files) {

@@ -97,9 +97,10 @@ func addNice(pid, steps int) error {
 	return syscall.Setpriority(syscall.PRIO_PROCESS, pid, min(max(nice+steps, -20), 19))
 }
 
-// refusePrivileges refuses a program that its file would give privileges to, such as
-// a setuid program. The kernel does not give them to a program with a tracer, unless
-// the tracer may trace every program. Such a program would run and fail later.
+// refusePrivileges refuses a program that would get privileges from its file, such
+// as a setuid program. The kernel does not give them to a program with a tracer,
+// unless the tracer may trace every program. Such a program would run and fail
+// later.
 //
 // The file is looked at after the exec, so it is the right one: the interpreter of a
 // script, and not a file that was put in its place meanwhile.

@@ -282,7 +282,7 @@ func (p *process) command(attr *os.ProcAttr) (*exec.Cmd, error) {
 	sys.Ptrace = p.helper.isLimited()
 	return &exec.Cmd{
 		Path: p.helper.Path, Args: p.helper.Argv, Dir: dir, SysProcAttr: &sys,
-		Env: append([]string{}, attr.Env...), // of a nil Env, os/exec makes the program's
+		Env: append([]string{}, attr.Env...), // os/exec would replace a nil Env with the program's
 	}, nil
 }
 
@@ -321,9 +321,9 @@ func (p *process) awaitExit(ctx context.Context) bool {
 	return ended
 }
 
-// awaitOutputs waits until the outputs of a helper that has ended are closed, for
-// Grace, and then ends the group if a member holds one. It reports whether no
-// member is left that had to end.
+// awaitOutputs waits for at most Grace until the outputs of a helper that has ended
+// are closed. If a member still holds one then, it ends the group. It reports
+// whether no member is left that had to end.
 //
 // A member is looked at itself, because an open pipe proves nothing: a helper
 // that is just being started holds copies of this program's descriptors until its
@@ -344,9 +344,10 @@ func (p *process) awaitOutputs(last time.Time) (gone bool) {
 // group have ended. A daemon that has left the group may hold it for ever.
 const lastMoment = 400 * time.Millisecond
 
-// readRest reads the end of the outputs. Copies that other helpers have until their
-// exec must not count as a holder: they would mark a whole output as cut. The calls
-// for an Output have time until last, or half a moment if that is later.
+// readRest reads the end of the outputs. Until its exec, another helper has a copy
+// of the pipe. This copy must not count as a holder, or a whole output would be
+// marked as cut. The calls for an Output have time until last, or half a moment if
+// that is later.
 func (p *process) readRest(last time.Time) {
 	if !p.outputs.awaitFor(0) {
 		awaitStarts(lastMoment)
@@ -414,8 +415,8 @@ func (p *process) awaitEmpty(d time.Duration) bool {
 }
 
 // alive returns the pids of the members that are not zombies. If no look is
-// possible now, as without a descriptor left, the group's number stands for them:
-// an unknown group is not gone.
+// possible now, for example because no descriptor is left, it returns the group's
+// number: an unknown group does not count as gone.
 func (p *process) alive() (pids []int) {
 	found, err := members(p.pid)
 	if err != nil && !errors.Is(err, errUnseen) {

@@ -17,8 +17,9 @@ func (u *User) credential() *syscall.Credential {
 	return &syscall.Credential{Uid: u.Uid, Gid: u.Gid, Groups: u.Groups}
 }
 
-// explainUser names the user and the directory in the error of a program that the user
-// may not start, or not there. The error of package os would only name the program.
+// explainUser adds the user and the directory to the error, if the user may not start
+// the program or may not enter the directory. The error of package os would only name
+// the program.
 func (h *Helper) explainUser(err error, dir string) error {
 	var start *os.PathError
 	if h.User == nil || !errors.As(err, &start) || !errors.Is(err, os.ErrPermission) {

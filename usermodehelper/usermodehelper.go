@@ -1,5 +1,6 @@
 // Package usermodehelper runs a helper, which is a small program, in answer to an
-// event, as the kernel runs modprobe. The kernel is meant as of Linux 7.3.
+// event, as the kernel runs modprobe. Names and rules of the kernel are as of Linux
+// 7.3.
 //
 //	status, err := usermodehelper.Call(ctx, "/usr/local/bin/alert", nil,
 //		usermodehelper.Environ("TROUBLED_DS=9527"), usermodehelper.WaitProc)
@@ -92,8 +93,8 @@
 //     only the helper itself has Grace and is waited for. The same holds for
 //     members that /proc hides from your program (hidepid=2). There, a Writer or a
 //     Line that takes longer than Grace looks like a member that holds the Output.
-//   - A member that starts the next one and ends at once, again and again, can be
-//     missed. Then SIGKILL comes before Grace is over.
+//   - A chain of members can be missed, in which each one starts the next and ends
+//     at once. Then SIGKILL comes before Grace is over.
 //   - Nothing else in your program may reap helpers, as a loop over wait4(-1) does,
 //     and SIGCHLD must not be ignored. The status would be lost, and Exec would
 //     return [syscall.ECHILD].
@@ -102,14 +103,14 @@
 //   - Do not run helpers in a [testing/synctest] bubble. They are real processes,
 //     and they share threads with helpers outside of the bubble.
 //   - At a limit of processes a start returns [syscall.EAGAIN]. But the Go runtime
-//     ends your program if it needs a thread there. So starts share at most
-//     GOMAXPROCS threads. When a second helper runs, there are some spare ones. Each
-//     thread is made only if the kernel has just allowed one more process. Your
-//     program can still end if there is room for one to three more processes
-//     only, or if others take the place in the same moment.
+//     ends your program if it needs one more thread then. So starts share at most
+//     GOMAXPROCS threads. When a second helper runs, this package makes some spare
+//     threads. It makes each thread only if the kernel has just allowed one more
+//     process. Your program can still end if there is room for only one to three
+//     more processes, or if others take the place in the same moment.
 //   - To ask the kernel, this package starts a process that ends at once. A program
-//     that is told of SIGCHLD is told of those too, and of the stop of a helper with
-//     Limits or Nice.
+//     that asks for SIGCHLD gets it for these processes too, and for the stop of a
+//     helper with Limits or Nice.
 //
 // # Memory model
 //
@@ -156,7 +157,7 @@ import (
 //
 // Kernel: UMH_NO_WAIT, UMH_WAIT_EXEC, UMH_WAIT_PROC
 //
-// Differs: the zero value is WaitExec. The kernels of before 2012 had WAIT_EXEC 0 too, later ones have NO_WAIT 0: so write the name, never the number.
+// Differs: the zero value is WaitExec. In kernels before 2012 WAIT_EXEC was 0 too. In later kernels NO_WAIT is 0. So write the name, never the number.
 type Mode int
 
 const (
@@ -240,8 +241,9 @@ type Helper struct {
 	User *User
 
 	// Limits are set before the first instruction of the program, on Linux alone. A
-	// resource that is not in the list has your program's limits, without the rise of
-	// [syscall.RLIMIT_NOFILE] that the runtime of Go makes for itself.
+	// resource that is not in the list keeps your program's limits. The runtime of Go
+	// raises [syscall.RLIMIT_NOFILE] for your program; the helper has the limit from
+	// before.
 	//
 	// If the kernel refuses a limit, the program runs no instruction, and the start
 	// gets the kernel's error. It is [syscall.EPERM] for a hard limit that your
@@ -252,10 +254,11 @@ type Helper struct {
 	//
 	//   - ptrace is refused, as by a seccomp filter or where a debugger or strace
 	//     follows the children of your program.
-	//   - The program is setuid or setgid, or its file has capabilities. With
-	//     CAP_SYS_PTRACE, and without User, it may be.
-	//   - User is not your program's, and your program does not have CAP_SYS_RESOURCE,
-	//     as in most containers. Then have prlimit(1) run the program.
+	//   - The program is setuid or setgid, or its file has capabilities. That is
+	//     allowed if your program has CAP_SYS_PTRACE, and User is nil.
+	//   - User is another user than your program's, and your program does not have
+	//     CAP_SYS_RESOURCE, as in most containers. Then have prlimit(1) run the
+	//     program.
 	//
 	// The size of the arguments and the place of the stack are settled earlier, by
 	// your program's [syscall.RLIMIT_STACK]. On macOS and FreeBSD the call gets
@@ -275,8 +278,8 @@ type Helper struct {
 	// There, write the value to /proc/PID/autogroup in Started.
 	Nice int
 
-	// Stop is the signal that asks the group to end, in the place of SIGTERM. 0
-	// means SIGTERM. A number that is no signal gives [syscall.EINVAL].
+	// Stop is the signal that asks the group to end. 0 means SIGTERM. A number that
+	// is no signal gives [syscall.EINVAL].
 	Stop syscall.Signal
 
 	// Grace is how long the members of the group have between the Stop signal and
@@ -444,8 +447,8 @@ type Helper struct {
 //     but Disable waits for the member.
 //   - [syscall.ECHILD]: another part of your program has reaped the helper.
 //
-// The status is valid with a nil error, and with EINTR, ETIMEDOUT, EIO and ECANCELED
-// of a run alone. The field Reaped of the [Result] tells it exactly.
+// The status is valid if the error is nil, or is EINTR, ETIMEDOUT, EIO or ECANCELED
+// of a run. The field Reaped of the [Result] says exactly whether it is valid.
 //
 // Kernel: call_usermodehelper_setup, call_usermodehelper_exec
 //
