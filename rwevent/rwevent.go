@@ -12,8 +12,8 @@
 //
 //   - Use a channel when every event counts, or the poster should be held back.
 //   - Use [sync/atomic.Pointer] when nobody waits for a change.
-//   - Use [sync.Cond] when the waiter waits for something else than a value, and
-//     never has to give up waiting.
+//   - Use [sync.Cond] when the waiter waits for something other than a value, and
+//     never has to give up.
 //   - Use a Slot when only the latest event matters and a goroutine waits for it.
 //   - Use a [Table] when only the latest event of each of many things matters.
 //
@@ -67,10 +67,10 @@
 //
 // # Waiting
 //
-// Each wait has two forms. One takes a context, which may end it. The other takes
-// a [Sleeper], such as a kernel thread, which a signal or a stop interrupts.
-// An event that is there beats both, and it beats [Slot.Close] too: a caller that
-// can be served does not hear that it is too late.
+// Each wait has two forms. One takes a context, which may end it. The other takes a
+// [Sleeper], such as a kernel thread, which a signal or a stop interrupts. An event
+// that is there beats both, and it beats [Slot.Close] too: the caller gets the
+// event, and no error.
 //
 // A slot and a table never call the user's code with their lock held. The one
 // exception is the comparison and hashing of a table's keys, which the language
@@ -129,9 +129,9 @@ func (closedError) Unwrap() error { return os.ErrClosed }
 // waiter sleeps on.
 var errNone = errors.New("rwevent: no event")
 
-// own returns the error of a wait with the name of this package at its front,
-// which the caller called, in the place of waitqueue's. An error of a sleeper that
-// is no Task keeps its own text.
+// own puts the name of this package, which the caller called, in the place of the
+// name waitqueue at the front of an error. An error of a sleeper that is no Task
+// keeps its own text.
 func own(err error) error {
 	if !strings.HasPrefix(err.Error(), foreign) {
 		return err
@@ -283,8 +283,8 @@ func none(closed bool) error {
 
 // Take waits for an event and takes it. A Post wakes the taker that has waited
 // longest, but does not keep the event for it. A TryTake or a new Take may be
-// quicker, and then the taker goes to the end of the queue. A taker whose ctx
-// ends takes no wake-up with it that another could use.
+// quicker, and then the taker goes to the end of the queue. If ctx ends the wait of
+// a taker that was woken, another taker gets the wake-up.
 //
 // If ctx ends first, the error matches the same errors as [waitqueue.ContextErr].
 // If the slot is closed, it matches [os.ErrClosed]. An event that is there beats
@@ -394,9 +394,9 @@ func (s *Slot[T]) TakesBy(by Sleeper, end ...*error) iter.Seq[T] {
 // held in the body, which may post, take, or run for long. Each pass begins with the event
 // that is there.
 //
-// It ends as [Slot.Takes] does, and end is told in the same way. It has the event that was
-// posted before ctx ended, or the replacement of that event. It ends after that one, however
-// quickly others post.
+// It ends as [Slot.Takes] does, and end is told in the same way. The loop still gets the
+// event that was posted before ctx ended, or the event that replaced it. It ends after that
+// one, however quickly others post.
 //
 // Kernel: wait_event_interruptible
 //
@@ -429,8 +429,8 @@ func (s *Slot[T]) Close() {
 }
 
 // Overwritten returns how many events were replaced before a taker had them. Load and
-// Wait take no event. The slot's generation
-// is the sum of this, of the events taken, and of 1 if an event is there.
+// Wait take no event. The slot's generation is the sum of this count, of the events
+// taken, and of 1 if an event is there.
 func (s *Slot[T]) Overwritten() uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

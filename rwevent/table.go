@@ -16,11 +16,10 @@ import (
 // later one of the same key. Generations number all posts to the table, and each
 // event has the number of its own Post.
 //
-// There are two orders. Takers get the keys in the order of their first post
-// since they were last taken. A later event of a key takes over its turn, so a
-// key with many posts is neither preferred nor put off. Watchers get the
-// events in the order of their generations, which puts a replaced event's
-// successor at the end.
+// There are two orders. Takers get the keys in the order of their first post since
+// they were last taken. A later event of a key takes over its turn, so a key with
+// many posts is neither preferred nor put off. Watchers get the events in the order
+// of their generations, so an event that replaces another one comes at the end.
 //
 // A post and a take cost the same however many keys there are, on average over
 // many of them. A wait costs the logarithm of the number of keys. It also costs a
@@ -166,10 +165,9 @@ func (t *Table[K, T]) TakeBy(by Sleeper) (Event[K, T], error) {
 	return event, err
 }
 
-// Wait waits until the table holds an event of a later generation than after,
-// and returns the oldest such without taking it. To see one event after the
-// other, give it the generation that it returned last. The error is as in
-// [Slot.Wait].
+// Wait waits until the table holds an event of a later generation than after, and
+// returns the oldest of these without taking it. To see one event after the other,
+// give it the generation that it returned last. The error is as in [Slot.Wait].
 //
 // Kernel: wait_event_interruptible
 //
@@ -210,7 +208,7 @@ func (t *Table[K, T]) ready(after uint64) bool {
 	return ready
 }
 
-// count takes as long as the loop will take at least.
+// count takes no longer than the rest of the loop will take.
 func (t *Table[K, T]) count(after uint64) (n int) {
 	t.mu.RLock()
 	for _, p := range t.events.newer(after) {
@@ -246,16 +244,15 @@ func (t *Table[K, T]) TakesBy(by Sleeper, end ...*error) iter.Seq[Event[K, T]] {
 	return values(each(t, nil, by, true, end))
 }
 
-// Changes returns a sequence of events, none of which is taken by that:
-// those that are there, and then each newer one, in the order of the
-// generations. It never has an event that was taken or replaced by then. No lock
-// is held in the loop's body, which may post, take, or take its time. Each pass begins with
-// the oldest event.
+// Changes returns a sequence of events, and takes none of them: first the events that are
+// there, and then each newer one, in the order of the generations. It never has an event
+// that was taken or replaced by then. No lock is held in the loop's body, which may post,
+// take, or take its time. Each pass begins with the oldest event.
 //
-// It ends as [Slot.Takes] does, and end is told in the same way. It has the events that were
-// posted before ctx ended and are still there. When the loop notices the end of ctx, it counts the
-// events that it could have at this moment. It yields at most as many more, however quickly
-// others post.
+// It ends as [Slot.Takes] does, and end is told in the same way. The loop still gets the events
+// that were posted before ctx ended and are still there. When the loop notices the end of ctx, it
+// counts the events that it could have at this moment. It yields at most as many more, however
+// quickly others post.
 //
 // Kernel: wait_event_interruptible
 //
@@ -285,8 +282,8 @@ func (t *Table[K, T]) Close() {
 }
 
 // Overwritten returns how many events were replaced before a taker had them. A look
-// takes no event. The number of events posted is the sum
-// of this, of the events taken, and of Len.
+// takes no event. The number of posted events is the sum of this count, of the
+// events taken, and of Len.
 func (t *Table[K, T]) Overwritten() uint64 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

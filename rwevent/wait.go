@@ -130,8 +130,9 @@ func pass[E any, S source[E]](s S, ctx context.Context, by Sleeper, take bool, y
 	}
 }
 
-// over returns the error of a wait that would have to sleep, or nil if none would end it.
-// The condition is true if the interruption is over meanwhile, so nothing sleeps here.
+// over returns the error that a wait would get now instead of a sleep, or nil if it would
+// sleep. The condition is true if the interruption is over meanwhile, so nothing sleeps
+// here.
 func over(q *waitqueue.Queue, ctx context.Context, by Sleeper) error {
 	var err error
 	if by == nil {
