@@ -106,7 +106,8 @@ func (w *watchdog) report(task kthread.Info, timeout time.Duration) {
 	w.log.Error(fmt.Sprintf("INFO: task %s:%d blocked for more than %d seconds.", task.Comm(), task.Pid, timeout/time.Second))
 	var text bytes.Buffer
 	_, _ = w.recorder.WriteTo(&text) // a Buffer has no error
-	file := filepath.Join(w.dir, fmt.Sprintf("hung-%d.ftrace", task.Pid))
+	// The helper runs in /, so it needs the whole path.
+	file, _ := filepath.Abs(filepath.Join(w.dir, fmt.Sprintf("hung-%d.ftrace", task.Pid)))
 	if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
 		w.log.Error("khungtaskd: no trace", "error", err)
 	}

@@ -66,11 +66,15 @@ func TestProgramPrintsTheTranscriptEveryTime(t *testing.T) {
 	}
 }
 
-// With a directory as its argument, the program leaves the trace there.
+// With a directory as its argument, the program leaves the trace there. The helper runs in
+// another directory, and finds the trace too.
 func TestTraceStaysInTheDirectory(t *testing.T) {
-	dir := t.TempDir()
+	dir, want := t.TempDir(), transcript(t)
+	t.Chdir(dir)
 	var out strings.Builder
-	require.NoError(t, session(&out, []string{dir}))
+	require.NoError(t, session(&out, []string{"."}))
+	pid := regexp.MustCompile(`flushd:\d+`)
+	require.Equal(t, pid.ReplaceAllString(want, "flushd"), pid.ReplaceAllString(mask(out.String()), "flushd"))
 	task := regexp.MustCompile(`task flushd:(\d+) blocked`).FindStringSubmatch(out.String())
 	require.NotNil(t, task, out.String())
 	text, err := os.ReadFile(filepath.Join(dir, "hung-"+task[1]+".ftrace"))
