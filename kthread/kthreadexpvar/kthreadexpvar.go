@@ -24,8 +24,8 @@ import (
 
 // Func returns a variable for [expvar.Publish], read at each call. The member queues, and
 // the member spurious of a thread, are there only after [trace.StartCounting]. The queues
-// without a name are under the name "". Each thread and each queue is as at one moment, but
-// two of them may be as at two moments.
+// without a name are under the name "". The values of one thread, or of one queue, are of
+// one moment. The values of another one may be of another moment.
 //
 // Strangers can often read the variables of a program. These show the names of its threads
 // and queues, and how busy they are.

@@ -27,8 +27,8 @@ type Message struct {
 //	[   12.345678] flusher: disk is full disk=sda1
 //
 // A message without a time has only its text. A control character is shown as /dev/kmsg
-// shows it, as in \x1b, so that it does not change the colours of a terminal. So is a
-// character that turns the direction of the text, or begins a line.
+// shows it, as in \x1b, so that it does not change the colours of a terminal. The same
+// holds for a character that changes the direction of the text, or begins a line.
 //
 // Kernel: record_print_text
 func (m Message) String() string {

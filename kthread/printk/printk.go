@@ -1,6 +1,6 @@
 // Package printk is the kernel's log for programs: a [slog.Handler] with the kernel's
-// levels and lines, and a ring of the last messages, which a reader can follow. The kernel
-// is meant as of Linux 7.3.
+// levels and lines, and a ring of the last messages, which a reader can follow. Names and
+// rules of the kernel are as of Linux 7.3.
 //
 //	log := &printk.Log{Console: os.Stderr}
 //	slog.SetDefault(slog.New(log))

@@ -25,7 +25,7 @@ type QueueStat struct {
 	Waiters  int           // that are in a wait now
 	WakeUps  uint64        // that found a waiter
 	Spurious uint64        // after which the condition of the waiter was still false
-	Longest  time.Duration // a sleep, or one that is not over
+	Longest  time.Duration // the longest sleep; a sleep that is not over counts too
 }
 
 // A TaskStat has the numbers of a thread, or of a task with a name.

@@ -55,7 +55,7 @@ const (
 	firstGoroutine = 2_000_000
 )
 
-// most is how many lanes are kept, besides as many as there are in use.
+// most is how many lanes may come before unused lanes are dropped.
 const most = 4096
 
 func (l *lanes) reset() {

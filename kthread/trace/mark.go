@@ -10,8 +10,8 @@ import "github.com/kprim/kprim/internal/watch"
 // Differs: takes a name, and needs no format.
 func Begin(name string) { mark(sliceBegins, name, 0) }
 
-// End ends the slice of the calling goroutine that began last. Marks that a slow Writer has lost
-// may be the one or the other, so a slice may have no end.
+// End ends the slice of the calling goroutine that began last. If the Writer is slow, a Begin or
+// an End may be lost. So a slice may have no end.
 func End() { mark(sliceEnds, "", 0) }
 
 // Instant marks a moment of the calling goroutine.

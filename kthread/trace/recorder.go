@@ -18,7 +18,7 @@ import (
 // value is ready to use.
 //
 // Any goroutine may call the methods. A recorder in a bubble of testing/synctest must be stopped
-// there. The names of marks are not in MaxBytes: each of them has at most 100 bytes.
+// there. The names of marks do not count in MaxBytes: each of them has at most 100 bytes.
 //
 // Kernel: /sys/kernel/tracing/snapshot
 type FlightRecorder struct {
@@ -35,8 +35,8 @@ type FlightRecorder struct {
 }
 
 // Start begins to record. Keep and MaxBytes must not be changed from now on. Events that were recorded
-// before are dropped. The error matches [syscall.EBUSY] if a recorder runs already, or if this
-// package works by another clock: see the function Start.
+// before are dropped. The error matches [syscall.EBUSY] if a recorder runs already, or if this package
+// is in use with another clock: see the function Start.
 func (f *FlightRecorder) Start() error {
 	the.mu.Lock()
 	defer the.mu.Unlock()
@@ -126,7 +126,8 @@ func (f *FlightRecorder) last() (events []event, base int64) {
 	return closed(opened(events, the.scene()...), the.reasons()), f.base
 }
 
-// closed returns the events before others that say where the lanes still sleep.
+// closed returns the events, and after them others that say where the lanes still
+// sleep.
 func closed(events, reasons []event) []event {
 	if len(events) == 0 {
 		return nil
@@ -139,8 +140,8 @@ func closed(events, reasons []event) []event {
 	return events
 }
 
-// opened returns the events behind others that show how their lanes slept or ran before. The
-// scene is of lanes that may have no events.
+// opened returns the events, and before them others that show how the lanes slept or ran at
+// first. The scene also has lanes without an event.
 func opened(events []event, scene ...event) []event {
 	var before []event
 	seen := map[*lane]bool{}
@@ -222,9 +223,9 @@ func oneLine(r any) []byte {
 // their beginning names the waiters. If ctx ends before, it returns the error of
 // [waitqueue.ContextErr].
 //
-// It looks eight times in the time of after, so it may notice a stuck waiter later by an eighth.
-// An after of 0 or less stands for 120 seconds. A sleep with a context that can end is not in
-// state D, so it is never stuck. The recorder must run.
+// It looks eight times in the time of after, so it may notice a stuck waiter an eighth of that
+// time later. An after of 0 or less stands for 120 seconds. A sleep with a context that can end
+// is not in state D, so it is never stuck. The recorder must run.
 //
 // Kernel: khungtaskd
 //

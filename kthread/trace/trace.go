@@ -1,5 +1,6 @@
 // Package trace shows where each thread sleeps and which thread wakes it, in the text of the
-// kernel's ftrace, as of Linux 7.3. Perfetto and Chromium's trace viewer read it.
+// kernel's ftrace, as of Linux 7.3. Perfetto and Chromium's trace viewer read it, and the
+// command examples/ktrace draws it as text or as an SVG image.
 //
 //	file, err := os.Create("kprim.ftrace")
 //	...
@@ -34,21 +35,22 @@
 //     on a channel or a mutex, are shown as running.
 //   - A sched_waking, a sched_blocked_reason with the name of the queue, and a sched_wakeup, for
 //     each wake-up that finds a waiter. A wake-up by a timer, or by the end of a context that
-//     carries a task, is one of the idle task.
-//   - At the end, a sched_blocked_reason for each sleep at a queue with a name that is not over.
-//     It is a line of the idle task.
+//     carries a task, is a wake-up by the idle task.
+//   - At the end, a sched_blocked_reason for each sleep that is not over, if its queue has a
+//     name. It is a line of the idle task.
 //   - A signal_generate for each signal to a thread. Its res is 0 if the signal is
 //     delivered, 1 if it is ignored, and 2 if it is pending already.
 //   - A workqueue_execute_start and a workqueue_execute_end for each work that runs.
 //   - The marks of [Begin], [End], [Instant] and [Counter].
 //
-// A waiter goes to sleep in the trace when it does so, and not when it announces that. If a
-// waker claims it between the two, the waker writes the switch of the waiter first. So each
-// wake-up is behind the sleep that it ends. A waiter whose condition came true before it slept,
-// or that wakes itself, has not slept.
+// A waiter goes to sleep in the trace when it really sleeps, and not when it announces the
+// sleep. If a waker claims it between the two, the waker writes the switch of the waiter first.
+// So each wake-up is behind the sleep that it ends. A waiter whose condition came true before
+// it slept, or that wakes itself, has not slept.
 //
-// A waiter that its context ends runs without a wake-up. If it is picked after that, the
-// wake-up is not in the trace, because the waiter does not sleep.
+// A waiter runs without a wake-up when the end of its context ends the wait. If a waker
+// picks the waiter after that, the wake-up is not in the trace, because the waiter does
+// not sleep.
 //
 // The times ascend strictly, in nanoseconds. Each lane has a CPU of its own.
 //
@@ -86,8 +88,8 @@ import (
 //
 // The error matches:
 //
-//   - [syscall.EBUSY] if a trace runs already, or if this package works by another clock, such
-//     as SetRegions before a bubble of testing/synctest;
+//   - [syscall.EBUSY] if a trace runs already, or if this package is in use with another
+//     clock, for example after SetRegions outside of the bubble of testing/synctest;
 //   - [syscall.EINVAL] if w is nil.
 //
 // Kernel: tracing_on

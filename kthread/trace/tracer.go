@@ -77,8 +77,8 @@ func (r *tracer) watcher() *watch.Watcher {
 
 // enter takes mu, and reports whether the caller has something to tell. If so it calls leave.
 //
-// A goroutine with another clock has not. A tracer that was started in a bubble of
-// testing/synctest is for that bubble.
+// A goroutine with another clock has nothing to tell. A tracer that was started in
+// a bubble of testing/synctest is for that bubble.
 func (r *tracer) enter() bool {
 	r.mu.Lock()
 	if r.needed() && isVirtual(time.Now()) == r.virtual {
@@ -94,8 +94,8 @@ func (r *tracer) leave() { r.mu.Unlock() }
 // time has no monotonic part.
 func isVirtual(t time.Time) bool { return t == t.Round(0) }
 
-// otherClock returns an error if the tracer runs by a clock that the caller has not. Of the
-// caller's goroutines nothing would be told. The caller holds mu.
+// otherClock returns an error if the tracer runs by another clock than the caller. The
+// trace would have nothing of the caller's goroutines. The caller holds mu.
 func (r *tracer) otherClock() error {
 	if r.needed() && isVirtual(time.Now()) != r.virtual {
 		return &failure{"it works already outside of this bubble, or in one", syscall.EBUSY}
