@@ -147,8 +147,10 @@ func (g *Gate) Enable() {
 // [syscall.ETIMEDOUT], and the cause of ctx. If there is no helper to wait for, Wait
 // returns nil even if ctx has ended. A nil ctx gives [syscall.EINVAL].
 //
-// Do not call Wait in Init, Started or Cleanup of a helper of this gate: it would wait
-// for itself.
+// Before your program exits, call Wait with a ctx that has not ended. If SIGTERM ends
+// the ctx of the helpers, they still have Grace, and a Wait with the same ctx would
+// not wait for them. Do not call Wait in Init, Started or Cleanup of a helper of this
+// gate: it would wait for itself.
 func (g *Gate) Wait(ctx context.Context) error {
 	if ctx == nil {
 		return fmt.Errorf("usermodehelper: Wait: the context is nil: %w", syscall.EINVAL)
