@@ -136,7 +136,7 @@ func (h *Handler) answer(r *http.Request) *answer {
 func (a *answer) metrics() {
 	_ = trace.WriteMetrics(&a.text) // a Buffer has no error
 	if a.text.Len() == 0 {
-		a.err = errors.New("nothing counts: trace.StartCounting begins to")
+		a.err = errors.New("nothing is counted: call trace.StartCounting")
 	}
 	a.kind = "text/plain; version=0.0.4; charset=utf-8"
 }

@@ -89,7 +89,7 @@ func TestCounters(t *testing.T) {
 		h := &kthreadhttp.Handler{}
 		w := get(h, "/metrics")
 		require.Equal(t, http.StatusNotFound, w.Code)
-		require.Equal(t, "kthreadhttp: nothing counts: trace.StartCounting begins to\n", w.Body.String())
+		require.Equal(t, "kthreadhttp: nothing is counted: call trace.StartCounting\n", w.Body.String())
 
 		trace.StartCounting()
 		defer trace.StopCounting()
@@ -221,8 +221,8 @@ func TestWhatThereIsNot(t *testing.T) {
 		{nil, "/?picture=svg", http.StatusNotFound, "kthreadhttp: there is no flight recorder\n"},
 		{nil, "/?picture=text", http.StatusNotFound, "kthreadhttp: there is no flight recorder\n"},
 		{nil, "/trace", http.StatusNotFound, "kthreadhttp: there is no flight recorder\n"},
-		{recorder, "/?picture=png", http.StatusBadRequest, "kthreadhttp: no such picture: \"png\": svg and text are the two\n"},
-		{recorder, "/?picture", http.StatusBadRequest, "kthreadhttp: no such picture: \"\": svg and text are the two\n"},
+		{recorder, "/?picture=png", http.StatusBadRequest, "kthreadhttp: no such picture: \"png\": it must be svg or text\n"},
+		{recorder, "/?picture", http.StatusBadRequest, "kthreadhttp: no such picture: \"\": it must be svg or text\n"},
 		{recorder, "/threads", http.StatusNotFound, "kthreadhttp: no such page\n"},
 	} {
 		w := get(&kthreadhttp.Handler{Recorder: c.recorder}, c.path)

@@ -26,7 +26,7 @@ func (a *answer) trace(r *trace.FlightRecorder) {
 // client, whose context is ctx, has gone.
 func (a *answer) picture(ctx context.Context, h *Handler, form string) {
 	if form != "svg" && form != "text" {
-		a.status, a.err = http.StatusBadRequest, fmt.Errorf("no such picture: %q: svg and text are the two", form)
+		a.status, a.err = http.StatusBadRequest, fmt.Errorf("no such picture: %q: it must be svg or text", form)
 		return
 	}
 	h.drawing.Lock()
