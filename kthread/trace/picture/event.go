@@ -49,7 +49,7 @@ func taskIn(args, prefix string) (t task, ok bool) {
 	return t, ok && found && err == nil
 }
 
-// of adds an event of the thread in the arguments, which the thread by caused.
+// of adds an event for the thread in the arguments. The thread by has caused it.
 func (p *parser) of(name, args string, e event, by task) error {
 	t, ok := taskIn(args, "")
 	if !ok {

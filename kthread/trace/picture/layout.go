@@ -201,7 +201,7 @@ func (l *layout) sliceEnd(r *row) int64 {
 	return l.length
 }
 
-// acts has a thread do something at x. It runs there.
+// acts shows that a thread runs at x, because it does something there.
 func (l *layout) acts(lane int, x int64) {
 	if lane < 0 {
 		return
@@ -230,8 +230,7 @@ func (l *layout) wake(e event) {
 	l.acts(e.by, x)
 }
 
-// signal places a signal. A thread that runs from the trace's beginning has a lane from
-// then on at the latest.
+// signal places a signal. If the thread has no earlier event, its lane begins here.
 func (l *layout) signal(e event) {
 	x := l.step()
 	l.signals = append(l.signals, arrow{x, e.by, e.lane})
@@ -319,8 +318,8 @@ func (r *row) close(x int64) {
 	}
 }
 
-// finish ends all spans. Of a thread that runs outside of the trace's sight, such as
-// a goroutine that only wakes others, it ends the bar at its last event.
+// finish ends all spans. The trace does not say how long some threads run, for
+// example a goroutine that only wakes others. Their bars end at their last event.
 func (r *row) finish(l *layout) {
 	x := l.length
 	if !r.scheduled {

@@ -177,8 +177,8 @@ func taskOf(comm, pid string) (task, error) {
 	return task{comm, n}, nil
 }
 
-// add adds an event of t, which the thread by caused. The idle thread, whose pid is
-// 0, has no lane and no events. A counter has no lane either.
+// add adds an event of t. The thread by has caused it. The idle thread, whose pid
+// is 0, has no lane and no events. A counter has no lane either.
 func (p *parser) add(e event, t, by task) {
 	if t.pid == 0 && e.kind != counts {
 		return

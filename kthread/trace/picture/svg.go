@@ -91,8 +91,8 @@ func colour(class string) string {
 // classes are the colours of the spans.
 var classes = [...]string{running: "runs", ready: "ready", asleep: "asleep", deep: "deep"}
 
-// head begins the image. Its style stands for itself, also inside of a page that
-// has other images of this package.
+// head begins the image. Its style also works inside of a page that has other
+// images of this package.
 func (d *drawing) head() {
 	fmt.Fprintf(d.out, `<svg xmlns="http://www.w3.org/2000/svg" class="ktrace" width="%s" height="%[2]s" viewBox="0 0 %[1]s %[2]s" role="img" font-family="monospace" font-size="11">`+"\n",
 		px(imageWidth), px(d.height))
