@@ -49,8 +49,8 @@ type plainWebhook struct {
 	log     *slog.Logger
 	timeout time.Duration // of a script
 	limit   int64         // of a body
-	present chan struct{} // full if as many requests wait as may
-	places  chan struct{} // full if as many scripts run as may
+	present chan struct{} // full if no more requests may wait
+	places  chan struct{} // full if no more scripts may run
 }
 
 func newPlainWebhook(log *slog.Logger, script string) *plainWebhook {
