@@ -21,7 +21,8 @@ import (
 // The webhook of the Example webhook, with os/exec. It prints the same lines.
 //
 // Some guarantees are weaker. If a script ends while its client takes no output, its place is
-// taken until the time limit of the script. The rest is at plainRun.
+// taken until the time limit of the script. A client that stalls within its body holds its
+// connection without a limit. The rest is at plainRun.
 func Example_plainWebhook() {
 	hook := newPlainWebhook(slog.New(slog.NewTextHandler(os.Stdout, steadyText)), `
 		echo "got it"

@@ -29,10 +29,11 @@ import (
 //     script is ended before it sees the end of its input.
 //   - A client never takes a part of an output for the whole: the connection breaks off.
 //   - If the client goes away, the script and all its processes are ended.
-//   - A client that takes no more output holds up nothing at the end.
+//   - A client that takes no more output does not hold up the end of the script.
+//   - A client that stalls within its body loses its place at the time limit of the script.
 //
-// A server with such a handler needs a ReadTimeout. A client that stalls within its body holds its
-// connection until then, but neither a place nor a script.
+// A server with such a handler needs a ReadTimeout. It ends the connection of a client that stalls
+// within its body.
 func Example_webhook() {
 	hook := newWebhook(slog.New(slog.NewTextHandler(os.Stdout, steadyText)), `
 		echo "got it"
@@ -85,16 +86,18 @@ func refuse(w http.ResponseWriter, code int) { http.Error(w, http.StatusText(cod
 
 func (h *webhook) run(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
-	_ = control.EnableFullDuplex() // the output may come before the end of the body
-	out := &flusher{w: w, control: control}
+	_ = control.EnableFullDuplex()        // the output may come before the end of the body
+	w.Header().Set("Connection", "close") // the rest of a body must not be the next request
+	// Not w, but nil: a Write uses w at the same time.
+	e := &exchange{w: w, body: http.MaxBytesReader(nil, r.Body, h.limit), control: control}
 	stderr := &usermodehelper.Output{Max: -1, Tail: 36}
 	helper := usermodehelper.Helper{
 		Path:      "/bin/sh",
 		Argv:      []string{"sh", "-c", h.script},
 		Envp:      usermodehelper.Environ(),
 		Gate:      &h.gate,
-		InputFrom: http.MaxBytesReader(nil, r.Body, h.limit), // w must not be used at once with out
-		Output:    &usermodehelper.Output{Max: -1, Writer: out},
+		InputFrom: e,
+		Output:    &usermodehelper.Output{Max: -1, Writer: e},
 		Errors:    stderr,
 		Timeout:   h.timeout,
 		Grace:     100 * time.Millisecond,
@@ -104,7 +107,7 @@ func (h *webhook) run(w http.ResponseWriter, r *http.Request) {
 		},
 	}
 	status, err := helper.Exec(r.Context(), usermodehelper.WaitProc)
-	begun := out.end()
+	begun := e.end()
 	switch tooLong := new(http.MaxBytesError); {
 	case err == nil && status == 0 && !helper.Output.Broken():
 	case begun:
@@ -121,33 +124,47 @@ func (h *webhook) run(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// A flusher passes the output of a script on to the client as it comes.
-type flusher struct {
-	w            http.ResponseWriter
-	control      *http.ResponseController
-	mu           sync.Mutex
-	begun, ended bool
+// An exchange passes the body of a request on to a script, and the output of the script on to the
+// client as it comes.
+type exchange struct {
+	w                http.ResponseWriter
+	body             io.Reader
+	control          *http.ResponseController
+	reading, writing sync.Mutex // held during a Read, and during a Write
+	begun, ended     bool
 }
 
-func (f *flusher) Write(p []byte) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.ended {
+func (e *exchange) Read(p []byte) (int, error) {
+	e.reading.Lock()
+	defer e.reading.Unlock()
+	return e.body.Read(p)
+}
+
+func (e *exchange) Write(p []byte) (int, error) {
+	e.writing.Lock()
+	defer e.writing.Unlock()
+	if e.ended {
 		return 0, os.ErrClosed
 	}
-	f.begun = true
-	n, err := f.w.Write(p)
-	return n, cmp.Or(err, f.control.Flush())
+	e.begun = true
+	n, err := e.w.Write(p)
+	return n, cmp.Or(err, e.control.Flush())
 }
 
-// end reports whether the answer has begun. It ends a Write that Exec has left behind, because
-// no Write may go on when the handler has returned.
-func (f *flusher) end() (begun bool) {
-	if !f.mu.TryLock() {
-		_ = f.control.SetWriteDeadline(time.Now())
-		f.mu.Lock()
+// end reports whether the answer has begun. It ends a Read and a Write that Exec has left behind.
+// No Write may go on when the handler has returned. During a Read the server would forget its
+// ReadTimeout, and wait for the rest of the body without a limit.
+func (e *exchange) end() (begun bool) {
+	if !e.reading.TryLock() {
+		_ = e.control.SetReadDeadline(time.Now())
+		e.reading.Lock()
 	}
-	defer f.mu.Unlock()
-	f.ended = true
-	return f.begun
+	defer e.reading.Unlock()
+	if !e.writing.TryLock() {
+		_ = e.control.SetWriteDeadline(time.Now())
+		e.writing.Lock()
+	}
+	defer e.writing.Unlock()
+	e.ended = true
+	return e.begun
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -165,9 +166,9 @@ func TestWebhookBreaksAnAnswerOff(t *testing.T) {
 }
 
 // A Write that Exec has left behind may begin after the end.
-func TestFlusherWritesNothingAfterItsEnd(t *testing.T) {
+func TestExchangeWritesNothingAfterItsEnd(t *testing.T) {
 	answer := httptest.NewRecorder()
-	s := &flusher{w: answer, control: http.NewResponseController(answer)}
+	s := &exchange{w: answer, control: http.NewResponseController(answer)}
 	require.False(t, s.end())
 	_, err := io.WriteString(s, "late")
 	require.ErrorIs(t, err, os.ErrClosed)
@@ -252,6 +253,28 @@ func TestWebhookEndsAScriptAtItsTimeout(t *testing.T) {
 		ropes.free()
 		require.Contains(t, (<-s.log).failure(), context.DeadlineExceeded.Error())
 	})
+}
+
+// The client stalls within its body, and waits until the server ends the connection.
+func TestWebhookEndsAConnectionWhoseBodyStalls(t *testing.T) {
+	for _, script := range []string{`echo "no need"`, `cat`, `cat >/dev/null`, `exit 3`} {
+		rules := wide
+		rules.timeout = 200 * time.Millisecond
+		server := httptest.NewUnstartedServer(helperHook(slog.New(slog.DiscardHandler), script, rules))
+		server.Config.ReadTimeout = time.Second
+		server.Start()
+		defer server.Close()
+		client, err := net.Dial("tcp", server.Listener.Addr().String())
+		require.NoError(t, err)
+		defer client.Close()
+		require.NoError(t, client.SetDeadline(time.Now().Add(20*time.Second)))
+		_, err = io.WriteString(client, "POST / HTTP/1.1\r\nHost: hook\r\nContent-Length: 100\r\n\r\nhalf")
+		require.NoError(t, err)
+		answer, err := io.ReadAll(client)
+		require.NoError(t, err, script)
+		// The client may send the rest later. It must not be taken for a request.
+		require.Contains(t, string(answer), "\r\nConnection: close\r\n", script)
+	}
 }
 
 // The script needs none of its input.
