@@ -22,8 +22,8 @@ func pollable(*os.Process) *os.File { return nil }
 // hasExited reports whether the child pid has ended and is not yet reaped.
 func hasExited(pid int) bool { return watchExit(pid, new(syscall.Timespec)) }
 
-// isLost would report whether somebody else has reaped the child. Here a child
-// that was reaped looks like a child that has ended.
+// isLost would report whether another part of the program has reaped the child.
+// Here a child that was reaped looks like a child that has ended.
 func isLost(int) bool { return false }
 
 // watchExit reports whether the child has ended within the timeout. A child

@@ -38,7 +38,7 @@ func hasExited(pid int) bool {
 	return ended || err != nil
 }
 
-// isLost reports whether somebody else has reaped the child.
+// isLost reports whether another part of the program has reaped the child.
 func isLost(pid int) bool {
 	_, err := waitid(pid, syscall.WNOHANG)
 	return err != nil

@@ -148,7 +148,7 @@ func firstAtProcessLimit(args []string) error {
 	return err
 }
 
-// crowd runs so many processes, all but one of which are children of another.
+// crowd runs n processes. All except one are children of that one.
 func crowd(n int) (end func(), err error) {
 	const script = `while [ $# -gt 1 ]; do sleep 20 & shift; done; echo ready; exec sleep 20`
 	shell := exec.Command("/bin/sh", append([]string{"-c", script, "sh"}, make([]string, n)...)...)

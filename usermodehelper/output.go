@@ -32,11 +32,11 @@ import (
 //     no longer passed on, and Broken is true. The error of Exec matches the
 //     Writer's error and [syscall.EIO]. If the helper has ended by itself by then,
 //     nothing is signalled.
-//   - If a call panics or ends its goroutine, the helper is ended likewise, and
-//     the error matches [syscall.ECANCELED]. After Cleanup the panic goes on in
+//   - If a call panics or ends its goroutine, the helper is ended in the same way,
+//     and the error matches [syscall.ECANCELED]. After Cleanup the panic goes on in
 //     the goroutine that waits for the helper. With WaitProc that is the caller of
-//     Exec. In the other modes the panic ends the program, and so it does if
-//     the call was left behind.
+//     Exec. In the other modes the panic ends the program, and so it does if the
+//     call was left behind.
 type Output struct {
 	Max  int // how many of the first bytes are kept; 0 means 65536, and a negative Max means none
 	Tail int // how many of the last bytes after them are kept; 0 and a negative Tail mean none

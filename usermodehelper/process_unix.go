@@ -24,8 +24,8 @@ const supported = true
 // A process is a helper that runs, or has ended and is not yet reaped.
 //
 // Invariant: until the helper is reaped, no other process and no other group can
-// get its pid, which is also the number of its group. Every signal is sent
-// before that, so no signal hits a stranger.
+// get its pid, which is also the number of its group. Every signal is sent before
+// that, so no signal hits another process.
 type process struct {
 	helper  *Helper
 	child   *os.Process
@@ -468,9 +468,9 @@ func (h *Helper) grace() time.Duration {
 	return h.Grace
 }
 
-// signal signals the group, and the helper itself if it has moved to another
-// one. A group that is empty by now is no error. If somebody else has reaped the
-// helper, its number may be a stranger's.
+// signal signals the group, and the helper itself if it has moved to another one. A
+// group that is empty by now is no error. If another part of the program has reaped
+// the helper, another process may have its number.
 func (p *process) signal(sig syscall.Signal) {
 	if isLost(p.pid) {
 		return

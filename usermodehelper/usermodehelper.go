@@ -63,7 +63,7 @@
 // the signal of the field Stop. SIGCONT follows, because a stopped process would not
 // notice. The members then have Grace to end. After that the group gets SIGKILL. The
 // same happens with Sweep when the helper ends by itself. Without Sweep a helper may
-// leave daemons, as in the kernel, and nobody waits for them.
+// leave daemons, as in the kernel, and Exec does not wait for them.
 //
 // After such an end Exec returns, and Cleanup is called, when no member of the
 // group is alive. [Gate.Disable] and [Gate.Wait] wait for that too. A zombie is not
@@ -90,9 +90,10 @@
 //     become its children, and their zombies stay until it reaps them. The field
 //     Reap does that for a group that was ended. Started tells the group's number.
 //   - Members are found in /proc. Without /proc, and on systems other than Linux,
-//     only the helper itself has Grace and is waited for. The same holds for
-//     members that /proc hides from your program (hidepid=2). There, a Writer or a
-//     Line that takes longer than Grace looks like a member that holds the Output.
+//     Exec gives Grace to the helper alone, and waits for the helper alone. The
+//     same holds for members that /proc hides from your program (hidepid=2). There,
+//     a Writer or a Line that takes longer than Grace looks like a member that
+//     holds the Output.
 //   - A chain of members can be missed, in which each one starts the next and ends
 //     at once. Then SIGKILL comes before Grace is over.
 //   - Nothing else in your program may reap helpers, as a loop over wait4(-1) does,
@@ -316,8 +317,8 @@ type Helper struct {
 	//   - If a Read fails, the helper is ended as by a context. Its input stays open
 	//     until it has ended, so it does not take a part of the input for the whole.
 	//     The error of Exec matches the reader's error and [syscall.EIO].
-	//   - If a Read panics or ends its goroutine, the helper is ended likewise. See
-	//     [Output].
+	//   - If a Read panics or ends its goroutine, the helper is ended in the same
+	//     way. See [Output].
 	//   - If a Read blocks, Exec does not wait for it when the helper has ended. The
 	//     goroutine ends when the Read returns, and drops the bytes. Do not use the
 	//     reader meanwhile.
