@@ -11,7 +11,7 @@
 // # Which tool
 //
 //   - Use a channel when every event counts, or the poster should be held back.
-//   - Use [sync/atomic.Pointer] when nobody waits for a change.
+//   - Use [sync/atomic.Pointer] when no goroutine waits for a change.
 //   - Use [sync.Cond] when the waiter waits for something other than a value, and
 //     never has to give up.
 //   - Use a Slot when only the latest event matters and a goroutine waits for it.
@@ -77,8 +77,8 @@
 // does. Slots and tables wait on a queue of package waitqueue, so a panic that a
 // copy or a broken context causes may begin with that name.
 //
-// Slots and tables hand out a copy of the posted value: if T has pointers, nobody should
-// change the values behind them after the Post.
+// Slots and tables hand out a copy of the posted value: if T has pointers, do not change
+// the values behind them after the Post.
 //
 // Kernel: a variable, the rwlock_t that guards it, and a wait_queue_head_t
 package rwevent

@@ -155,7 +155,7 @@ func TestWaitWantsANewerEvent(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		s.WaitQueue().WakeUpAll() // a stray wake-up serves nobody the old event again
+		s.WaitQueue().WakeUpAll() // after a stray wake-up no waiter gets the old event again
 		synctest.Wait()
 		require.Empty(t, got)
 		_ = s.Post(2)

@@ -8,12 +8,13 @@ import (
 // An rwlock is a sync.RWMutex whose writers take half as long. The zero value is not
 // locked.
 //
-// Optimization: with nobody in the way, a writer does two atomic operations, as with a
-// sync.Mutex. A writer of a sync.RWMutex does four. Readers do two with either.
+// Optimization: with no other caller in the way, a writer does two atomic operations,
+// as with a sync.Mutex. A writer of a sync.RWMutex does four. Readers do two with
+// either.
 //
-// A caller that finds somebody in the way waits in two steps. First it locks queue, so that
-// only one caller waits in the second step. This one sets wanted, which keeps all later
-// callers out, and sleeps until the last goroutine inside leaves.
+// A caller that finds another one in the way waits in two steps. First it locks queue, so
+// that only one caller waits in the second step. This one sets wanted, which keeps all
+// later callers out, and sleeps until the last goroutine inside leaves.
 //
 // Invariant: while wanted is set, the number of goroutines inside only falls. So exactly one
 // of them leaves the word at wanted, and that one unlocks bell.
@@ -47,7 +48,7 @@ func (l *rwlock) RLock() {
 		return
 	}
 	l.queue.Lock()
-	if l.enter() { // beside a reader that has waited too
+	if l.enter() { // together with a reader that has waited too
 		l.queue.Unlock()
 		return
 	}

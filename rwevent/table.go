@@ -46,7 +46,7 @@ type Table[K comparable, T any] struct {
 // on them. If the table is closed, nothing changes, and the error matches
 // [os.ErrClosed].
 //
-// Post panics if k is not equal to itself, as NaN is not: nobody would find it
+// Post panics if k is not equal to itself, as NaN is not: no call would find it
 // again.
 //
 // Kernel: write_lock, write_unlock, wake_up
