@@ -12,7 +12,7 @@ import (
 // Differs: a higher level is more urgent.
 const (
 	Emerg   slog.Level = 20 // the program cannot go on
-	Alert   slog.Level = 16 // somebody has to act at once
+	Alert   slog.Level = 16 // an operator has to act at once
 	Crit    slog.Level = 12
 	Err                = slog.LevelError
 	Warning            = slog.LevelWarn

@@ -70,7 +70,7 @@ type Log struct {
 	Console io.Writer
 
 	// ConsoleLevel is the lowest level that Console shows. Nil shows each message of the
-	// log. A [Loglevel] is the kernel's number of it.
+	// log. A [Loglevel] gives it as the kernel's number.
 	ConsoleLevel slog.Leveler
 
 	// Level is the lowest level that the log keeps at all. Nil means Info, as in a

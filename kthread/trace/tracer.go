@@ -106,7 +106,7 @@ func (r *tracer) otherClock() error {
 // now returns the time. The caller holds mu.
 func (r *tracer) now() int64 { return int64(time.Since(r.start)) }
 
-// stamp returns the time of the first of so many lines. The caller holds mu.
+// stamp returns the time of the first of this many lines. The caller holds mu.
 //
 // Invariant: times ascend strictly. With equal ones, a tool that merges the events of the
 // CPUs could show a thread that runs before it is woken.
