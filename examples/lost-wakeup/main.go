@@ -89,7 +89,7 @@ func (e *event) waker(th *orders.Thread) {
 	e.woke = e.queue.WakeUp() // module_wake_up(&WaitQ)
 }
 
-// inTheWindow runs the waker when the waiter has made so many steps: the
+// inTheWindow runs the waker when the waiter has made this many steps: the
 // waiter has seen the condition false, and does not sleep yet. After that
 // comes a stray wake-up. A system with many stray wake-ups hides the bug.
 func inTheWindow(waiter func(*event, *orders.Thread), steps int) string {
