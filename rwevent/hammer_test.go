@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/rwevent"
 	"github.com/kprim/kprim/waitqueue"
 )
@@ -182,6 +183,16 @@ func TestHammerEachEventIsTakenOrOverwritten(t *testing.T) {
 						helping.Go(task.Interrupt)
 						goOn = loopTakes(func(end ...*error) iter.Seq[*event] { return s.takesBy(&task, end...) }, takeIt)
 						task.ClearInterrupt()
+					}
+				})
+				running.Go(func() { // loops of kernel threads that somebody stops
+					for goOn := true; goOn; {
+						thread := kthread.Run("taker", func(cur *kthread.Current) error {
+							goOn = loopTakes(func(end ...*error) iter.Seq[*event] { return s.takesBy(cur, end...) }, takeIt)
+							return nil
+						})
+						helping.Go(func() { _ = thread.Stop() })
+						_ = thread.Wait(context.Background())
 					}
 				})
 				running.Go(func() {

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/kprim/kprim/rwevent"
+	"github.com/kprim/kprim/waitqueue"
 	"github.com/kprim/kprim/waitqueue/explore"
 )
 
@@ -17,6 +19,7 @@ type subject struct {
 	post  func(v int) error
 	take  func() (int, error)
 	takes func(ctx context.Context, body func(v int)) (end error)
+	by    func(by rwevent.Sleeper, body func(v int) (goOn bool)) (end error) // takes too
 	wait  func(after uint64) (int, uint64, error)
 	close func()
 	there func() bool
@@ -32,6 +35,14 @@ func slotSubject() subject {
 		takes: func(ctx context.Context, body func(v int)) (end error) {
 			for v := range s.Takes(ctx, &end) {
 				body(v)
+			}
+			return end
+		},
+		by: func(by rwevent.Sleeper, body func(v int) bool) (end error) {
+			for v := range s.TakesBy(by, &end) {
+				if !body(v) {
+					break
+				}
 			}
 			return end
 		},
@@ -51,6 +62,14 @@ func tableSubject() subject {
 		takes: func(ctx context.Context, body func(v int)) (end error) {
 			for e := range t.Takes(ctx, &end) {
 				body(e.Value)
+			}
+			return end
+		},
+		by: func(by rwevent.Sleeper, body func(v int) bool) (end error) {
+			for e := range t.TakesBy(by, &end) {
+				if !body(e.Value) {
+					break
+				}
 			}
 			return end
 		},
@@ -225,6 +244,49 @@ func TestInterleavingsEndOfALoop(t *testing.T) {
 			slices.Sort(taken)
 			if x.there() || len(taken)+int(x.lost()) != 2 || !slices.Contains(taken, 1) || !errors.Is(end, context.Canceled) {
 				return errors.New(fmt.Sprint("taken: ", taken, "; replaced: ", x.lost(), "; end: ", end))
+			}
+			return nil
+		})
+	})
+}
+
+// The body ends one of two loops at its first event. An interruption ends the other one. Both
+// leave an event that they have not got. The first one does not sleep beside it.
+func TestInterleavingsBreakAndInterruption(t *testing.T) {
+	explored(t, "posted, take", func(m *explore.Model, x subject) {
+		var broken, interrupted waitqueue.Task
+		var taken []int
+		var ends []error
+		m.MaySleep("broken") // if the other one was quicker
+		m.Go("broken", func(*explore.Thread) {
+			end := x.by(&broken, func(v int) bool { taken = append(taken, v); return false })
+			ends = append(ends, end)
+		})
+		m.Go("interrupted", func(*explore.Thread) {
+			end := x.by(&interrupted, func(v int) bool { taken = append(taken, v); return true })
+			if !errors.Is(end, syscall.EINTR) {
+				ends = append(ends, errors.New("of no interruption"))
+			}
+		})
+		m.Go("poster", func(th *explore.Thread) {
+			for v := range 2 {
+				th.Step("post")
+				_ = x.post(v)
+			}
+		})
+		m.Go("interrupter", func(th *explore.Thread) {
+			th.Step("interrupt")
+			interrupted.Interrupt()
+		})
+		m.Check(func() error {
+			posts := len(taken) + int(x.lost())
+			if x.there() {
+				posts++
+			}
+			slices.Sort(taken)
+			beside := x.there() && slices.Contains(m.Asleep(), "broken")
+			if beside || posts != 2 || len(slices.Compact(taken)) != len(taken) || errors.Join(ends...) != nil {
+				return errors.New(fmt.Sprint("taken: ", taken, "; there: ", x.there(), "; replaced: ", x.lost(), "; ends: ", ends))
 			}
 			return nil
 		})

@@ -53,6 +53,10 @@ var mutants = []models.Mutant{
 		Name: "a loop that ends keeps the event to itself", By: "EndOfALoop", File: "wait.go",
 		Old: "\t\tif !yield(event, gen) {\n", New: "\t\tif err := over(s.WaitQueue(), ctx, by); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif !yield(event, gen) {\n",
 	}, {
+		// Post. Loop A: take the event, and break. Post. Loop A: take the other event, for nobody.
+		Name: "a loop that its body ends takes one more", By: "BreakAndInterruption", File: "wait.go",
+		Old: "\t\tif !yield(event, gen) {\n", New: "\t\tif !yield(event, gen) {\n\t\t\t_, _, _ = s.take()\n",
+	}, {
 		// Post 0 and 1. Taker of 1: take it. Taker A: take 0. Taker B: it is the turn of 1.
 		Name: "the event of a key leaves its turn behind", By: "TakeOfAKey", File: "events.go",
 		Old: "\te.nodes[n.prev].next, e.nodes[n.next].prev = n.next, n.prev\n", New: "",

@@ -43,6 +43,6 @@ func TestPsOfATable(t *testing.T) {
 		synctest.Wait()
 		shown := kthread.Tasks().String()
 		require.Equal(t, kthread.ErrStopped, thread.Stop())
-		require.Regexp(t, `^  PID S ELAPSED WAKE-UPS WCHAN           COMMAND\n +\d+ S      0s        1 trouble         \[handler\]\n$`, shown)
+		require.Regexp(t, `^ *PID S ELAPSED WAKE-UPS WCHAN           COMMAND\n *\d+ S      0s        1 trouble         \[handler\]\n$`, shown)
 	})
 }
