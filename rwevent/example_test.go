@@ -3,6 +3,7 @@ package rwevent_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/rwevent"
@@ -87,6 +88,27 @@ func ExampleSlot_WaitQueue() {
 	}, trouble.WaitQueue(), advice.WaitQueue())
 	fmt.Println(event, err)
 	// Output: turn left <nil>
+}
+
+// The queue of a table has a name. The ps line of a thread that waits for an event shows it.
+func ExampleTable_WaitQueue() {
+	var trouble rwevent.Table[string, string]
+	trouble.WaitQueue().Name = "trouble" // before the first use
+	handler := kthread.Run("handler", func(cur *kthread.Current) (end error) {
+		for e := range trouble.TakesBy(cur, &end) {
+			fmt.Println(e.Key, e.Value)
+		}
+		return end
+	})
+	for handler.Info().Wchan == "" { // until it sleeps
+		runtime.Gosched()
+	}
+	ps := handler.Info()
+	fmt.Println(ps.State, ps.Wchan, ps.Comm())
+	fmt.Println(handler.Stop())
+	// Output:
+	// S trouble handler
+	// kthread: asked to stop
 }
 
 // Each disk has its own latest event. No disk hides the event of another disk, and a disk
