@@ -12,5 +12,8 @@ func (t *Table[K, T]) HoldRead() (release func()) {
 	return t.mu.RUnlock
 }
 
+// Stale returns how many posts the table keeps whose events were taken or replaced.
+func (t *Table[K, T]) Stale() int { return t.events.posts.len() - t.events.len() }
+
 // Room returns how many events and posts the table has room for, in use or not.
 func (t *Table[K, T]) Room() int { return cap(t.events.nodes) + cap(t.events.posts.all) }

@@ -87,6 +87,68 @@ func TestAnEventBeatsAStop(t *testing.T) {
 	})
 }
 
+// The way of a thread that others park, as the doc of Slot.TakesBy has it. No event is lost.
+func TestAThreadThatIsParkedWhileItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s rwevent.Slot[int]
+		var got []int
+		thread := kthread.Run("handler", func(cur *kthread.Current) error {
+			for {
+				var v int
+				var ok bool
+				err := cur.Wait(s.WaitQueue(), func() bool {
+					v, ok = s.TryTake()
+					return ok || cur.ShouldPark()
+				})
+				switch {
+				case err != nil:
+					return err
+				case ok:
+					got = append(got, v)
+				default:
+					cur.ParkMe()
+				}
+			}
+		})
+		for v := range 3 {
+			synctest.Wait()
+			require.NoError(t, thread.Park(t.Context()))
+			_ = s.Post(v)
+			synctest.Wait()
+			require.Len(t, got, v, "it is parked")
+			thread.Unpark()
+		}
+		synctest.Wait()
+		require.Equal(t, kthread.ErrStopped, thread.Stop())
+		require.Equal(t, []int{0, 1, 2}, got)
+	})
+}
+
+// A request to park ends no loop. The thread parks when its body does.
+func TestARequestToParkIsNoInterruption(t *testing.T) {
+	eachLoop(t, func(t *testing.T, l loop) {
+		parks := 0
+		thread := kthread.Run("handler", func(cur *kthread.Current) (end error) {
+			for range l.by(cur, &end) {
+				if cur.ShouldPark() {
+					parks++
+					cur.ParkMe()
+				}
+			}
+			return end
+		})
+		parked := make(chan error, 1)
+		synctest.Wait()
+		go func() { parked <- thread.Park(t.Context()) }()
+		synctest.Wait()
+		require.Empty(t, parked)
+		l.post(1)
+		require.NoError(t, <-parked)
+		require.Equal(t, kthread.ErrStopped, thread.Stop())
+		require.Equal(t, 1, parks)
+	})
+}
+
 // A loop's waits with one context that carries a task sleep with that task, on a slot and
 // on a table.
 func TestWaitsSleepWithTheTaskOfTheirContext(t *testing.T) {

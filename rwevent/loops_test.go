@@ -137,6 +137,28 @@ func TestLoopTellsHowItEnded(t *testing.T) {
 	})
 }
 
+// A nil pointer in the place of a variable is no fault, and hides no other variable.
+func TestLoopPassesOverANilPointer(t *testing.T) {
+	eachLoop(t, func(t *testing.T, l loop) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		end, n := errors.New("of an earlier loop"), 0
+		l.post(1)
+		for range l.over(ctx, nil, &end) {
+			n++
+			cancel()
+			l.close()
+		}
+		for range l.by(new(waitqueue.Task), nil) {
+			n++
+			break
+		}
+		require.Error(t, end)
+		require.NotEqual(t, "of an earlier loop", end.Error())
+		require.NotZero(t, n)
+	})
+}
+
 // The close of an empty slot or table beats the end of the context, as in the single forms.
 // It does not beat it while an event is there.
 func TestLoopThatACloseAndItsContextEnd(t *testing.T) {
@@ -335,15 +357,72 @@ func TestBodyThatPanicsLosesNoEvent(t *testing.T) {
 	}
 }
 
-// Two loops share the events. Each event goes to one of them.
+// The caller of iter.Pull leaves an event that it has not asked for.
+func TestPulledLoop(t *testing.T) {
+	eachLoop(t, func(t *testing.T, l loop) {
+		end := errors.New("of an earlier loop")
+		_, stop := iter.Pull(l.over(t.Context(), &end))
+		stop()
+		require.EqualError(t, end, "of an earlier loop", "no pass has begun")
+
+		l.post(1)
+		next, stop := iter.Pull(l.over(t.Context(), &end))
+		v, ok := next()
+		require.True(t, ok)
+		require.EqualValues(t, 1, v)
+		l.post(2)
+		stop()
+		require.NoError(t, end)
+
+		last := uint64(0)
+		thread := kthread.Run("puller", func(cur *kthread.Current) (end error) {
+			next, stop := iter.Pull(l.by(cur, &end))
+			defer stop()
+			for v, ok := next(); ok; v, ok = next() {
+				last = v
+			}
+			return end
+		})
+		synctest.Wait()
+		require.Equal(t, kthread.ErrStopped, thread.Stop())
+		require.EqualValues(t, 2, last)
+	})
+}
+
+// A loop in the body of a loop over the same sequence takes other events, and tells its own end.
+func TestLoopInALoop(t *testing.T) {
+	var table rwevent.Table[int, int]
+	for k := range 4 {
+		_ = table.Post(k, k)
+	}
+	var end error
+	all := table.Takes(t.Context(), &end)
+	var taken []int
+	for e := range all {
+		taken = append(taken, e.Key)
+		for e := range all {
+			taken = append(taken, 10+e.Key)
+			break
+		}
+		require.NoError(t, end)
+		if len(taken) == 4 {
+			table.Close()
+		}
+	}
+	require.Equal(t, []int{0, 11, 2, 13}, taken)
+	require.ErrorIs(t, end, os.ErrClosed)
+}
+
+// Two goroutines range over one sequence. Each event goes to one of them.
 func TestLoopsShareTheEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var table rwevent.Table[int, int]
 		counts := make(chan map[int]int, 2)
+		all := table.Takes(context.Background())
 		for range 2 {
 			go func() {
 				mine := map[int]int{}
-				for e := range table.Takes(context.Background()) {
+				for e := range all {
 					mine[e.Key]++
 				}
 				counts <- mine
@@ -360,6 +439,51 @@ func TestLoopsShareTheEvents(t *testing.T) {
 		for k := range 100 {
 			require.Equal(t, 1, a[k]+b[k])
 		}
+	})
+}
+
+// The turn of a key can bring a later event before an earlier one. A loop that takes counts both
+// of them when it notices the end.
+func TestTableTakesCountsWhatIsEarlier(t *testing.T) {
+	var table rwevent.Table[string, int]
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for v, k := range []string{"a", "b", "c", "a"} {
+		_ = table.Post(k, v)
+	}
+	var taken []any
+	for e := range table.Takes(ctx) {
+		cancel()
+		taken = append(taken, e.Key, e.Gen)
+	}
+	require.Equal(t, []any{"a", uint64(4), "b", uint64(2), "c", uint64(3)}, taken)
+}
+
+// A brief sleeper is interrupted for one look, as if another goroutine had ended the
+// interruption at once.
+type brief struct{ *waitqueue.Task }
+
+func (b brief) Interrupted() bool {
+	defer b.ClearInterrupt()
+	return b.Task.Interrupted()
+}
+
+// The loop does not sleep when it asks why it was interrupted.
+func TestInterruptionThatIsOverAtOnce(t *testing.T) {
+	eachLoop(t, func(t *testing.T, l loop) {
+		task := brief{new(waitqueue.Task)}
+		l.post(0)
+		n := 0
+		var end error
+		for range l.by(task, &end) {
+			task.Interrupt()
+			if n++; n == 3 {
+				l.close()
+			}
+			l.post(n)
+		}
+		require.Equal(t, 3, n)
+		require.ErrorIs(t, end, os.ErrClosed)
 	})
 }
 

@@ -42,9 +42,10 @@
 // # One order of results
 //
 // Results stand in the order key, value, generation, and then ok or the error. A call of a
-// [Table] returns the first three as one [Event]. Each wait that takes or looks has a loop
-// form: Take has Takes, and Wait has Changes. The loop form yields the results of its single
-// form, without the error. It tells the error afterwards:
+// [Table] returns the first three as one [Event], except [Table.Load], whose caller has the key.
+// Each wait that takes or looks has a loop form: Take has Takes, and Wait has Changes. The
+// loop form yields the results of its single form, without the error. It tells the error
+// afterwards:
 //
 //	var end error
 //	for id := range trouble.Takes(ctx, &end) {
@@ -357,7 +358,9 @@ func (s *Slot[T]) newer(after uint64) (v T, gen uint64, err error) {
 //
 // Each pass over the sequence stores in the variables of end why it has ended: the error
 // that Take would have returned, or nil if the body has ended it. Until then they are nil. If
-// ctx has ended, and the slot is closed and empty too, the error matches [os.ErrClosed].
+// ctx has ended, and the slot is closed and empty too, the error matches [os.ErrClosed]. Nil
+// pointers are passed over. Goroutines may range over one sequence at the same time if it has
+// no variable: they share the events.
 //
 //	var end error
 //	for v := range slot.Takes(ctx, &end) {
@@ -366,7 +369,8 @@ func (s *Slot[T]) newer(after uint64) (v T, gen uint64, err error) {
 //
 // The sequence ends when the slot is closed and empty, and when ctx ends. An event that is there
 // beats the end of ctx. When the loop notices this end, it takes one more event at most,
-// however quickly others post.
+// however quickly others post. If ctx carries a task, an Interrupt of that task ends the loop
+// only when no event is there: see [waitqueue.TaskOf].
 //
 // Kernel: wait_event_interruptible_exclusive
 //
@@ -379,7 +383,8 @@ func (s *Slot[T]) Takes(ctx context.Context, end ...*error) iter.Seq[T] {
 // ends it as the end of ctx ends Takes. If the body ends the interruption, the loop goes on.
 //
 // A kernel thread that wants to deal with a signal looks at end, flushes the signal, and
-// ranges again.
+// ranges again. A request to park is no interruption. A thread that others park waits on
+// [Slot.WaitQueue]. Its condition is that TryTake, or else ShouldPark, reports true.
 //
 // Kernel: wait_event_interruptible_exclusive
 //

@@ -24,7 +24,7 @@ import (
 // A post and a take cost the same however many keys there are, on average over
 // many of them. A wait costs the logarithm of the number of keys. It also costs a
 // step for each event that was replaced or taken since the caller's last look.
-// There are never more than two such events for each event that is there.
+// There are never more such events than events that are there.
 //
 // A table holds no event that was taken or replaced, and no key without an event. It keeps
 // the room for as many events as were there at once.

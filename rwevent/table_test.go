@@ -468,6 +468,7 @@ func compareWithModel(t *testing.T, program []byte) {
 	var table rwevent.Table[int, int]
 	var m model
 	for _, b := range program {
+		require.LessOrEqual(t, table.Stale(), table.Len())
 		key := int(b >> 4)
 		switch op := b & 15; {
 		case op < 7:

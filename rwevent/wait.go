@@ -75,7 +75,8 @@ func wait[E any, S source[E]](s S, ctx context.Context, by Sleeper, take bool, a
 	}
 }
 
-// each returns the sequence of all loop forms. Each pass tells ends how it went.
+// each returns the sequence of all loop forms. Each pass tells ends how it went. Passes at the
+// same time share nothing else.
 func each[E any, S source[E]](s S, ctx context.Context, by Sleeper, take bool, ends []*error) iter.Seq2[E, uint64] {
 	return func(yield func(E, uint64) bool) {
 		tell(ends, nil) // the body may panic, and an earlier pass may have told an error
@@ -90,9 +91,12 @@ func values[E any](events iter.Seq2[E, uint64]) iter.Seq[E] {
 	}
 }
 
+// tell passes over a nil pointer, which a caller gives that does not want to know.
 func tell(ends []*error, err error) {
 	for _, end := range ends {
-		*end = err
+		if end != nil {
+			*end = err
+		}
 	}
 }
 
