@@ -246,7 +246,7 @@ func TestThreadThatRangesOverChangesCanBeStopped(t *testing.T) {
 func TestChangeIsCountedBeforeTheWakeUp(t *testing.T) {
 	tree, _, _ := demo(t, 0o644)
 	f := open(t, tree, "kernel/limit")
-	var polled []uint32
+	var polled []vfs.PollEvents
 	e := &waitqueue.Entry{Func: func(*waitqueue.Entry, waitqueue.State, any) int {
 		polled = append(polled, f.Events())
 		return 0
@@ -257,7 +257,7 @@ func TestChangeIsCountedBeforeTheWakeUp(t *testing.T) {
 	require.Error(t, tree.WriteFile(sysctl.Root, "kernel/limit", []byte("x")))
 	require.NoError(t, tree.Notify("kernel/limit"))
 	const report = vfs.PollIn | vfs.PollRdNorm | vfs.PollErr | vfs.PollPri
-	require.Equal(t, []uint32{report, report, report}, polled)
+	require.Equal(t, []vfs.PollEvents{report, report, report}, polled)
 }
 
 func TestThreadThatWaitsForAChangeCanBeStopped(t *testing.T) {

@@ -1,6 +1,10 @@
 package sysctl
 
-import "time"
+import (
+	"time"
+
+	"github.com/kprim/kprim/sysctl/vfs"
+)
 
 // The errors of Register and of Load, so that a test can tell them apart.
 var (
@@ -64,7 +68,7 @@ func Bounded(d *Var[time.Duration], min, max time.Duration) Handler {
 }
 
 // Events returns the events that a process finds by poll(2).
-func (f *File) Events() uint32 { return handle{f}.Poll() }
+func (f *File) Events() vfs.PollEvents { return handle{f}.Poll() }
 
 // Try writes text as Root, and stores nothing.
 func Try(h Handler, text string) error {

@@ -116,7 +116,7 @@ func observedPoll(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
 	f, writer := openEntry(c, tree, os.O_RDWR), openEntry(c, tree, os.O_RDWR)
 	write := func(text string) { must(writer.Write([]byte(text))) }
 	what, urgent := c.Asks()
-	var events uint32
+	var events vfs.PollEvents
 	switch what {
 	case "fresh open", "entry without a poll field":
 	case "after read to end":
@@ -166,7 +166,7 @@ func observedPoll(c observed.Case, tree *sysctl.Tree, o *observed.Outcome) {
 	o.Polled = []string{}
 	for _, e := range []struct {
 		name string
-		bit  uint32
+		bit  vfs.PollEvents
 	}{
 		{"IN", vfs.PollIn}, {"PRI", vfs.PollPri}, {"OUT", vfs.PollOut}, {"ERR", vfs.PollErr},
 		{"HUP", vfs.PollHup}, {"RDNORM", vfs.PollRdNorm}, {"WRNORM", vfs.PollWrNorm},

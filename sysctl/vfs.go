@@ -195,7 +195,7 @@ func (h handle) Release() {}
 // Poll implements [vfs.Poller].
 //
 // Kernel: proc_sys_poll
-func (h handle) Poll() uint32 {
+func (h handle) Poll() vfs.PollEvents {
 	switch changed, gone := h.file.Changed(); {
 	case gone:
 		return vfs.PollErr | vfs.PollHup

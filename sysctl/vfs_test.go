@@ -349,7 +349,7 @@ func requireGone(t *testing.T, dir, file vfs.Node, h vfs.Handle) {
 	require.ErrorIs(t, err, syscall.ENOENT)
 	_, err = h.Write(t.Context(), stranger, []byte("1"), 0)
 	require.ErrorIs(t, err, syscall.ENOENT, "before EPERM")
-	require.Equal(t, uint32(0x018), h.(vfs.Poller).Poll(), "POLLERR and POLLHUP")
+	require.Equal(t, vfs.PollEvents(0x018), h.(vfs.Poller).Poll(), "POLLERR and POLLHUP")
 }
 
 func TestVFSDirectories(t *testing.T) {
@@ -393,10 +393,10 @@ func TestVFSPollSeesAWriteOfAnotherOpenFile(t *testing.T) {
 		header, err := tree.Register("a", sysctl.Entry{Name: "x", Mode: 0o644, Handler: sysctl.DoIntVec(&v)})
 		require.NoError(t, err)
 		watched, writer := openX(t, &tree, os.O_RDONLY).(vfs.Poller), openX(t, &tree, os.O_WRONLY)
-		require.Equal(t, uint32(0x145), watched.Poll())
-		events := make(chan uint32)
+		require.Equal(t, vfs.PollEvents(0x145), watched.Poll())
+		events := make(chan vfs.PollEvents)
 		wait := func() {
-			var got uint32
+			var got vfs.PollEvents
 			err := watched.WaitQueue().Wait(t.Context(), func() bool { got = watched.Poll(); return got&0x008 != 0 })
 			require.NoError(t, err)
 			events <- got
@@ -405,12 +405,12 @@ func TestVFSPollSeesAWriteOfAnotherOpenFile(t *testing.T) {
 		synctest.Wait()
 		_, err = writer.Write(t.Context(), rootProcess, []byte("1"), 0)
 		require.NoError(t, err)
-		require.Equal(t, uint32(0x04b), <-events)
-		require.Equal(t, uint32(0x145), watched.Poll(), "a change is reported once")
+		require.Equal(t, vfs.PollEvents(0x04b), <-events)
+		require.Equal(t, vfs.PollEvents(0x145), watched.Poll(), "a change is reported once")
 		go wait()
 		synctest.Wait()
 		header.Unregister()
-		require.Equal(t, uint32(0x018), <-events)
+		require.Equal(t, vfs.PollEvents(0x018), <-events)
 	})
 }
 

@@ -92,7 +92,7 @@ func (f *file) fd() int {
 	return 1
 }
 
-func (f *file) events() uint32 {
+func (f *file) events() vfs.PollEvents {
 	if f.reads {
 		return vfs.PollIn
 	}
@@ -100,32 +100,15 @@ func (f *file) events() uint32 {
 }
 
 // revents has the events that poll(2) reports, also if nobody asked for them.
-func (f *file) revents() uint32 {
+func (f *file) revents() vfs.PollEvents {
 	return f.poll() & (f.events() | vfs.PollErr | vfs.PollHup)
 }
 
-func (f *file) wanted() string { return "events=" + names(f.events()) }
+func (f *file) wanted() string { return "events=" + f.events().String() }
 
 func (f *file) got() string {
 	if f.revents() == 0 {
 		return ""
 	}
-	return "revents=" + names(f.revents())
-}
-
-// names returns the names of events.
-func names(mask uint32) string {
-	var found []string
-	for _, event := range []struct {
-		bit  uint32
-		name string
-	}{
-		{vfs.PollIn, "POLLIN"}, {vfs.PollOut, "POLLOUT"},
-		{vfs.PollErr, "POLLERR"}, {vfs.PollHup, "POLLHUP"},
-	} {
-		if mask&event.bit != 0 {
-			found = append(found, event.name)
-		}
-	}
-	return strings.Join(found, "|")
+	return "revents=" + f.revents().String()
 }

@@ -132,7 +132,7 @@ func (p *pipe) wake() {
 }
 
 // poll is pipe_poll. It returns the events of the file.
-func (f *file) poll() (mask uint32) {
+func (f *file) poll() (mask vfs.PollEvents) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
 	if f.reads && !f.empty() { // if (!pipe_empty(idx.head, idx.tail))

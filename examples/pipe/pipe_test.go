@@ -197,7 +197,7 @@ func TestSignalIsLast(t *testing.T) {
 func TestPollOfTwoPipes(t *testing.T) {
 	for name, test := range map[string]struct {
 		happens func(in, w, r, out *file)
-		in, out uint32
+		in, out vfs.PollEvents
 	}{
 		"bytes":              {func(_, w, _, _ *file) { write(w, "x")(nil) }, vfs.PollIn | vfs.PollRdNorm, 0},
 		"room":               {func(_, _, r, _ *file) { read(r, 8)(nil) }, 0, vfs.PollOut | vfs.PollWrNorm},
@@ -217,7 +217,7 @@ func TestPollOfTwoPipes(t *testing.T) {
 			require.Empty(t, polled)
 			test.happens(in, w, r, out)
 			require.NoError(t, <-polled)
-			require.Equal(t, []uint32{test.in, test.out}, []uint32{in.poll(), out.poll()}, name)
+			require.Equal(t, []vfs.PollEvents{test.in, test.out}, []vfs.PollEvents{in.poll(), out.poll()}, name)
 		})
 	}
 }

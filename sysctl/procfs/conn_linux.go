@@ -257,7 +257,7 @@ func (c *conn) poll(request []byte) {
 	body := request[requestHeader:]
 	h := c.files.handles.get(binary.NativeEndian.Uint64(body))
 	events := c.polls.poll(h, binary.NativeEndian.Uint64(body[8:]))
-	errno, out = 0, append(binary.NativeEndian.AppendUint32(nil, events), 0, 0, 0, 0)
+	errno, out = 0, append(binary.NativeEndian.AppendUint32(nil, uint32(events)), 0, 0, 0, 0)
 }
 
 // handle serves a request by go-fuse. If a File ends the goroutine, the caller gets EIO.

@@ -46,7 +46,7 @@ func newPolls(write func([]byte)) *polls {
 
 // poll returns the events of an open file. From then on, each change is reported to the
 // kernel, which knows the file by the number id.
-func (p *polls) poll(h *opened, id uint64) uint32 {
+func (p *polls) poll(h *opened, id uint64) vfs.PollEvents {
 	poller, ok := h.Handle.(vfs.Poller)
 	if !ok {
 		return alwaysReady

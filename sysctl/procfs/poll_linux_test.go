@@ -284,7 +284,7 @@ type changingHandle struct {
 
 func (h *changingHandle) WaitQueue() *waitqueue.Queue { return &h.file.queue }
 
-func (h *changingHandle) Poll() uint32 {
+func (h *changingHandle) Poll() vfs.PollEvents {
 	if h.file.polled.Swap(true) {
 		return unix.POLLPRI
 	}
@@ -325,7 +325,7 @@ type badHandle struct {
 }
 
 func (h *badHandle) WaitQueue() *waitqueue.Queue { return new(waitqueue.Queue) }
-func (h *badHandle) Poll() uint32                { h.end(); return 0 }
+func (h *badHandle) Poll() vfs.PollEvents        { h.end(); return 0 }
 
 // Writers and pollers race. After each burst of writes every follower learns the last
 // value. A lost wake-up would leave a follower asleep. Each follower has more open files than it

@@ -151,23 +151,9 @@ type Handle interface {
 //
 // Kernel: poll of struct file_operations
 type Poller interface {
-	// Poll returns the events of poll(2): a sum of the constants from [PollIn] on. A change
-	// is reported once. Poll does not block.
-	Poll() uint32
+	// Poll returns the events of poll(2). A change is reported once. Poll does not block.
+	Poll() PollEvents
 
 	// WaitQueue returns the queue that is woken after each change of the events.
 	WaitQueue() *waitqueue.Queue
 }
-
-// The events of a [Poller], with the numbers of Linux.
-//
-// Kernel: EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDNORM, EPOLLWRNORM
-const (
-	PollIn     uint32 = 0x001 // it can be read
-	PollPri    uint32 = 0x002 // it was changed
-	PollOut    uint32 = 0x004 // it can be written
-	PollErr    uint32 = 0x008 // with PollPri or PollHup
-	PollHup    uint32 = 0x010 // it is gone
-	PollRdNorm uint32 = 0x040 // with PollIn
-	PollWrNorm uint32 = 0x100 // with PollOut
-)

@@ -86,6 +86,18 @@ func TestRightsOfAnOpening(t *testing.T) {
 	}
 }
 
+func TestPollEventsPrintAsTheirNames(t *testing.T) {
+	for events, want := range map[vfs.PollEvents]string{
+		0:                                  "0",
+		vfs.PollIn | vfs.PollRdNorm:        "POLLIN|POLLRDNORM",
+		vfs.PollErr | vfs.PollHup | 0x2000: "POLLERR|POLLHUP|0x2000",
+		0x20:                               "0x20",
+		0x15f:                              "POLLIN|POLLPRI|POLLOUT|POLLERR|POLLHUP|POLLRDNORM|POLLWRNORM",
+	} {
+		require.Equal(t, want, fmt.Sprint(events))
+	}
+}
+
 // The groups of a process cost a file in /proc to read. They are read only if the
 // answer depends on them.
 func TestMayReadsTheGroupsOnlyIfTheyMatter(t *testing.T) {
