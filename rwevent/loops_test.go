@@ -287,7 +287,7 @@ func TestKernelThreadRangesAgainAfterASignal(t *testing.T) {
 			for {
 				for range l.by(cur, &end) {
 				}
-				if end == kthread.ErrStopped || !errors.Is(end, syscall.EINTR) {
+				if errors.Is(end, kthread.ErrStopped) || !errors.Is(end, syscall.EINTR) {
 					return end
 				}
 				signals++
@@ -437,6 +437,24 @@ func TestLoopsShareTheEvents(t *testing.T) {
 			require.Equal(t, 1, a[k]+b[k])
 		}
 	})
+}
+
+// An event that was replaced before the end does not count. The table still remembers it.
+func TestTableChangesCountsNoReplacedEvent(t *testing.T) {
+	var table rwevent.Table[string, int]
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for v, k := range []string{"a", "b", "c", "b"} {
+		_ = table.Post(k, v)
+	}
+	require.Equal(t, 1, table.Stale())
+	var seen []string
+	for e := range table.Changes(ctx) {
+		seen = append(seen, e.Key)
+		cancel()
+		_ = table.Post("after "+e.Key, 0)
+	}
+	require.Equal(t, []string{"a", "c", "b", "after a"}, seen)
 }
 
 // The turn of a key can bring a later event before an earlier one. A loop that takes counts both
