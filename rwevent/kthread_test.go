@@ -149,6 +149,37 @@ func TestARequestToParkIsNoInterruption(t *testing.T) {
 	})
 }
 
+// An Interrupt of the task of a context ends a sleep of the loop. It ends no loop that need not
+// sleep, but the end of the context does.
+func TestInterruptOfTheTaskOfAContext(t *testing.T) {
+	eachLoop(t, func(t *testing.T, l loop) {
+		parent, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ctx, stop := waitqueue.WithTask(parent, "handler")
+		defer stop()
+		waitqueue.TaskOf(ctx).Interrupt()
+		n := 0
+		var end error
+		l.post(0)
+		for range l.over(ctx, &end) {
+			if n++; n < 10 {
+				l.post(n)
+			}
+		}
+		require.Equal(t, 10, n)
+		require.EqualError(t, end, "rwevent: wait interrupted: an interrupt is set")
+
+		l.post(0)
+		for range l.over(ctx, &end) {
+			n++
+			cancel()
+			l.post(n)
+		}
+		require.Less(t, n, 10+15)
+		require.ErrorIs(t, end, context.Canceled)
+	})
+}
+
 // A loop's waits with one context that carries a task sleep with that task, on a slot and
 // on a table.
 func TestWaitsSleepWithTheTaskOfTheirContext(t *testing.T) {
