@@ -90,11 +90,9 @@ func ExampleStartCounting() {
 	fmt.Println(doorbell.Wait(ctx, func() bool { return false }))
 
 	for _, queue := range trace.Queues() {
-		fmt.Println(queue.Name, "had", queue.WakeUps, "wake-ups")
-		fmt.Println("a sleep of half a millisecond or more:", queue.Longest >= time.Millisecond/2)
+		fmt.Println(queue.Name, "had", queue.WakeUps, "wake-ups, and has", queue.Waiters, "waiters")
 	}
 	// Output:
 	// waitqueue: wait timed out: context deadline exceeded
-	// doorbell had 0 wake-ups
-	// a sleep of half a millisecond or more: true
+	// doorbell had 0 wake-ups, and has 0 waiters
 }
