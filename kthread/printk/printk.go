@@ -81,9 +81,10 @@ type Log struct {
 	// lines of a program can be the same at each run.
 	Mark string
 
-	// Size is how many bytes of messages the log keeps at most; 0 means 64 KiB. Each
-	// message counts 100 bytes more than its text has. A text that is longer than a quarter
-	// of Size is cut. The newest message is always kept.
+	// Size is how many bytes of messages the log keeps at most. A Size of 0 or less means
+	// 64 KiB. Each message counts 100 bytes more than its text and the name of its thread
+	// have. A text or a name that is longer than a quarter of Size is cut. The newest message
+	// is always kept.
 	Size int
 
 	console sync.Mutex // held over a Write, and over the add before it
@@ -124,16 +125,25 @@ func (l *Log) Enabled(_ context.Context, level slog.Level) bool {
 //
 // Code of the record's attributes, such as a String method, runs before the log takes a
 // lock. So it may log too.
-func (l *Log) Handle(ctx context.Context, r slog.Record) error { return l.handle(ctx, r, nil) }
+func (l *Log) Handle(ctx context.Context, r slog.Record) error { return l.handle(ctx, r, "", nil) }
 
-// WithAttrs returns a handler for the same log, whose messages have these attributes too.
-func (l *Log) WithAttrs(attrs []slog.Attr) slog.Handler { return handler{Log: l}.WithAttrs(attrs) }
+// WithAttrs returns a handler for the same log, whose messages have these attributes too. It
+// formats their values at once, so that they may change later.
+func (l *Log) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return (&handler{Log: l}).WithAttrs(attrs)
+}
 
-// WithGroup returns a handler for the same log, whose later attributes are in a group.
-func (l *Log) WithGroup(name string) slog.Handler { return handler{Log: l}.WithGroup(name) }
+// WithGroup returns a handler for the same log, whose later attributes are in a group. If name
+// is empty, it returns l.
+func (l *Log) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return l
+	}
+	return (&handler{Log: l}).WithGroup(name)
+}
 
-func (l *Log) handle(ctx context.Context, r slog.Record, steps []step) error {
-	m := Message{Time: r.Time, Level: r.Level, Comm: comm(ctx), Text: text(ctx, r, steps)}
+func (l *Log) handle(ctx context.Context, r slog.Record, attrs string, groups []string) error {
+	m := Message{Time: r.Time, Level: r.Level, Comm: comm(ctx), Text: text(r, attrs, groups)}
 	if l.Console == nil || m.Level < atLeast(l.ConsoleLevel, m.Level) {
 		l.ring.add(m, l.Size)
 		return nil

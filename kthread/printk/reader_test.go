@@ -10,10 +10,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/kprim/kprim/kthread/printk"
+	"github.com/kprim/kprim/waitqueue"
 )
 
 func TestReaderLearnsHowManyAreLost(t *testing.T) {
@@ -64,9 +66,37 @@ func TestRingIsBounded(t *testing.T) {
 	require.Equal(t, 1, strings.Count(dmesg(t, tiny), "\n"), "the newest is kept")
 	require.Contains(t, dmesg(t, tiny), "<truncated>")
 
-	log = &printk.Log{}
-	log.Printk("%s", strings.Repeat("x", 64<<10))
-	require.Contains(t, dmesg(t, log), strings.Repeat("x", 16<<10)+"<truncated>", "64 KiB is the default")
+	for _, size := range []int{0, -1} {
+		log = &printk.Log{Size: size}
+		log.Printk("%s", strings.Repeat("x", 64<<10))
+		require.Contains(t, dmesg(t, log), strings.Repeat("x", 16<<10)+"<truncated>", "64 KiB is the default")
+	}
+}
+
+// The ring has the names of threads too, and these may be of any length.
+func TestRingIsBoundedWithNames(t *testing.T) {
+	log := &printk.Log{Size: 1000, Mark: "> "}
+	said := func(name string) string {
+		ctx, stop := waitqueue.WithTask(t.Context(), name)
+		defer stop()
+		slog.New(log).InfoContext(ctx, "a")
+		return dmesg(t, log)
+	}
+	require.Equal(t, "> "+strings.Repeat("n", 250)+"<truncated>: a\n", said(strings.Repeat("n", 1<<20)))
+	for range 100 {
+		said(strings.Repeat("n", 99))
+	}
+	require.Equal(t, strings.Repeat("> "+strings.Repeat("n", 99)+": a\n", 5), dmesg(t, log), "200 bytes each")
+}
+
+// A message that is a small part of a large text does not keep that in memory.
+func TestRingHasATextOfItsOwn(t *testing.T) {
+	log := new(printk.Log)
+	large := strings.Repeat("x", 1<<20)
+	slog.New(log).Info(large[:10])
+	m, _, _ := log.Reader().TryNext()
+	require.Equal(t, large[:10], m.Text)
+	require.NotSame(t, unsafe.StringData(large), unsafe.StringData(m.Text))
 }
 
 func TestNextWaits(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 
 const (
 	defaultSize = 64 << 10
-	besides     = 100 // bytes of a message besides its text
-	parts       = 4   // no message takes more than a quarter of the ring
+	besides     = 100 // bytes of a message besides its text and its name
+	parts       = 4   // no text takes more than a quarter of the ring, and no name
 	cutMark     = "<truncated>"
 )
 
@@ -32,7 +32,7 @@ func (r *ring) add(m Message, size int) Message {
 	if size <= 0 {
 		size = defaultSize
 	}
-	m.Text = cut(m.Text, size/parts)
+	m.Comm, m.Text = cut(m.Comm, size/parts), cut(m.Text, size/parts)
 	m = r.append(m, size)
 	r.log.WakeUp()
 	return m
@@ -58,7 +58,7 @@ func (r *ring) append(m Message, size int) Message {
 	return m
 }
 
-func weight(m Message) int { return len(m.Text) + besides }
+func weight(m Message) int { return len(m.Comm) + len(m.Text) + besides }
 
 // cut returns a text of at most n bytes, and says so if it was longer.
 func cut(text string, n int) string {
