@@ -3,6 +3,7 @@ package trace
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -20,10 +21,13 @@ const otherQueues = "(others)"
 // A QueueStat has the numbers of all queues with one name. Queues without a name count
 // together, under the name "". When 4,096 names are there, the queues with further names
 // count together, under the name "(others)".
+//
+// A byte of a name that is not UTF-8 is U+FFFD here, because neither JSON nor Prometheus has
+// such bytes. Queues whose names become equal count together.
 type QueueStat struct {
 	Name     string        // of the queues
 	Waiters  int           // that are in a wait now
-	WakeUps  uint64        // that found a waiter
+	WakeUps  uint64        // that found a waiter; also by a timer, a signal or a stop
 	Spurious uint64        // after which the condition of the waiter was still false
 	Longest  time.Duration // the longest sleep; a sleep that is not over counts too
 }
@@ -62,6 +66,10 @@ func StopCounting() {
 // queue returns the numbers for a name.
 func (c *counts) queue(name string) *QueueStat {
 	q := c.queues[name]
+	if q == nil {
+		name = strings.ToValidUTF8(name, "\uFFFD")
+		q = c.queues[name]
+	}
 	if q == nil && len(c.queues) >= mostQueues {
 		name = otherQueues
 		q = c.queues[name]

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -206,6 +207,29 @@ kprim_queue_spurious_wakeups_total`+label+` 0
 kprim_queue_longest_sleep_seconds`+label+` 1.5
 `, b.String())
 		require.ErrorIs(t, trace.WriteMetrics(writerFunc(func([]byte) (int, error) { return 0, io.ErrClosedPipe })), io.ErrClosedPipe)
+	})
+}
+
+// Names that look equal as UTF-8 are one label: Prometheus drops the second of two equal
+// lines, and JSON has no second member of a name.
+func TestNamesThatAreNotUTF8(t *testing.T) {
+	counting(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		for _, name := range []string{"\xff", "\xfe", "\uFFFD", "\xff\xff"} { // two such bytes are one U+FFFD
+			q := waitqueue.Queue{Name: name}
+			go func() { _ = q.Wait(ctx, func() bool { return false }) }()
+			synctest.Wait()
+			q.WakeUp()
+			synctest.Wait()
+		}
+		require.Equal(t, []trace.QueueStat{{Name: "\uFFFD", Waiters: 4, WakeUps: 4, Spurious: 4}}, trace.Queues())
+		var b bytes.Buffer
+		require.NoError(t, trace.WriteMetrics(&b))
+		require.Equal(t, 1, strings.Count(b.String(), "kprim_queue_waiters{"))
+		<-ctx.Done()
+		synctest.Wait()
+		require.Equal(t, []trace.QueueStat{{Name: "\uFFFD", WakeUps: 4, Spurious: 4, Longest: time.Second}}, trace.Queues())
 	})
 }
 

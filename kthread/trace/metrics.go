@@ -38,16 +38,12 @@ func WriteMetrics(w io.Writer) error {
 	for _, m := range metrics {
 		fmt.Fprintf(&text, "# HELP %s %s\n# TYPE %s %s\n", m.name, m.help, m.name, m.kind)
 		for _, q := range queues {
-			fmt.Fprintf(&text, "%s{queue=\"%s\"} %s\n", m.name, labelValue(q.Name), m.value(q))
+			fmt.Fprintf(&text, "%s{queue=\"%s\"} %s\n", m.name, escapes.Replace(q.Name), m.value(q))
 		}
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
 }
 
+// escapes make a text the value of a label.
 var escapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
-
-// labelValue returns the text as the value of a label.
-func labelValue(text string) string {
-	return escapes.Replace(strings.ToValidUTF8(text, "\uFFFD"))
-}
