@@ -97,7 +97,9 @@ func (d *DelayedWork) MarshalText() ([]byte, error) { return []byte(d.String()),
 // String returns one line, as in
 //
 //	thread 7 [flusher]: state S, wchan mail, age 1m0s, 3 wake-ups
+//
+// It quotes names as [Infos.String] does.
 func (i Info) String() string {
 	return fmt.Sprintf("thread %d [%s]: state %v, wchan %s, age %v, %d wake-ups",
-		i.Pid, i.Name, i.State, cmp.Or(i.Wchan, "-"), i.Age, i.WakeUps)
+		i.Pid, printable(i.Name), i.State, cmp.Or(printable(i.Wchan), "-"), i.Age, i.WakeUps)
 }

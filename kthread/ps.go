@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/pprof"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -226,17 +227,28 @@ func (infos Infos) Blocked() Infos {
 
 // String returns a table as ps(1) prints it. It has a line for each thread, below
 // a line of headings. The names of threads are in brackets, as ps(1) shows kernel
-// threads, and cut to 15 bytes. The names of queues are whole.
+// threads, and cut to 15 bytes. The names of queues are whole. A name that would break
+// its line, or change the colours of a terminal, is in the quotes of Go.
 func (infos Infos) String() string {
 	wide := 15
 	for _, i := range infos {
-		wide = max(wide, len(i.Wchan))
+		wide = max(wide, utf8.RuneCountInString(printable(i.Wchan)))
 	}
+	wide = min(wide, 40) // one long name must not widen all lines
 	var text strings.Builder
 	fmt.Fprintf(&text, "  PID S ELAPSED WAKE-UPS %-*s COMMAND\n", wide, "WCHAN")
 	for _, i := range infos {
-		wchan := cmp.Or(i.Wchan, "-")
-		fmt.Fprintf(&text, "%5d %s %7v %8d %-*s [%s]\n", i.Pid, i.State, i.Age.Truncate(time.Second), i.WakeUps, wide, wchan, i.Comm())
+		wchan := cmp.Or(printable(i.Wchan), "-")
+		fmt.Fprintf(&text, "%5d %s %7v %8d %-*s [%s]\n", i.Pid, i.State, i.Age.Truncate(time.Second), i.WakeUps, wide, wchan, printable(i.Comm()))
 	}
 	return text.String()
+}
+
+// printable returns a name as a part of a line.
+func printable(name string) string {
+	hidden := func(r rune) bool { return !strconv.IsPrint(r) }
+	if utf8.ValidString(name) && !strings.ContainsFunc(name, hidden) {
+		return name
+	}
+	return strconv.Quote(name)
 }

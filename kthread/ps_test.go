@@ -79,6 +79,21 @@ func TestTasksPrintedAreATable(t *testing.T) {
 `, fmt.Sprint(infos))
 }
 
+// A name is a part of its line, and cannot pass for a line of its own.
+func TestTasksPrintedHaveALineEach(t *testing.T) {
+	infos := kthread.Infos{
+		{Pid: 1, Wchan: "a\n    2 D", Name: "x]\n    3 D"},
+		{Pid: 4, Wchan: "\x1b[31mré\xff", Name: "\u202eabc"},
+		{Pid: 5, Wchan: strings.Repeat("w", 41), Name: "ünlong"},
+	}
+	require.Equal(t, `  PID S ELAPSED WAKE-UPS WCHAN                                    COMMAND
+    1 R      0s        0 "a\n    2 D"                             ["x]\n    3 D"]
+    4 R      0s        0 "\x1b[31mré\xff"                         ["\u202eabc"]
+    5 R      0s        0 `+infos[2].Wchan+` [ünlong]
+`, fmt.Sprint(infos))
+	require.Equal(t, `thread 1 ["x]\n    3 D"]: state R, wchan "a\n    2 D", age 0s, 0 wake-ups`, fmt.Sprint(infos[0]))
+}
+
 // As SysRq-w does, only the sleepers that no signal wakes.
 func TestBlockedAreThoseInStateD(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -59,6 +59,7 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"strconv"
 	"sync"
 
 	"github.com/kprim/kprim/kthread"
@@ -95,6 +96,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", a.kind)
+	// The answer to HEAD has the length too. The server sends no body then.
+	w.Header().Set("Content-Length", strconv.Itoa(a.text.Len()))
 	_, _ = w.Write(a.text.Bytes()) // the client may have gone
 }
 

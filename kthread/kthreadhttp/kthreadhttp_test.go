@@ -206,8 +206,51 @@ func TestPictureWithoutEvents(t *testing.T) {
 	h := &kthreadhttp.Handler{Recorder: new(trace.FlightRecorder)}
 	w := get(h, "/")
 	require.Equal(t, http.StatusOK, w.Code)
-	require.Contains(t, w.Body.String(), "COMMAND\n\nno picture: ")
-	require.Equal(t, http.StatusNotFound, get(h, "/?picture=svg").Code)
+	require.Contains(t, w.Body.String(), "COMMAND\n\nno event is recorded\n")
+	for _, path := range []string{"/?picture=svg", "/?picture=text", "/trace"} {
+		w := get(h, path)
+		require.Equal(t, http.StatusNotFound, w.Code)
+		require.Equal(t, "kthreadhttp: no event is recorded\n", w.Body.String())
+	}
+}
+
+// The recorder runs, and there is nothing to record.
+func TestPictureOfAProgramThatSleeps(t *testing.T) {
+	h := &kthreadhttp.Handler{Recorder: new(trace.FlightRecorder)}
+	require.NoError(t, h.Recorder.Start())
+	defer h.Recorder.Stop()
+	require.Equal(t, http.StatusNotFound, get(h, "/trace").Code)
+	require.Equal(t, http.StatusNotFound, get(h, "/?picture=text").Code)
+}
+
+// A server answers HEAD with the header of GET, and without a body.
+func TestHeadHasTheLength(t *testing.T) {
+	h := &kthreadhttp.Handler{Recorder: new(trace.FlightRecorder)}
+	require.NoError(t, h.Recorder.Start())
+	defer h.Recorder.Stop()
+	for range 100 {
+		trace.Instant("as much as no buffer of a server takes")
+	}
+	h.Recorder.Stop() // two answers are the same
+	server := httptest.NewServer(h)
+	defer server.Close()
+	client := server.Client()
+	for _, path := range []string{"/?w", "/trace", "/?picture=svg", "/none"} {
+		got, err := client.Get(server.URL + path)
+		require.NoError(t, err)
+		body, err := io.ReadAll(got.Body)
+		require.NoError(t, err)
+		require.NoError(t, got.Body.Close())
+		head, err := client.Head(server.URL + path)
+		require.NoError(t, err)
+		none, err := io.ReadAll(head.Body)
+		require.NoError(t, err)
+		require.NoError(t, head.Body.Close())
+		require.Empty(t, none)
+		require.Equal(t, got.StatusCode, head.StatusCode)
+		require.EqualValues(t, len(body), got.ContentLength)
+		require.EqualValues(t, len(body), head.ContentLength)
+	}
 }
 
 func TestWhatThereIsNot(t *testing.T) {
@@ -270,5 +313,21 @@ func TestNamesAreQuoted(t *testing.T) {
 		require.Contains(t, page, `       0 "a\n\x1b[31mb <é>" ["stray \xff"]`+"\n")
 		require.Contains(t, page, ` "a\n\x1b[31mb <é>"`+"\n")
 		require.NoError(t, thread.Stop())
+	})
+}
+
+// One long name does not widen all lines.
+func TestLongNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := waitqueue.Queue{Name: strings.Repeat("n", 100_000)}
+		long := kthread.Run(q.Name, func(cur *kthread.Current) error { return cur.Wait(&q, cur.ShouldStop) })
+		short := kthread.Run("short", func(cur *kthread.Current) error { return cur.Wait(new(waitqueue.Queue), cur.ShouldStop) })
+		time.Sleep(time.Second)
+		page := get(&kthreadhttp.Handler{}, "/").Body.String()
+		require.Contains(t, page, "WCHAN"+strings.Repeat(" ", 36)+"COMMAND\n")
+		require.Contains(t, page, " "+q.Name+" [nnnnnnnnnnnnnnn]\n")
+		require.Contains(t, page, " -"+strings.Repeat(" ", 40)+"[short]\n")
+		require.NoError(t, long.Stop())
+		require.NoError(t, short.Stop())
 	})
 }

@@ -39,6 +39,7 @@ func (a *answer) threads(infos kthread.Infos) {
 	for _, i := range infos {
 		wide = max(wide, utf8.RuneCountInString(printable(i.Wchan)))
 	}
+	wide = min(wide, 40) // one long name must not widen all lines
 	fmt.Fprintf(&a.text, "  PID S ELAPSED WAKE-UPS SPURIOUS %-*s COMMAND\n", wide, "WCHAN")
 	for _, i := range infos {
 		fmt.Fprintf(&a.text, "%5d %s %7v %8d %8s %-*s [%s]\n", i.Pid, i.State, i.Age.Truncate(time.Second), i.WakeUps,

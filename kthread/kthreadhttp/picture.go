@@ -14,12 +14,19 @@ import (
 const width = 100 // of a picture in text
 
 // trace answers with the text of the recorder.
-func (a *answer) trace(r *trace.FlightRecorder) {
+func (a *answer) trace(r *trace.FlightRecorder) { a.err = record(&a.text, r) }
+
+// record writes the trace of the last moments.
+func record(text *bytes.Buffer, r *trace.FlightRecorder) error {
 	if r == nil {
-		a.err = errors.New("there is no flight recorder")
-		return
+		return errors.New("there is no flight recorder")
 	}
-	_, _ = r.WriteTo(&a.text) // a Buffer has no error
+	_, _ = r.WriteTo(text) // a Buffer has no error
+	// Only a line of an event begins with a space.
+	if !bytes.Contains(text.Bytes(), []byte("\n ")) {
+		return errors.New("no event is recorded")
+	}
+	return nil
 }
 
 // picture answers with a drawing of the trace. Another picture may take so long that the
@@ -49,11 +56,10 @@ func (a *answer) picture(ctx context.Context, h *Handler, form string) {
 
 // chart reads the trace of the last moments.
 func chart(r *trace.FlightRecorder) (*picture.Chart, error) {
-	if r == nil {
-		return nil, errors.New("there is no flight recorder")
-	}
 	var text bytes.Buffer
-	_, _ = r.WriteTo(&text) // a Buffer has no error
+	if err := record(&text, r); err != nil {
+		return nil, err
+	}
 	c, err := picture.Parse(&text)
 	if err != nil {
 		return nil, fmt.Errorf("no picture: %w", err)
