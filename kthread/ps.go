@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 	"weak"
 
+	"github.com/kprim/kprim/internal/watch"
 	"github.com/kprim/kprim/waitqueue"
 )
 
@@ -147,8 +148,10 @@ func (i Info) Comm() string {
 // something keeps the thread asleep.
 //
 // State shows the sleeps that the thread makes through its [Current] or its Task.
-// A thread that sleeps on a channel, in a mutex or in a system call is shown as
-// running, R.
+// While package trace runs, it shows the thread's other waits of package waitqueue
+// too, such as a Wait with [context.Background], if they began after trace did.
+// Wchan and WakeUps have them then. A thread that sleeps on a channel, in a mutex or
+// in a system call is shown as running, R.
 //
 // Age is by the clock of the caller. A bubble of testing/synctest has a clock of
 // its own. So Age is 0 if the caller is in a bubble and the thread is not, or the
@@ -158,7 +161,7 @@ func (i Info) Comm() string {
 //
 // Differs: a thread that sleeps in a handshake, as in Stop or Flush, is shown as running, R.
 func (t *Thread) Info() Info {
-	return Info{
+	info := Info{
 		Pid:     t.pid,
 		State:   t.task.State(),
 		Wchan:   t.wchan(),
@@ -166,6 +169,12 @@ func (t *Thread) Info() Info {
 		WakeUps: t.task.WakeUps(),
 		Name:    t.label.name,
 	}
+	if on := watch.On(); on != nil && info.State == waitqueue.Running {
+		if state, queue := on.Sleep(&t.task); state != 0 {
+			info.State, info.Wchan = waitqueue.State(state), queue
+		}
+	}
+	return info
 }
 
 // wchan returns the name of the queue that the thread sleeps on. A thread that runs works

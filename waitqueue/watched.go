@@ -5,6 +5,10 @@ import "github.com/kprim/kprim/internal/watch"
 // A tracer is told of each sleep and of each wake-up: see package watch. These functions run
 // only while there is one.
 
+func init() {
+	watch.Woken = func(task any) { task.(*Task).word.Add(wakeUp) }
+}
+
 // sleeper is the name that a tracer knows the waiter by.
 func (e *Entry) sleeper() any {
 	if e.Task != nil {

@@ -92,7 +92,7 @@ func TestTasksThatDoNotHang(t *testing.T) {
 	watching(t, func(b *bench) {
 		created := kthread.Create("created", b.disk.write)
 		sleeper := kthread.Run("sleeper", func(cur *kthread.Current) error { return cur.Wait(&b.disk.queue, cur.ShouldStop) })
-		var done waitqueue.Completion // a wait in state D, which kthread.Tasks does not show
+		var done waitqueue.Completion // a wait in state D, which kthread.Tasks does not show without the recorder
 		waiter := kthread.Run("waiter", func(*kthread.Current) error { return done.Wait(context.Background()) })
 		busy := b.hang("busy")
 		var lines string
@@ -107,6 +107,33 @@ func TestTasksThatDoNotHang(t *testing.T) {
 		require.Error(t, created.Stop())
 		done.Complete()
 		require.NoError(b.t, waiter.Wait(b.t.Context()))
+	})
+}
+
+// With the recorder, the list shows waits with context.Background too, and their wake-ups.
+func TestWaitWithoutTheTask(t *testing.T) {
+	watching(t, func(b *bench) {
+		require.NoError(t, b.recorder.Start())
+		defer b.recorder.Stop()
+		var tick, done waitqueue.Completion
+		stuck := kthread.Run("stuck", func(*kthread.Current) error { return done.Wait(context.Background()) })
+		busy := kthread.Run("busy", func(cur *kthread.Current) error {
+			for !cur.ShouldStop() {
+				_ = tick.Wait(context.Background())
+			}
+			return nil
+		})
+		lines := ""
+		for range 100 {
+			lines += b.after(100 * time.Second)
+			tick.Complete()
+		}
+		require.Equal(t, line(stuck, 120), lines)
+		done.Complete()
+		require.NoError(t, stuck.Wait(b.t.Context()))
+		busy.AskStop(nil)
+		tick.Complete()
+		require.NoError(t, busy.Wait(b.t.Context()))
 	})
 }
 

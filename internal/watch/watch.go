@@ -39,6 +39,10 @@ type Watcher struct {
 	// end of a context does.
 	Idle func(wake func())
 
+	// Sleep returns how a thread sleeps, and the name of the queue, in a wait that its own
+	// task does not know. The state is 0 if there is none.
+	Sleep func(task any) (state uint32, queue string)
+
 	// Forget is called when a task with a name is not used any more.
 	Forget func(task any)
 
@@ -74,6 +78,10 @@ var (
 	Self    func() uintptr          // returns a number for the calling goroutine; a later one may have it again
 	Threads func(each func(Thread)) // lists the threads that have begun and are not gone
 )
+
+// Woken counts a wake-up of a task that another task, or none, has slept for. Package waitqueue
+// sets it at its start.
+var Woken func(task any)
 
 var watcher atomic.Pointer[Watcher]
 

@@ -30,9 +30,9 @@
 //     command examples/ktrace, read it.
 //   - "/metrics" has the counters of the queues, in the text format that Prometheus reads.
 //
-// The list has the state of [kthread.Thread.Info]: a thread that waits in another way than
-// through its Current or its Task is in state R there. The picture shows the waits of package
-// waitqueue all the same, so it may show D where "/?w" has no line.
+// The list has the state of [kthread.Thread.Info]. A thread that waits in another way than
+// through its Current or its Task is in state R there, unless a recorder runs or the queues are
+// counted.
 //
 // The only methods are GET and HEAD, and no request changes anything. An error is plain text
 // with its reason:

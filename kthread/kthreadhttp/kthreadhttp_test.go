@@ -169,7 +169,8 @@ func TestNoPictureWithoutAClient(t *testing.T) {
 	require.Equal(t, "kthreadhttp: context canceled\n", w.Body.String())
 }
 
-// A thread that waits without its Current is R in the list, and sleeps in the picture.
+// A thread that waits without its Current is D in the list, as in the picture, while a recorder
+// runs.
 func TestWaitWithoutCurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &kthreadhttp.Handler{Recorder: new(trace.FlightRecorder)}
@@ -179,9 +180,11 @@ func TestWaitWithoutCurrent(t *testing.T) {
 		thread := kthread.Run("flushd", func(*kthread.Current) error { return done.Wait(context.Background()) })
 		time.Sleep(time.Second)
 		page := get(h, "/").Body.String()
-		require.Regexp(t, `(?m) R +1s .*\[flushd\]$`, page)
+		require.Regexp(t, `(?m) D +1s .*\[flushd\]$`, page)
 		require.Regexp(t, `(?m)^flushd +\|.*##\|$`, page)
-		require.NotContains(t, get(h, "/?w").Body.String(), "flushd")
+		require.Contains(t, get(h, "/?w").Body.String(), "flushd")
+		h.Recorder.Stop()
+		require.Regexp(t, `(?m) R +1s .*\[flushd\]$`, get(h, "/").Body.String())
 		done.Complete()
 		require.NoError(t, thread.Wait(t.Context()))
 	})

@@ -16,6 +16,7 @@ type lane struct {
 	comm     string
 
 	phase  phase
+	sleep  *sleep  // the last one that it has gone to, or nil
 	state  byte    // the letter of its last sleep, or 0
 	self   uintptr // the goroutine that it was seen on last, or 0
 	thread bool
@@ -39,13 +40,14 @@ const (
 
 // lanes are the lanes of all threads, tasks and goroutines that the tracer has seen.
 type lanes struct {
-	byTask map[any]*lane     // threads, and tasks with a name
-	bySelf map[uintptr]*lane // the lane that a goroutine has
-	cpus   []int             // that ended lanes have given back
-	used   int               // CPUs that were ever used
-	tasks  int               // numbers given to tasks
-	others int               // numbers given to goroutines without a name
-	limit  int               // of lanes, before some are dropped
+	byTask  map[any]*lane     // threads, and tasks with a name
+	bySelf  map[uintptr]*lane // the lane that a goroutine has
+	threads map[*lane]any     // the tasks of the threads; an event must not keep them alive
+	cpus    []int             // that ended lanes have given back
+	used    int               // CPUs that were ever used
+	tasks   int               // numbers given to tasks
+	others  int               // numbers given to goroutines without a name
+	limit   int               // of lanes, before some are dropped
 }
 
 // Threads have the pids of package kthread, which counts them from 1. The others have
@@ -59,7 +61,7 @@ const (
 const most = 4096
 
 func (l *lanes) reset() {
-	*l = lanes{byTask: map[any]*lane{}, bySelf: map[uintptr]*lane{}, limit: most}
+	*l = lanes{byTask: map[any]*lane{}, bySelf: map[uintptr]*lane{}, threads: map[*lane]any{}, limit: most}
 }
 
 // add makes a lane. Each lane has a CPU of its own, because goroutines run side by side.
@@ -79,7 +81,7 @@ func (l *lanes) ofThread(t watch.Thread) *lane {
 	if lane == nil {
 		lane = l.add(t.Pid, t.Name, comm(t.Name))
 		lane.thread = true
-		l.byTask[t.Task] = lane
+		l.byTask[t.Task], l.threads[lane] = lane, t.Task
 	}
 	if t.Self != 0 {
 		l.give(lane, t.Self)
@@ -136,6 +138,7 @@ func (l *lanes) current() *lane {
 // remove drops the lane of a thread or a task. Its goroutine may go on, without a name.
 func (l *lanes) remove(task any, lane *lane) {
 	delete(l.byTask, task)
+	delete(l.threads, lane)
 	l.drop(lane)
 }
 

@@ -5,7 +5,8 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// A sleep is a wait, from its first announcement on. A thread has one sleep for its life.
+// A sleep is a wait, from its first announcement on. A thread has one sleep for its life, and
+// one more for each wait that its own task does not know, such as one with a context.
 //
 // The text tells of a sleep when the waiter goes to sleep, and not when it announces that: a
 // waiter whose condition comes true in time has not slept. If a waker finds the announcement
@@ -17,9 +18,10 @@ import (
 //	                  claim        the waiter sleeps; the waker wakes it
 //	does not sleep                 the waiter runs
 type sleep struct {
-	lane  *lane
-	queue string // the name, or ""
-	state waitqueue.State
+	lane   *lane
+	thread any    // the task of the thread if this is not its sleep for life, else nil
+	queue  string // the name, or ""
+	state  waitqueue.State
 
 	waits     bool  // the wait is not over; a thread that has not begun is in no wait
 	announced bool  // a waker may find it
@@ -47,10 +49,22 @@ func (s *sleep) meet(r *tracer, task any) {
 
 // goes tells that the waiter sleeps, if the text does not say so. The caller holds mu.
 func (s *sleep) goes(r *tracer) {
+	s.lane.sleep = s
 	if s.lane.phase != asleep {
 		s.lane.state = s.letter()
 		r.move(s.lane, asleep, event{kind: switchOut, actor: s.lane, state: s.lane.state})
 	}
+}
+
+// sleepOf returns how and where a thread sleeps, if the text says that it does.
+func (r *tracer) sleepOf(task any) (state uint32, queue string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.lanes.byTask[task]
+	if l == nil || l.phase != asleep {
+		return 0, ""
+	}
+	return uint32(l.sleep.state), l.sleep.queue
 }
 
 func (r *tracer) announce(sleeper any, name, queue string, state uint32) {
@@ -61,7 +75,8 @@ func (r *tracer) announce(sleeper any, name, queue string, state uint32) {
 	s := r.sleeps[sleeper]
 	if s == nil {
 		r.sweep()
-		s = &sleep{lane: r.laneOf(sleeper, name)}
+		l := r.laneOf(sleeper, name)
+		s = &sleep{lane: l, thread: r.lanes.threads[l]}
 		r.sleeps[sleeper] = s
 	}
 	if s.waits && s.woken {
@@ -117,6 +132,9 @@ func (r *tracer) wake(sleeper any) {
 	}
 	s.woken = true
 	s.lane.wakeUps++
+	if s.thread != nil {
+		watch.Woken(s.thread)
+	}
 	if s.waits {
 		r.counts.addWakeUp(s.queue)
 	}
@@ -168,7 +186,8 @@ func (r *tracer) goOn(sleeper any, over bool) {
 	s.announced = false
 	if over {
 		s.waits, s.woken = false, false
-		if !s.lane.thread {
+		// Another goroutine may have the sleeper next, if it is not the thread's own task.
+		if !s.lane.thread || s.thread != nil {
 			delete(r.sleeps, sleeper)
 		}
 	}

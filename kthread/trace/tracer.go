@@ -70,7 +70,7 @@ func (r *tracer) watcher() *watch.Watcher {
 	return &watch.Watcher{
 		Announce: r.announce, Place: r.place, Asleep: r.asleep, Awake: r.awake, Over: r.over,
 		Hold: r.mu.Lock, Release: r.mu.Unlock, Wake: r.wake, Idle: r.idle,
-		Forget: r.forget, Born: r.born, Begin: r.begin, Exit: r.exit,
+		Sleep: r.sleepOf, Forget: r.forget, Born: r.born, Begin: r.begin, Exit: r.exit,
 		Signal: r.signal, WorkBegins: r.workBegins, WorkEnds: r.workEnds,
 	}
 }

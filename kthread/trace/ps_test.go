@@ -1,0 +1,103 @@
+package trace_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/kthread"
+	"github.com/kprim/kprim/kthread/trace"
+	"github.com/kprim/kprim/waitqueue"
+)
+
+// While the tracer runs, the list of threads has each way to sleep, also one that does not go
+// through the thread's own task.
+func TestListHasAllSleeps(t *testing.T) {
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			counting(t, func(t *testing.T) {
+				w := &world{ctx: t.Context(), q: waitqueue.Queue{Name: "door"}}
+				w.cond.L = &w.mu
+				th := kthread.Run("sleeper", func(cur *kthread.Current) error {
+					way.sleep(w)
+					return cur.Wait(new(waitqueue.Queue), cur.ShouldStop)
+				})
+				synctest.Wait()
+				info := th.Info()
+				require.Equal(t, way.state, info.State.String())
+				require.Equal(t, way.at, info.Wchan)
+				require.EqualValues(t, 1, info.WakeUps)
+				require.Equal(t, way.state == "D", len(kthread.Tasks().Blocked()) == 1)
+
+				w.ready.Store(true)
+				w.q.WakeUp()
+				w.cond.Signal()
+				w.done.Complete()
+				synctest.Wait()
+				info = th.Info()
+				require.Equal(t, "S", info.State.String(), "it waits by its Current")
+				require.Empty(t, info.Wchan)
+				require.EqualValues(t, 2, info.WakeUps)
+				require.EqualValues(t, 2, trace.Tasks()[0].WakeUps)
+				require.Equal(t, 1, trace.Sleeps(), "nothing is left of a wait that is over")
+				require.NoError(t, th.Stop())
+				require.Zero(t, trace.Sleeps())
+			})
+		})
+	}
+}
+
+// The list is as before when the tracer has ended. A wake-up stays counted.
+func TestListAfterTheTracer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var done waitqueue.Completion
+		th := kthread.Run("sleeper", func(*kthread.Current) error {
+			_ = done.Wait(background)
+			return done.Wait(background)
+		})
+		trace.StartCounting()
+		require.Equal(t, waitqueue.Running, th.Info().State)
+		synctest.Wait()
+		require.Equal(t, waitqueue.Uninterruptible, th.Info().State)
+		done.Complete()
+		synctest.Wait()
+		trace.StopCounting()
+		require.Equal(t, waitqueue.Running, th.Info().State)
+		require.EqualValues(t, 2, th.Info().WakeUps)
+		trace.StartCounting()
+		require.Equal(t, waitqueue.Running, th.Info().State, "the wait began before")
+		done.Complete()
+		require.NoError(t, th.Wait(background))
+		trace.StopCounting()
+	})
+}
+
+// A plain wait of a thread borrows a task. The next goroutine that borrows it is not the thread.
+func TestBorrowedTaskIsOfItsBorrower(t *testing.T) {
+	counting(t, func(t *testing.T) {
+		var q waitqueue.Queue
+		var ready atomic.Bool
+		th := kthread.Run("thread", func(cur *kthread.Current) error {
+			_ = q.Wait(background, ready.Load)
+			return cur.Wait(new(waitqueue.Queue), cur.ShouldStop)
+		})
+		synctest.Wait()
+		ready.Store(true)
+		q.WakeUp()
+		synctest.Wait()
+		ready.Store(false)
+		before := trace.Tasks()
+		for range 5 {
+			go func() { _ = q.Wait(background, ready.Load) }()
+		}
+		synctest.Wait()
+		q.WakeUp() // the condition is false
+		synctest.Wait()
+		require.Equal(t, before, trace.Tasks())
+		ready.Store(true)
+		q.WakeUpAll()
+		require.NoError(t, th.Stop())
+	})
+}
