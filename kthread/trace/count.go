@@ -29,7 +29,7 @@ type QueueStat struct {
 	Waiters  int           // that are in a wait now
 	WakeUps  uint64        // that found a waiter; also by a timer, a signal or a stop
 	Spurious uint64        // after which the condition of the waiter was still false
-	Longest  time.Duration // the longest sleep; a sleep that is not over counts too
+	Longest  time.Duration // the longest sleep; a sleep that is not over counts too, by the caller's clock
 }
 
 // A TaskStat has the numbers of a thread, or of a task with a name.
@@ -120,12 +120,13 @@ func (r *tracer) queueStats() []QueueStat {
 		copied := *q
 		now.queues[name] = &copied
 	}
+	sameClock := isVirtual(time.Now()) == r.virtual
 	for _, s := range r.sleeps {
 		if !s.waits {
 			continue
 		}
 		now.queue(s.queue).Waiters++
-		if s.isAsleep() {
+		if s.isAsleep() && sameClock {
 			now.addSleep(s.queue, r.now()-s.began)
 		}
 	}

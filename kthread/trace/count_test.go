@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -81,6 +82,29 @@ func TestSleepThatIsNotOver(t *testing.T) {
 		require.Equal(t, 1, stat(t, "").Waiters)
 		require.Error(t, th.Stop())
 		require.Equal(t, trace.QueueStat{WakeUps: 1, Longest: time.Minute}, stat(t, ""))
+	})
+}
+
+// A bubble has a clock of its own. A reader outside of it cannot tell how long a sleep of the
+// bubble takes, so only the sleeps that are over count for it.
+func TestReaderWithAnotherClock(t *testing.T) {
+	ask, answers := make(chan bool), make(chan []trace.QueueStat)
+	go func() {
+		for range ask {
+			answers <- trace.Queues()
+		}
+	}()
+	defer close(ask)
+	counting(t, func(t *testing.T) {
+		th := kthread.Run("sleeper", func(cur *kthread.Current) error {
+			_ = cur.WaitTimeout(&waitqueue.Queue{Name: "door"}, time.Second, func() bool { return false })
+			return cur.Wait(&waitqueue.Queue{Name: "door"}, cur.ShouldStop)
+		})
+		time.Sleep(time.Minute)
+		require.Equal(t, []trace.QueueStat{{Name: "door", Waiters: 1, WakeUps: 1, Longest: 59 * time.Second}}, trace.Queues())
+		ask <- true
+		require.Equal(t, []trace.QueueStat{{Name: "door", Waiters: 1, WakeUps: 1, Longest: time.Second}}, <-answers)
+		require.NoError(t, th.Stop())
 	})
 }
 
@@ -207,6 +231,37 @@ kprim_queue_spurious_wakeups_total`+label+` 0
 kprim_queue_longest_sleep_seconds`+label+` 1.5
 `, b.String())
 		require.ErrorIs(t, trace.WriteMetrics(writerFunc(func([]byte) (int, error) { return 0, io.ErrClosedPipe })), io.ErrClosedPipe)
+	})
+}
+
+// A parser of the text format finds each name again.
+func TestMetricsOfAnyName(t *testing.T) {
+	counting(t, func(t *testing.T) {
+		names := []string{"", "\n", "\r\x00\u2028", "\"} 7\n# TYPE kprim_queue_waiters gauge", `\`, `\"`, `\n`, "é", `{a="b",c="d"}`}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		for _, name := range names {
+			q := waitqueue.Queue{Name: name}
+			go func() { _ = q.Wait(ctx, func() bool { return false }) }()
+		}
+		synctest.Wait()
+		var b bytes.Buffer
+		require.NoError(t, trace.WriteMetrics(&b))
+		sample := regexp.MustCompile(`^(kprim_queue_[a-z_]+){queue="((?:[^"\\\n]|\\[\\"n])*)"} ([0-9.e-]+)$`)
+		comment := regexp.MustCompile(`^# (?:HELP kprim_queue_[a-z_]+ [A-Za-z .-]+|TYPE kprim_queue_[a-z_]+ (?:gauge|counter))$`)
+		found := map[string][]string{}
+		for line := range strings.SplitSeq(strings.TrimSuffix(b.String(), "\n"), "\n") {
+			if comment.MatchString(line) {
+				continue
+			}
+			parts := sample.FindStringSubmatch(line)
+			require.NotNil(t, parts, "%q", line)
+			found[parts[1]] = append(found[parts[1]], strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n").Replace(parts[2]))
+		}
+		require.Len(t, found, 4)
+		for _, labels := range found {
+			require.ElementsMatch(t, names, labels)
+		}
 	})
 }
 
