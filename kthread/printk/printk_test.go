@@ -150,6 +150,30 @@ func TestLogHasTheMessageThatTheConsoleRefuses(t *testing.T) {
 	require.EqualError(t, err, "no paper")
 }
 
+// A console that panics once holds up no later message.
+func TestConsoleThatPanics(t *testing.T) {
+	console := &panicking{}
+	log := &printk.Log{Console: console, Mark: "> "}
+	require.PanicsWithValue(t, "no paper", func() { log.Printk("first") })
+	log.Printk("second")
+	require.Equal(t, "> second\n", console.String())
+	require.Equal(t, "> first\n> second\n", dmesg(t, log))
+}
+
+// A panicking console panics at its first line.
+type panicking struct {
+	strings.Builder
+	panicked bool
+}
+
+func (p *panicking) WriteString(line string) (int, error) {
+	if !p.panicked {
+		p.panicked = true
+		panic("no paper")
+	}
+	return p.Builder.WriteString(line)
+}
+
 // A caller is an attribute that logs to the same log.
 type caller struct{ log *printk.Log }
 
