@@ -136,6 +136,30 @@ func TestPicture(t *testing.T) {
 	})
 }
 
+// While it counts, the page has the table of the queues, also if that is empty.
+func TestQueuesThatThereAreNot(t *testing.T) {
+	trace.StartCounting()
+	defer trace.StopCounting()
+	page := get(&kthreadhttp.Handler{}, "/").Body.String()
+	require.True(t, strings.HasSuffix(page, "COMMAND\n\nWAITERS WAKE-UPS SPURIOUS    LONGEST QUEUE\n"), page)
+}
+
+// The page is found with a slash at its end and without.
+func TestPlacesOfTheHandler(t *testing.T) {
+	h := &kthreadhttp.Handler{}
+	var mux http.ServeMux
+	mux.Handle("GET /debug/kthreads", http.StripPrefix("/debug/kthreads", h))
+	mux.Handle("GET /debug/kthreads/", http.StripPrefix("/debug/kthreads", h))
+	for path, handler := range map[string]http.Handler{
+		"/debug/kthreads": &mux, "/debug/kthreads/": &mux, "/debug/kthreads?w": &mux, "/debug/kthreads/?w": &mux, "/": h,
+	} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		require.Equal(t, http.StatusOK, w.Code, path)
+		require.Contains(t, w.Body.String(), "COMMAND\n", path)
+	}
+}
+
 // While one picture is drawn, another one waits, and a list does not.
 func TestOnePictureAtATime(t *testing.T) {
 	h := &kthreadhttp.Handler{Recorder: new(trace.FlightRecorder)}

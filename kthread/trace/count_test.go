@@ -298,12 +298,42 @@ func TestFirstRunIsNoWakeUp(t *testing.T) {
 	})
 }
 
-// A thread that has not begun does not wait.
-func TestCreatedThreadIsNoWaiter(t *testing.T) {
+// A thread that has not begun does not wait, nor does one that runs. Both are in the list,
+// also without a name.
+func TestThreadThatRunsIsNoWaiter(t *testing.T) {
 	counting(t, func(t *testing.T) {
-		th := kthread.Create("never", func(*kthread.Current) error { return nil })
-		require.Zero(t, stat(t, "").Waiters)
-		require.Error(t, th.Stop())
+		created := kthread.Create("never", func(*kthread.Current) error { return nil })
+		require.Empty(t, trace.Queues())
+		require.Error(t, created.Stop())
+		runs := make(chan bool)
+		th := kthread.Run("", func(*kthread.Current) error { <-runs; return nil })
+		synctest.Wait()
+		require.Empty(t, trace.Queues())
+		require.Equal(t, []trace.TaskStat{{Pid: th.Info().Pid, WakeUps: 1}}, trace.Tasks())
+		close(runs)
+		require.NoError(t, th.Wait(background))
+	})
+}
+
+// A second start keeps the numbers. A stop drops them.
+func TestStartAndStopCounting(t *testing.T) {
+	counting(t, func(t *testing.T) {
+		q := waitqueue.Queue{Name: "door"}
+		go func() {
+			tests := 0
+			_ = q.Wait(background, func() bool { tests++; return tests > 2 })
+		}()
+		synctest.Wait()
+		q.WakeUp()
+		synctest.Wait()
+		before := trace.Queues()
+		require.Equal(t, []trace.QueueStat{{Name: "door", WakeUps: 1}}, before)
+		trace.StartCounting()
+		require.Equal(t, before, trace.Queues())
+		trace.StopCounting()
+		trace.StartCounting()
+		require.Empty(t, trace.Queues())
+		require.NotNil(t, trace.Queues(), "it counts, from 0")
 	})
 }
 
