@@ -36,7 +36,7 @@ type QueueStat struct {
 type TaskStat struct {
 	Pid      int    // of the thread, or the number that a task has in traces
 	Name     string // the whole name
-	WakeUps  uint64 // as ps has them: the first run of a thread is one
+	WakeUps  uint64 // as in ps, but from the start on: the first run of a thread is one
 	Spurious uint64 // as in QueueStat
 }
 
@@ -51,8 +51,12 @@ type TaskStat struct {
 func StartCounting() {
 	the.mu.Lock()
 	defer the.mu.Unlock()
-	if the.counts == nil {
-		the.change(func() { the.counts = &counts{queues: map[string]*QueueStat{}} })
+	if the.counts != nil {
+		return
+	}
+	the.change(func() { the.counts = &counts{queues: map[string]*QueueStat{}} })
+	for _, l := range the.all() { // a recorder may have made them before
+		l.wakeUps, l.spurious = 0, 0
 	}
 }
 

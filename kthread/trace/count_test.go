@@ -315,6 +315,30 @@ func TestThreadThatRunsIsNoWaiter(t *testing.T) {
 	})
 }
 
+// A recorder that runs already has lanes. The numbers begin at the start of the counting all
+// the same.
+func TestCountingBesideARecorder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		recorder := new(trace.FlightRecorder)
+		require.NoError(t, recorder.Start())
+		defer recorder.Stop()
+		q := waitqueue.Queue{Name: "door"}
+		th := kthread.Run("thread", func(cur *kthread.Current) error { return cur.Wait(&q, cur.ShouldStop) })
+		for range 2 {
+			synctest.Wait()
+			q.WakeUp() // the condition is false
+			synctest.Wait()
+			trace.StartCounting()
+			require.Equal(t, []trace.TaskStat{{Pid: th.Info().Pid, Name: "thread"}}, trace.Tasks())
+			q.WakeUp()
+			synctest.Wait()
+			require.Equal(t, []trace.TaskStat{{Pid: th.Info().Pid, Name: "thread", WakeUps: 1, Spurious: 1}}, trace.Tasks())
+			trace.StopCounting()
+		}
+		require.NoError(t, th.Stop())
+	})
+}
+
 // A second start keeps the numbers. A stop drops them.
 func TestStartAndStopCounting(t *testing.T) {
 	counting(t, func(t *testing.T) {
