@@ -21,7 +21,8 @@ func (l *Log) WriteTo(w io.Writer) (int64, error) {
 }
 
 // A Reader reads the messages of a log one after another. Each Reader has a position of its
-// own, so readers take nothing from each other. One goroutine at a time may use it.
+// own, so readers take nothing from each other. One goroutine at a time may use it. The zero
+// value has no log, and its methods panic.
 //
 // Kernel: an open file of /dev/kmsg
 type Reader struct {
