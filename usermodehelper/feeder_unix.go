@@ -3,9 +3,11 @@
 package usermodehelper
 
 import (
+	"cmp"
 	"io"
 	"os"
 	"sync"
+	"syscall"
 )
 
 // A feeder writes the standard input of one helper on a goroutine. A nil feeder
@@ -55,7 +57,7 @@ func (f *feeder) run() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.from == nil {
-		_, _ = f.w.Write(f.input)
+		_ = f.write(f.input)
 		_ = f.w.Close()
 		return
 	}
@@ -74,11 +76,30 @@ func (f *feeder) copy() {
 			f.fail(&fault{what: inputFrom, err: err}) // has no effect if read has failed the helper already
 			return
 		}
-		if _, refused := f.w.Write(buf[:n]); refused != nil || err == io.EOF {
+		if refused := f.write(buf[:n]); refused != nil || err == io.EOF {
 			_ = f.w.Close()
 			return
 		}
 	}
+}
+
+// write fails with EPIPE when the helper takes no more. The Write of package os would end
+// the program then, with SIGPIPE, if the pipe has the descriptor 1 or 2. It can have
+// them in a program that has closed its own.
+func (f *feeder) write(text []byte) error {
+	raw, err := f.w.SyscallConn()
+	for len(text) > 0 && err == nil {
+		n, failure := 0, error(nil)
+		err = raw.Write(func(fd uintptr) bool {
+			n, failure = syscall.Write(int(fd), text[:min(len(text), pipeSize)])
+			return failure != syscall.EAGAIN
+		})
+		if failure != syscall.EINTR {
+			err = cmp.Or(err, failure)
+		}
+		text = text[max(n, 0):]
+	}
+	return err
 }
 
 const inputFrom = "InputFrom"

@@ -213,6 +213,41 @@ func TestHelperNeedNotReadItsInput(t *testing.T) {
 	}
 }
 
+func init() { roles["close-stdio"] = closeStdio }
+
+// The pipes of a program that has closed its own files have their numbers. A program dies of
+// SIGPIPE if it writes to a descriptor 1 that nobody reads.
+func TestProgramThatHasClosedItsFilesOutlivesAHelperThatTakesNoInput(t *testing.T) {
+	status, err := actor(t, "close-stdio").Exec(t.Context(), usermodehelper.WaitProc)
+	require.NoError(t, err)
+	require.Equal(t, "exit status 0", status.String())
+}
+
+func closeStdio([]string) error {
+	for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	h := shell("exec <&-; exit 3")
+	for _, change := range []func(){
+		func() { h.Input = make([]byte, 1<<20) },
+		func() { h.Input, h.InputFrom = nil, endless{} },
+	} {
+		change()
+		if status, err := h.Exec(context.Background(), usermodehelper.WaitProc); status.ExitCode() != 3 || err != nil {
+			return fmt.Errorf("%v: %w", status, err)
+		}
+	}
+	h = shell("cat; echo error >&2")
+	h.Input, h.Output, h.Errors = noise(200_000), &usermodehelper.Output{Max: 1 << 20}, new(usermodehelper.Output)
+	status, err := h.Exec(context.Background(), usermodehelper.WaitProc)
+	if status != 0 || err != nil || !bytes.Equal(h.Input, h.Output.Bytes()) || h.Errors.String() != "error\n" {
+		return fmt.Errorf("%v: %w: %s, %s", status, err, sum(h.Output.Bytes()), h.Errors)
+	}
+	return nil
+}
+
 // A heldCall is a reader, or a writer, whose first call waits until it is let go.
 type heldCall struct {
 	entered chan bool // gets one value for each call

@@ -310,9 +310,9 @@ type Helper struct {
 	Input []byte
 
 	// InputFrom, if not nil, gives the standard input for one call of Exec. Input
-	// must be nil then. An *os.File becomes the helper's descriptor 0 itself. Any
-	// other reader is read by a goroutine of this package, from the start of the
-	// helper until its end.
+	// must be nil then. An *os.File becomes the helper's descriptor 0 itself, and is
+	// in blocking mode then, as after [os.File.Fd]. Any other reader is read by a
+	// goroutine of this package, from the start of the helper until its end.
 	//
 	//   - If a Read fails, the helper is ended as by a context. Its input stays open
 	//     until it has ended, so it does not take a part of the input for the whole.
