@@ -3,7 +3,9 @@
 package usermodehelper
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -118,15 +120,25 @@ func (c *capture) take(text []byte) {
 	c.out.add(text)
 	c.deliver("Writer", c.out.Writer != nil, func() error {
 		n, err := c.out.Writer.Write(text)
-		if err == nil && n < len(text) {
-			err = io.ErrShortWrite
-		}
-		return err
+		return cmp.Or(err, checkWritten(n, len(text)))
 	})
 	c.deliver("Line", c.out.Line != nil, func() error {
 		c.lines.add(text, c.out.Line)
 		return nil
 	})
+}
+
+var errInvalidWrite = errors.New("invalid write result")
+
+// checkWritten refuses the answer of a Writer that has not taken all bytes.
+func checkWritten(n, all int) error {
+	switch {
+	case n < 0 || n > all:
+		return errInvalidWrite
+	case n < all:
+		return io.ErrShortWrite
+	}
+	return nil
 }
 
 // deliver makes a call for the Output, without mu.

@@ -8,3 +8,5 @@ func SetTrace(f func(what string, pid int)) { trace = f }
 
 // Add keeps text as if a helper had written it.
 func Add(o *Output, text []byte) { o.add(text) }
+
+var ErrInvalidWrite = errInvalidWrite

@@ -24,8 +24,11 @@ func TestWriterThatFailsEndsTheHelper(t *testing.T) {
 		writer io.Writer
 		want   error
 	}{
-		"fails":        {writeFunc(func([]byte) (int, error) { return 0, errDisk }), errDisk},
-		"writes short": {writeFunc(func(p []byte) (int, error) { return len(p) - 1, nil }), io.ErrShortWrite},
+		"fails":            {writeFunc(func([]byte) (int, error) { return 0, errDisk }), errDisk},
+		"fails at the end": {writeFunc(func(p []byte) (int, error) { return len(p), errDisk }), errDisk},
+		"writes short":     {writeFunc(func(p []byte) (int, error) { return len(p) - 1, nil }), io.ErrShortWrite},
+		"writes long":      {writeFunc(func(p []byte) (int, error) { return len(p) + 1, nil }), usermodehelper.ErrInvalidWrite},
+		"writes -1":        {writeFunc(func([]byte) (int, error) { return -1, nil }), usermodehelper.ErrInvalidWrite},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec := recorded(t)
