@@ -95,10 +95,24 @@ func TestHelperRunsInItsDir(t *testing.T) {
 	h.Dir = dir
 	require.Equal(t, "/dev\n", said(t, h))
 
-	h.Init, h.Dir = nil, filepath.Join(dir, "missing")
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	loop := filepath.Join(dir, "loop")
+	require.NoError(t, os.Symlink(loop, loop))
+	for field, want := range map[string]error{
+		filepath.Join(dir, "missing"):  syscall.ENOENT,
+		file:                           syscall.ENOTDIR,
+		loop:                           syscall.ELOOP,
+		"/" + strings.Repeat("x", 300): syscall.ENAMETOOLONG,
+	} {
+		h.Init, h.Dir = nil, field
+		_, err = h.Exec(t.Context(), usermodehelper.WaitProc)
+		require.ErrorIs(t, err, want)
+		require.ErrorContains(t, err, "/bin/sh was not started: stat "+h.Dir+"/.: ")
+	}
+	h.Path, h.Dir = "/missing", dir
 	_, err = h.Exec(t.Context(), usermodehelper.WaitProc)
-	require.ErrorIs(t, err, syscall.ENOENT)
-	require.ErrorContains(t, err, h.Dir)
+	require.EqualError(t, err, "usermodehelper: fork/exec /missing: no such file or directory")
 }
 
 func TestStopSignal(t *testing.T) {
@@ -153,16 +167,19 @@ func TestHelperRunsAsItsUser(t *testing.T) {
 }
 
 func TestUserThatIsNotPermitted(t *testing.T) {
+	closed := filepath.Join(t.TempDir(), "closed")
+	require.NoError(t, os.Mkdir(closed, 0))
 	if os.Getuid() != 0 {
-		require.NoError(t, changeUser(nil))
+		require.NoError(t, changeUser([]string{closed}))
 		return
 	}
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o755))
 	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
+	require.NoError(t, os.Chmod(filepath.Dir(closed), 0o755))
 	program, err := os.ReadFile(self(t))
 	require.NoError(t, err)
-	h := usermodehelper.Helper{Path: filepath.Join(dir, "test"), Argv: []string{"kprim-test-helper", "change-user"}}
+	h := usermodehelper.Helper{Path: filepath.Join(dir, "test"), Argv: []string{"kprim-test-helper", "change-user", closed}}
 	require.NoError(t, os.WriteFile(h.Path, program, 0o755))
 	h.User = &usermodehelper.User{Uid: 1234, Gid: 1234}
 	require.Empty(t, said(t, &h))
@@ -174,7 +191,14 @@ func TestUserThatIsNotPermitted(t *testing.T) {
 	require.EqualError(t, err, "usermodehelper: as user 1234 and group 1234 in "+dir+": fork/exec /bin/sh: permission denied")
 }
 
-func changeUser([]string) error {
+// changeUser runs helpers that a plain user may not run: as another user, and in a directory
+// that is closed.
+func changeUser(args []string) error {
+	h := usermodehelper.Helper{Path: "/bin/sh", Dir: args[0]}
+	_, err := h.Exec(context.Background(), usermodehelper.WaitExec)
+	if want := "stat " + h.Dir + "/.: permission denied"; !errors.Is(err, syscall.EACCES) || !strings.Contains(err.Error(), want) {
+		return fmt.Errorf("not as it should be: %w", err)
+	}
 	for _, uid := range []uint32{0, uint32(os.Getuid())} {
 		h := usermodehelper.Helper{Path: "/bin/sh", User: &usermodehelper.User{Uid: uid, Gid: 5}}
 		_, err := h.Exec(context.Background(), usermodehelper.WaitExec)

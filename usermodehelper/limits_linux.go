@@ -73,8 +73,12 @@ func (h *Helper) unlimited(reason string, err error) error {
 	return fmt.Errorf("%s was not started: %s: %w", h.Path, reason, err)
 }
 
-// setLimit uses prlimit(2), because setrlimit(2) is for the calling process alone.
+// setLimit uses prlimit(2), because setrlimit(2) is for the calling process alone. The
+// kernel sees 32 bits of the number of the resource.
 func setLimit(pid int, l Limit) error {
+	if l.Resource != int(uint32(l.Resource)) {
+		return syscall.EINVAL
+	}
 	limit := [2]uint64{l.Soft, l.Hard} // struct rlimit64
 	_, _, errno := syscall.RawSyscall6(syscall.SYS_PRLIMIT64, uintptr(pid), uintptr(l.Resource),
 		uintptr(unsafe.Pointer(&limit)), 0, 0, 0)

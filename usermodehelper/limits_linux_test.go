@@ -115,20 +115,22 @@ func TestThreadsOfTheProgramKeepTheirSignalMasks(t *testing.T) {
 func TestLimitThatTheKernelRefusesStartsNothing(t *testing.T) {
 	needsPtrace(t)
 	mark := filepath.Join(t.TempDir(), "it ran")
-	for _, mode := range modes {
-		h := shell(`> "$1"`, mark)
-		h.Limits = append(fewFiles, usermodehelper.Limit{Resource: 999, Soft: 1, Hard: 1})
-		cleanup := make(chan error, 2)
-		h.Cleanup = func(r usermodehelper.Result) { cleanup <- r.Err }
-		_, err := h.Exec(t.Context(), mode)
-		if mode == usermodehelper.NoWait {
-			require.NoError(t, err)
-		} else {
-			require.ErrorIs(t, err, syscall.EINVAL)
+	for _, resource := range []int{999, -1, math.MinInt} { // 32 bits of the last one are a resource
+		for _, mode := range modes {
+			h := shell(`> "$1"`, mark)
+			h.Limits = append(fewFiles, usermodehelper.Limit{Resource: resource, Soft: 1, Hard: 1})
+			cleanup := make(chan error, 2)
+			h.Cleanup = func(r usermodehelper.Result) { cleanup <- r.Err }
+			_, err := h.Exec(t.Context(), mode)
+			if mode == usermodehelper.NoWait {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, syscall.EINVAL)
+			}
+			require.EqualError(t, <-cleanup, fmt.Sprintf(
+				"usermodehelper: /bin/sh was not started: resource %d cannot have the limits 1 and 1: invalid argument", resource))
+			require.NoFileExists(t, mark)
 		}
-		require.EqualError(t, <-cleanup,
-			"usermodehelper: /bin/sh was not started: resource 999 cannot have the limits 1 and 1: invalid argument")
-		require.NoFileExists(t, mark)
 	}
 }
 

@@ -252,8 +252,9 @@ func (p *process) startWith(cmd *exec.Cmd, files []*os.File) error {
 // explained returns the error of a failed start. The error of a directory that the
 // helper cannot enter looks like an error of the program.
 func (p *process) explained(err error, cmd *exec.Cmd) error {
-	if cmd.SysProcAttr.Chroot == "" && (errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) {
-		if _, bad := os.Stat(cmd.Dir + "/."); bad != nil {
+	if errno := syscall.Errno(0); cmd.SysProcAttr.Chroot == "" {
+		_, bad := os.Stat(cmd.Dir + "/.")
+		if errors.As(bad, &errno) && errors.Is(err, errno) {
 			return p.notStarted(bad)
 		}
 	}
