@@ -1,6 +1,7 @@
 package usermodehelper
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -110,6 +111,22 @@ func (r Result) LogValue() slog.Value {
 		attrs = append(attrs, slog.String("error", r.Err.Error()))
 	}
 	return slog.GroupValue(attrs...)
+}
+
+// MarshalJSON returns an object with the keys of LogValue, and the times begin and end. A
+// key without a value is left out, so a helper without a status has none in JSON either.
+// Durations are in nanoseconds.
+func (r Result) MarshalJSON() ([]byte, error) {
+	object := map[string]any{}
+	for _, attr := range r.LogValue().Group() {
+		object[attr.Key] = attr.Value.Any()
+	}
+	for key, t := range map[string]time.Time{"begin": r.Begin, "end": r.End} {
+		if !t.IsZero() {
+			object[key] = t
+		}
+	}
+	return json.Marshal(object)
 }
 
 // threeDigits rounds d, because the other digits say nothing in a log.

@@ -3,6 +3,7 @@ package usermodehelper_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -75,4 +76,24 @@ func TestResultInALog(t *testing.T) {
 	require.Contains(t, logged(ranFor(5*time.Millisecond, 15, context.Canceled)), `helper.max_rss=4096 helper.error="context canceled"`)
 	require.Equal(t, "level=INFO msg=x helper.path=/bin/x helper.error=\"no such file or directory\"\n",
 		logged(usermodehelper.Result{Path: "/bin/x", Err: syscall.ENOENT}))
+}
+
+// The fields alone would tell of a status of 0 for a helper that was not started, and of no error.
+func TestResultInJSON(t *testing.T) {
+	r := ranFor(5*time.Millisecond, 3<<8, context.Canceled)
+	r.Begin = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	r.End = r.Begin.Add(5 * time.Millisecond)
+	killed := usermodehelper.Result{Path: "/bin/x", Pid: 123, Begin: r.Begin, Err: syscall.ENOTEMPTY}
+	for want, r := range map[string]usermodehelper.Result{
+		`{"begin":"2026-01-02T03:04:05Z","end":"2026-01-02T03:04:05.005Z","error":"context canceled","max_rss":4096,` +
+			`"path":"/bin/x","pid":123,"status":"exit status 3","system":2000000,"took":5000000,"user":1000000}`: r,
+		`{"error":"no such file or directory","path":"/bin/x"}`:                                    {Path: "/bin/x", Err: syscall.ENOENT},
+		`{"begin":"2026-01-02T03:04:05Z","error":"directory not empty","path":"/bin/x","pid":123}`: killed,
+	} {
+		for _, v := range []any{r, &r} {
+			text, err := json.Marshal(v)
+			require.NoError(t, err)
+			require.Equal(t, want, string(text))
+		}
+	}
 }
