@@ -19,7 +19,8 @@ import (
 // every call gets [syscall.EINVAL].
 //
 // A helper that may not pass yet waits. Waiting helpers pass in the order of their
-// calls. The end of a helper's ctx ends its wait. [errors.Is] tells three errors apart:
+// calls. The end of a helper's ctx ends its wait, and so does an Interrupt of the task of
+// ctx, see [waitqueue.TaskOf]. [errors.Is] tells three errors apart:
 //
 //   - Too many wait already: [syscall.ENOBUFS].
 //   - ctx ended while the helper waited: [syscall.ECANCELED], and also

@@ -3,6 +3,7 @@ package usermodehelper
 import (
 	"context"
 	"fmt"
+	"syscall"
 
 	"github.com/kprim/kprim/waitqueue"
 )
@@ -28,11 +29,16 @@ func (i *interruption) add(reason string, match error) {
 }
 
 // interrupted returns the error for a context that has ended. Its text begins
-// with format and ends with the cause. It also matches errno, if that is not nil.
+// with format and ends with the cause. It also matches errno, if that is not nil. A
+// context that lives has a task, and an Interrupt of that has ended the wait.
 func interrupted(ctx context.Context, errno error, format string, args ...any) error {
+	cause, ended := context.Cause(ctx), waitqueue.ContextErr(ctx)
+	if ended == nil {
+		cause, ended = syscall.EINTR, syscall.EINTR
+	}
 	i := &interruption{
-		text:    fmt.Sprintf("usermodehelper: "+format+": %v", append(args, context.Cause(ctx))...),
-		matches: []error{waitqueue.ContextErr(ctx)},
+		text:    fmt.Sprintf("usermodehelper: "+format+": %v", append(args, cause)...),
+		matches: []error{ended},
 	}
 	if errno != nil {
 		i.matches = append(i.matches, errno)

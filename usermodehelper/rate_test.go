@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kprim/kprim/waitqueue"
 )
 
 func TestBurstHelpersPassWithinAnInterval(t *testing.T) {
@@ -279,4 +281,34 @@ func TestWaitAndDisableCountAHelperThatIsKept(t *testing.T) {
 func TestWaitWithoutAContext(t *testing.T) {
 	var none context.Context
 	require.ErrorIs(t, new(Gate).Wait(none), syscall.EINVAL)
+}
+
+// The context lives, and its task is interrupted.
+func TestInterruptEndsEachWaitAtAGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &Gate{Max: 1}
+		requireIn(t, arrive(g))
+		ctx, stop := waitqueue.WithTask(t.Context(), "x")
+		defer stop()
+		const first, late = "usermodehelper: /x was not started: all 1 places are taken: ", "usermodehelper: helpers not over yet: 1: "
+		for _, c := range []struct {
+			wait  func() error
+			text  string
+			match error
+		}{
+			{func() error { return g.enter(ctx, "/x") }, first, syscall.ECANCELED},
+			{func() error { return g.Wait(ctx) }, late, syscall.EINTR},
+			{func() error { return g.Disable(ctx) }, late, syscall.EAGAIN},
+		} {
+			w := begin(func(context.Context) error { return c.wait() })
+			requireWaits(t, w)
+			waitqueue.TaskOf(ctx).Interrupt()
+			requireEnded(t, w, syscall.EINTR, c.match)
+			require.EqualError(t, w.err, c.text+syscall.EINTR.Error())
+			waitqueue.TaskOf(ctx).ClearInterrupt()
+		}
+		g.leave()
+		g.overFirst()
+		g.requireIdle(t)
+	})
 }
