@@ -58,7 +58,7 @@ func (c *capture) run() {
 	copied := false
 	c.mu.Lock()
 	defer func() {
-		if copied && !c.abandoned {
+		if copied {
 			close(c.done)
 		}
 		c.mu.Unlock()

@@ -189,6 +189,10 @@ func TestUserThatIsNotPermitted(t *testing.T) {
 	_, err = h.Exec(t.Context(), usermodehelper.WaitExec)
 	require.ErrorIs(t, err, syscall.EACCES)
 	require.EqualError(t, err, "usermodehelper: as user 1234 and group 1234 in "+dir+": fork/exec /bin/sh: permission denied")
+
+	h.Dir, h.User = "", &usermodehelper.User{Uid: math.MaxUint32} // which setuid(2) refuses
+	_, err = h.Exec(t.Context(), usermodehelper.WaitExec)
+	require.EqualError(t, err, "usermodehelper: as user 4294967295 and group 0 in /: fork/exec /bin/sh: invalid argument")
 }
 
 // changeUser runs helpers that a plain user may not run: as another user, and in a directory

@@ -18,11 +18,11 @@ func (u *User) credential() *syscall.Credential {
 }
 
 // explainUser adds the user and the directory to the error, if the user may not start
-// the program or may not enter the directory. The error of package os would only name
-// the program.
+// the program or may not enter the directory, or if no system has such a user. The error
+// of package os would only name the program.
 func (h *Helper) explainUser(err error, dir string) error {
 	var start *os.PathError
-	if h.User == nil || !errors.As(err, &start) || !errors.Is(err, os.ErrPermission) {
+	if h.User == nil || !errors.As(err, &start) || !errors.Is(err, os.ErrPermission) && !errors.Is(err, syscall.EINVAL) {
 		return err
 	}
 	return fmt.Errorf("as user %d and group %d in %s: %w", h.User.Uid, h.User.Gid, dir, err)
