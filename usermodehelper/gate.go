@@ -181,7 +181,6 @@ func (g *Gate) join(path string) (*visit, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.admit() // the timer may be late; then the queue only seems full
 	if err := g.refusal(path); err != nil {
 		return nil, err
 	}
@@ -215,8 +214,8 @@ func (g *Gate) queueIsFull() bool {
 	return g.Queue < 0 || g.Queue > 0 && len(g.waiting) >= g.Queue
 }
 
-// letsPass reports whether a newcomer would pass without a wait. It comes after admit:
-// then a helper waits only if a newcomer would wait too.
+// letsPass reports whether the next helper may pass now. It can be true while helpers wait,
+// because the timer may be late. Then the queue only seems full, and admit comes soon.
 func (g *Gate) letsPass() bool { return g.hasPlace() && g.pause(time.Now()) == 0 }
 
 func (g *Gate) hasPlace() bool { return g.Max == 0 || g.running < g.Max }
