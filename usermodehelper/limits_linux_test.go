@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -63,6 +64,21 @@ func TestHelperHasItsLimitsAndItsNice(t *testing.T) {
 }
 
 // The program has a nice value of its own here, because it is a helper too.
+func TestLimitsAreThoseOfTheCall(t *testing.T) {
+	needsPtrace(t)
+	gate := &usermodehelper.Gate{Max: 1}
+	first, h := hold(t, gate), shell(`ulimit -Sn`)
+	_, err := first.Exec(t.Context(), usermodehelper.WaitExec)
+	require.NoError(t, err)
+	h.Gate, h.Limits, h.Output = gate, slices.Clone(fewFiles), new(usermodehelper.Output)
+	_, err = h.Exec(t.Context(), usermodehelper.NoWait)
+	require.NoError(t, err)
+	h.Limits[0].Soft = 40
+	first.letGo()
+	require.NoError(t, gate.Wait(t.Context()))
+	require.Equal(t, "50\n", h.Output.String())
+}
+
 func TestNiceIsAddedToTheProgramsOwn(t *testing.T) {
 	needsPtrace(t)
 	own := output(t, shell("nice"))

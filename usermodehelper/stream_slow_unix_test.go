@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -188,6 +189,31 @@ func TestDaemonHoldsOneOutputOnly(t *testing.T) {
 			l.gone()
 		}
 	}
+}
+
+// The program itself holds a copy of the output. A call that is not slow has time, although
+// there is no Grace. The same reason is told once.
+func TestLastLineOfAnOutputThatIsHeldComesWithoutGrace(t *testing.T) {
+	var got []string
+	o := &usermodehelper.Output{Line: func(line string) {
+		for range 1000 { // lets Exec go on, if it would
+			runtime.Gosched()
+		}
+		got = append(got, line)
+	}}
+	for range 2 {
+		h, dup := shell(`printf 'no newline'`), -1
+		h.Grace, h.Output = -1, o
+		h.Init = func(attr *os.ProcAttr) (err error) {
+			dup, err = syscall.Dup(int(attr.Files[1].Fd()))
+			return err
+		}
+		_, err := h.Exec(t.Context(), usermodehelper.WaitProc)
+		require.NoError(t, err)
+		require.NoError(t, syscall.Close(dup))
+	}
+	require.Equal(t, []string{"no newline", "no newline"}, got)
+	require.Equal(t, "no newlineno newline[cut: it was held open]", o.String())
 }
 
 // A process outside of the group that writes and writes, and a Writer that is slow.

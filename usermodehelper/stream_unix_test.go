@@ -87,17 +87,19 @@ func TestOutputKeepsHeadAndTail(t *testing.T) {
 
 // Each byte is moved about once. If each part of the output moved all the others, this
 // would take many times as long.
-func TestTailMayBeAll(t *testing.T) {
-	o := usermodehelper.Output{Max: -1, Tail: math.MaxInt}
-	part := make([]byte, 16)
-	const parts = 200_000
-	start := time.Now()
-	for range parts {
-		usermodehelper.Add(&o, part)
+func TestTailMayBeLargeAndMayBeAll(t *testing.T) {
+	const parts, size = 200_000, 16
+	for _, tail := range []int{math.MaxInt, parts * size / 2} {
+		o := usermodehelper.Output{Max: -1, Tail: tail}
+		part := make([]byte, size)
+		start := time.Now()
+		for range parts {
+			usermodehelper.Add(&o, part)
+		}
+		require.Less(t, time.Since(start), soon)
+		require.Len(t, o.Bytes(), min(tail, parts*size))
+		require.Equal(t, tail < parts*size, o.Cut())
 	}
-	require.Less(t, time.Since(start), soon)
-	require.Len(t, o.Bytes(), parts*len(part))
-	require.False(t, o.Cut())
 }
 
 // linesOf returns the lines that Line gets of a script.
