@@ -387,3 +387,17 @@ func TestDaemonThatHoldsTheInputDoesNotKeepExec(t *testing.T) {
 		l.gone()
 	}
 }
+
+// It ends by itself then, and the output that it holds is whole.
+func TestDaemonSeesTheEndOfTheInputWhenTheHelperEnds(t *testing.T) {
+	from := newHeldCall()
+	h := shell(`exec 4<&0; (cat <&4; echo end) & exit 3`)
+	h.InputFrom, h.Output, h.Grace = from, new(usermodehelper.Output), time.Minute
+	start := time.Now()
+	status, err := h.Exec(t.Context(), usermodehelper.WaitProc)
+	require.NoError(t, err)
+	require.Equal(t, 3, status.ExitCode())
+	require.Less(t, time.Since(start), soon)
+	require.Equal(t, "end\n", h.Output.String())
+	close(from.release)
+}
