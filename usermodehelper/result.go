@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // A Result says how one call of Exec ended. Cleanup gets it.
@@ -44,8 +46,9 @@ func (r Result) Failure() error {
 	return r.Err
 }
 
-// String returns one line with the status and the reason. A newline in the path or in
-// the reason becomes \n, as in a Go string. Examples are
+// String returns one line with the status and the reason. A newline, or another character
+// of the path or of the reason that cannot be printed, is written as in a Go string, as
+// \n. Examples are
 //
 //	/bin/true[123]: exit status 0 after 1.2ms
 //	/bin/sleep[124]: signal: terminated after 1.2s: context canceled
@@ -66,10 +69,20 @@ func (r Result) String() string {
 	if r.Err != nil {
 		text += ": " + r.reason()
 	}
-	return oneLine.Replace(text)
+	return oneLine(text)
 }
 
-var oneLine = strings.NewReplacer("\n", `\n`, "\r", `\r`)
+func oneLine(text string) string {
+	var line strings.Builder
+	for _, c := range text {
+		if unicode.IsPrint(c) {
+			line.WriteRune(c)
+		} else {
+			line.WriteString(strings.Trim(strconv.QuoteRune(c), "'"))
+		}
+	}
+	return line.String()
+}
 
 // reason returns the text of Err without the words that String has already.
 func (r Result) reason() string {
@@ -78,10 +91,11 @@ func (r Result) reason() string {
 		"usermodehelper: ",
 		"fork/exec ",
 		fmt.Sprintf("%q: ", r.Path),
-		r.Path,
-		" was not started",
-		" was ended",
-		" has ended",
+		r.Path + " was not started",
+		r.Path + " was ended",
+		r.Path + " has ended",
+		r.Path + " ", // with the space: the error can name another path that begins as this one
+		r.Path + ": ",
 		fmt.Sprintf(" (%v)", r.Status),
 		": ",
 		" ",
