@@ -204,11 +204,13 @@ func changeUser(args []string) error {
 		return fmt.Errorf("not as it should be: %w", err)
 	}
 	for _, uid := range []uint32{0, uint32(os.Getuid())} {
-		h := usermodehelper.Helper{Path: "/bin/sh", User: &usermodehelper.User{Uid: uid, Gid: 5}}
-		_, err := h.Exec(context.Background(), usermodehelper.WaitExec)
-		want := fmt.Sprintf("usermodehelper: as user %d and group 5 in /: fork/exec /bin/sh: operation not permitted", uid)
-		if !errors.Is(err, syscall.EPERM) || err.Error() != want {
-			return fmt.Errorf("not as it should be: %w", err)
+		for _, dir := range []string{"/", args[0]} { // the user comes first
+			h := usermodehelper.Helper{Path: "/bin/sh", Dir: dir, User: &usermodehelper.User{Uid: uid, Gid: 5}}
+			_, err := h.Exec(context.Background(), usermodehelper.WaitExec)
+			want := fmt.Sprintf("usermodehelper: as user %d and group 5 in %s: fork/exec /bin/sh: operation not permitted", uid, dir)
+			if !errors.Is(err, syscall.EPERM) || err.Error() != want {
+				return fmt.Errorf("not as it should be: %w", err)
+			}
 		}
 	}
 	return nil
