@@ -87,7 +87,7 @@ var kept = map[string]string{
 // implements has the methods by which a package of the standard library finds a type.
 var implements = map[string]bool{
 	"String": true, "Format": true, "Error": true, "Unwrap": true, // fmt, errors
-	"MarshalText": true, "UnmarshalText": true, "IsBoolFlag": true, // encoding, flag
+	"MarshalText": true, "UnmarshalText": true, "MarshalJSON": true, "IsBoolFlag": true, // encoding, json, flag
 	"LogValue": true, "Enabled": true, "Handle": true, "WithAttrs": true, "WithGroup": true, // log/slog
 	"ServeHTTP": true, // net/http
 }
