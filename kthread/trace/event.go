@@ -26,6 +26,7 @@ type event struct {
 	n              int64
 	kind           kind
 	state          byte
+	first          bool // the text has no event of actor before
 }
 
 // lines returns how many lines the event has. Each has a time of its own.

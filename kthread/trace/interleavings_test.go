@@ -141,7 +141,10 @@ func TestInterleavingsTakers(t *testing.T) {
 			if kind == "context" || kind == "herd" {
 				points = []string{"tested", "awake", "unpark"}
 			}
-			explore.Search{Points: points, Preemptions: 3}.Test(t, func(m *explore.Model) {
+			want := map[string]int{
+				"background": 114, "context": 102, "task": 114, "herd": 184, "herd of tasks": 198, "Cond": 570, "Schedule": 114,
+			}[kind]
+			explore.Search{Points: points, Preemptions: 3, Want: want}.Test(t, func(m *explore.Model) {
 				s := &scene{m: m, mu: m.NewLock(), exact: kind != "Cond"} // Signal does not tell
 				s.cond = waitqueue.NewCond(s.mu)
 				require.NoError(t, trace.Start(&s.text))
@@ -163,9 +166,9 @@ func TestInterleavingsTakers(t *testing.T) {
 
 // The same with the end of a context, and a second token.
 func TestInterleavingsCancel(t *testing.T) {
-	for _, withTask := range []bool{false, true} {
+	for withTask, want := range map[bool]int{false: 2167, true: 1606} {
 		t.Run(fmt.Sprint("task ", withTask), func(t *testing.T) {
-			explore.Search{Points: []string{"tested", "sampled", "awake", "unpark"}, Preemptions: 3}.Test(t, func(m *explore.Model) {
+			explore.Search{Points: []string{"tested", "sampled", "awake", "unpark"}, Preemptions: 3, Want: want}.Test(t, func(m *explore.Model) {
 				s := &scene{m: m, mu: m.NewLock()} // a waiter that was ended can be picked too
 				s.cond = waitqueue.NewCond(s.mu)
 				require.NoError(t, trace.Start(&s.text))

@@ -32,6 +32,5 @@ func (r *tracer) mark(k kind, name string, n int64) {
 		return
 	}
 	defer r.leave()
-	r.sweep()
 	r.tell(event{kind: k, actor: r.actor(), text: name, n: n})
 }

@@ -1,13 +1,14 @@
 package trace
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
 	"unsafe"
 
 	"github.com/kprim/kprim/waitqueue"
@@ -18,7 +19,8 @@ import (
 // value is ready to use.
 //
 // Any goroutine may call the methods. A recorder in a bubble of testing/synctest must be stopped
-// there. The names of marks do not count in MaxBytes: each of them has at most 100 bytes.
+// there. MaxBytes does not count the names of marks and queues, of which 100 bytes are kept. It
+// does not count the records of threads that have ended either.
 //
 // Kernel: /sys/kernel/tracing/snapshot
 type FlightRecorder struct {
@@ -31,6 +33,7 @@ type FlightRecorder struct {
 	full bool
 	base int64
 
+	ended          int64   // the time of Stop
 	scene, reasons []event // at Stop
 }
 
@@ -52,7 +55,7 @@ func (f *FlightRecorder) Start() error {
 	}
 	f.ring = make([]event, max(1, size/int(unsafe.Sizeof(event{}))))
 	f.next, f.full = 0, false
-	f.scene, f.reasons = nil, nil
+	f.ended, f.scene, f.reasons = 0, nil, nil
 	the.change(func() {
 		the.recorder = f
 		f.base = the.now()
@@ -65,7 +68,7 @@ func (f *FlightRecorder) Stop() {
 	the.mu.Lock()
 	defer the.mu.Unlock()
 	if the.recorder == f {
-		f.scene, f.reasons = the.scene(), the.reasons()
+		f.ended, f.scene, f.reasons = the.time(), the.scene(), the.reasons()
 		the.change(func() { the.recorder = nil })
 	}
 }
@@ -82,8 +85,15 @@ func (f *FlightRecorder) add(e event) {
 // run as they did then. The recording goes on. If the recorder was never started, WriteTo writes
 // a trace without events. The error is from w.
 func (f *FlightRecorder) WriteTo(w io.Writer) (n int64, err error) {
-	text := f.text("")
+	return write(w, f.text(""))
+}
+
+// write writes text. A Writer that takes less, and returns no error, has one all the same.
+func write(w io.Writer, text []byte) (n int64, err error) {
 	written, err := w.Write(text)
+	if err == nil && written < len(text) {
+		err = io.ErrShortWrite
+	}
 	return int64(written), err
 }
 
@@ -103,35 +113,40 @@ func (f *FlightRecorder) text(comment string) []byte {
 
 // last returns the events of the last moments, and the time 0 of their text.
 func (f *FlightRecorder) last() (events []event, base int64) {
+	events, scene, reasons, end, base := f.copied()
+	if scene == nil && len(events) == 0 {
+		return nil, base
+	}
+	keep := f.Keep
+	if keep <= 0 {
+		keep = 10 * time.Second
+	}
+	for len(events) > 0 && events[0].at < end-int64(keep) {
+		events = events[1:]
+	}
+	if len(events) == 0 {
+		events = []event{{at: end, kind: loss}} // the time of the scene
+	}
+	return closed(opened(events, scene...), reasons), base
+}
+
+// copied returns the contents of the recorder, and the time at which it ended, or now.
+func (f *FlightRecorder) copied() (events, scene, reasons []event, end, base int64) {
 	the.mu.Lock()
 	defer the.mu.Unlock()
 	if f.full {
 		events = append(events, f.ring[f.next:]...)
 	}
 	events = append(events, f.ring[:f.next]...)
-	if the.recorder != f {
-		return closed(opened(events, f.scene...), f.reasons), f.base
+	if the.recorder == f {
+		return events, the.scene(), the.reasons(), the.time(), f.base
 	}
-	keep := f.Keep
-	if keep <= 0 {
-		keep = 10 * time.Second
-	}
-	from := the.now() - int64(keep)
-	for len(events) > 0 && events[0].at < from {
-		events = events[1:]
-	}
-	if len(events) == 0 {
-		events = []event{{at: the.stamp(1), kind: loss}}
-	}
-	return closed(opened(events, the.scene()...), the.reasons()), f.base
+	return events, f.scene, f.reasons, f.ended, f.base
 }
 
 // closed returns the events, and after them others that say where the lanes still
 // sleep.
 func closed(events, reasons []event) []event {
-	if len(events) == 0 {
-		return nil
-	}
 	last := events[len(events)-1]
 	for i, e := range reasons {
 		e.at = last.at + max(1, last.lines()) + int64(i)
@@ -169,6 +184,8 @@ func opened(events []event, scene ...event) []event {
 // opening returns the event that shows how l slept or ran before e, the first one of l.
 func (e *event) opening(l *lane) []event {
 	switch {
+	case l == e.actor && e.first:
+		return nil // another lane may have had its CPU before
 	case l == e.actor && e.kind != switchIn:
 		return []event{{kind: switchIn, actor: l}}
 	case e.state != 0: // how it slept
@@ -195,27 +212,37 @@ func (r *tracer) scene() (events []event) {
 func (r *tracer) reasons() (events []event) {
 	for _, s := range r.sleeps {
 		if s.isAsleep() && s.lane.phase == asleep && s.queue != "" {
-			events = append(events, event{kind: reason, actor: s.lane, text: s.queue})
+			events = append(events, event{kind: reason, actor: s.lane, text: cut(s.queue)})
 		}
 	}
 	slices.SortFunc(events, func(a, b event) int { return a.actor.pid - b.actor.pid })
 	return events
 }
 
-// DumpOnPanic writes the last moments to w if the calling function panics. The panic goes on.
-// Defer it:
+// DumpOnPanic writes the last moments to w if the calling function panics. The panic goes on,
+// also if w fails or panics. Defer it:
 //
 //	defer recorder.DumpOnPanic(os.Stderr)
 func (f *FlightRecorder) DumpOnPanic(w io.Writer) {
 	if r := recover(); r != nil {
-		_, _ = w.Write(f.text(fmt.Sprintf("# panic: %s\n", oneLine(r))))
-		panic(r)
+		defer panic(r)
+		_, _ = w.Write(f.text(fmt.Sprintf("# panic: %s\n", oneLine(fmt.Sprint(r)))))
 	}
 }
 
-// oneLine returns the text of a panic's value, as a part of a comment.
-func oneLine(r any) []byte {
-	return bytes.ReplaceAll(fmt.Append(nil, r), []byte("\n"), []byte(" "))
+// oneLine returns the text of a panic's value, as a part of a comment. Readers of a trace bound
+// the length of a line.
+func oneLine(text string) string {
+	const size = 1000
+	if len(text) > size {
+		text = text[:size] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
 }
 
 // DumpWhenStuck waits until a waiter has slept uninterruptibly, in state D, for longer than
@@ -243,7 +270,7 @@ func (f *FlightRecorder) DumpWhenStuck(ctx context.Context, after time.Duration,
 		case <-ticker.C:
 		}
 		if comment := the.stuck(after); comment != "" {
-			_, err := w.Write(f.text(comment))
+			_, err := write(w, f.text(comment))
 			return err
 		}
 	}
@@ -253,13 +280,17 @@ func (f *FlightRecorder) DumpWhenStuck(ctx context.Context, after time.Duration,
 func (r *tracer) stuck(after time.Duration) (comment string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, l := range r.all() {
-		for _, s := range r.sleeps {
-			slept := time.Duration(r.now() - s.began)
-			if s.lane == l && s.isAsleep() && s.letter() == 'D' && slept > after {
-				comment += fmt.Sprintf("# %s-%d is stuck at %q for %v\n", l.comm, l.pid, s.queue, slept.Truncate(time.Millisecond))
-			}
+	now := r.time()
+	var stuck []*sleep
+	for _, s := range r.sleeps {
+		if s.isAsleep() && s.letter() == 'D' && now-s.began > int64(after) {
+			stuck = append(stuck, s)
 		}
+	}
+	slices.SortFunc(stuck, func(a, b *sleep) int { return a.lane.pid - b.lane.pid })
+	for _, s := range stuck {
+		slept := time.Duration(now - s.began).Truncate(time.Millisecond)
+		comment += fmt.Sprintf("# %s-%d is stuck at %q for %v\n", s.lane.comm, s.lane.pid, cut(s.queue), slept)
 	}
 	return comment
 }

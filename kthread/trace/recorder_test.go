@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -77,6 +79,148 @@ func TestRecorderIsBounded(t *testing.T) {
 	})
 }
 
+// Keep is also true after Stop, and for a caller outside of the bubble.
+func TestKeepAfterStop(t *testing.T) {
+	f := &trace.FlightRecorder{Keep: 2 * time.Second}
+	said := func(t *testing.T) string { return story(parse(t, dump(t, f))) }
+	const want = "goroutine/1 runs\ngoroutine/1 I|1|8\ngoroutine/1 I|1|9"
+	synctest.Test(t, func(t *testing.T) {
+		require.NoError(t, f.Start())
+		for i := range 10 {
+			time.Sleep(time.Second)
+			trace.Instant(fmt.Sprint(i))
+		}
+		time.Sleep(time.Second)
+		f.Stop()
+		time.Sleep(time.Hour)
+		require.Equal(t, want, said(t))
+	})
+	require.Equal(t, want, said(t))
+}
+
+// The clock of a bubble stands still when the bubble is over.
+func TestDumpFromOutsideOfTheBubble(t *testing.T) {
+	var f trace.FlightRecorder
+	synctest.Test(t, func(t *testing.T) {
+		require.NoError(t, f.Start())
+		trace.Instant("inside")
+		time.Sleep(time.Hour)
+		trace.Instant("later")
+	})
+	defer f.Stop()
+	const want = "goroutine/1 runs\ngoroutine/1 I|1|later"
+	require.Equal(t, want, story(parse(t, dump(t, &f))))
+	f.Stop()
+	require.Equal(t, want, story(parse(t, dump(t, &f))))
+}
+
+// A recorder in whose time nothing happened shows how the threads sleep.
+func TestRecorderWithoutAnEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		trace.StartCounting()
+		defer trace.StopCounting()
+		q := waitqueue.Queue{Name: "door"}
+		th := kthread.Run("sleeper", func(cur *kthread.Current) error { return cur.Wait(&q, func() bool { return false }) })
+		synctest.Wait()
+		var f trace.FlightRecorder
+		require.NoError(t, f.Start())
+		pid := fmt.Sprint(th.Info().Pid)
+		want := "sleeper sleeps S\ngoroutine/1 runs\n" + pid + " still sleeps at door"
+		require.Equal(t, want, story(parse(t, dump(t, &f))))
+		f.Stop()
+		require.Equal(t, want, story(parse(t, dump(t, &f))))
+		require.Error(t, th.Stop())
+	})
+}
+
+// A lane that comes later does not run at the beginning: it may have the CPU of another lane
+// that ended. parse checks that no two lanes have one CPU.
+func TestNewLaneIsNotAtTheBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f trace.FlightRecorder
+		require.NoError(t, f.Start())
+		defer f.Stop()
+		require.NoError(t, kthread.Run("first", func(*kthread.Current) error { return nil }).Wait(background))
+		nap := func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			require.Error(t, new(waitqueue.Queue).Wait(ctx, func() bool { return false }))
+		}
+		go nap()
+		synctest.Wait()
+		require.NotContains(t, story(parse(t, dump(t, &f))), "goroutine/2 runs")
+		time.Sleep(time.Hour)
+		nap()
+		require.Contains(t, story(parse(t, dump(t, &f))), "goroutine/1 runs\n", "it is not new any more")
+	})
+}
+
+// A long name takes neither memory nor a long line.
+func TestLongNames(t *testing.T) {
+	long := func(char string) string { return strings.Repeat(char, 1<<20) }
+	var f trace.FlightRecorder
+	require.NoError(t, f.Start())
+	defer f.Stop()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for range 50 {
+		trace.Instant(long("m"))
+		q, tests := waitqueue.Queue{Name: long("q")}, 0
+		require.NoError(t, q.Wait(background, func() bool {
+			if tests++; tests == 2 {
+				go q.WakeUp()
+			}
+			return tests == 3
+		}))
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	require.Less(t, int64(after.HeapAlloc-before.HeapAlloc), int64(10<<20))
+	for text := range strings.Lines(dump(t, &f)) {
+		require.Less(t, len(text), 300)
+	}
+	require.Contains(t, dump(t, &f), " caller="+long("q")[:100]+"\n")
+}
+
+// The panic goes on with every Writer.
+func TestDumpOnPanicToABadWriter(t *testing.T) {
+	for name, w := range map[string]io.Writer{
+		"panics":             writerFunc(func([]byte) (int, error) { panic("of the writer") }),
+		"nil":                nil,
+		"fails":              writerFunc(func([]byte) (int, error) { return 0, io.ErrClosedPipe }),
+		"ends its goroutine": writerFunc(func([]byte) (int, error) { runtime.Goexit(); return 0, nil }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := make(chan any, 1)
+			go func() {
+				defer func() { got <- recover() }()
+				defer new(trace.FlightRecorder).DumpOnPanic(w)
+				panic("mine")
+			}()
+			require.Equal(t, "mine", <-got)
+		})
+	}
+}
+
+// The value of a panic may be any text. A comment has one line, which is not too long.
+func TestDumpOnPanicOfALongText(t *testing.T) {
+	var b bytes.Buffer
+	require.Panics(t, func() {
+		defer new(trace.FlightRecorder).DumpOnPanic(&b)
+		panic("a\r\nb\x1b[2J\x00\xff\u2028" + strings.Repeat("z", 1<<20))
+	})
+	require.Empty(t, parse(t, b.String()))
+	require.Regexp(t, `^# tracer: nop\n#\n# panic: a  b \[2J \? z{980,1000}\.\.\.\n$`, b.String())
+}
+
+func TestShortDump(t *testing.T) {
+	half := writerFunc(func(text []byte) (int, error) { return len(text) / 2, nil })
+	n, err := new(trace.FlightRecorder).WriteTo(half)
+	require.ErrorIs(t, err, io.ErrShortWrite)
+	require.Equal(t, int64(len("# tracer: nop\n#\n")/2), n)
+}
+
 func TestDumpOnPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f trace.FlightRecorder
@@ -85,6 +229,14 @@ func TestDumpOnPanic(t *testing.T) {
 		defer f.Stop()
 		var b bytes.Buffer
 		func() { defer f.DumpOnPanic(&b) }()
+		require.Zero(t, b.Len(), "no panic")
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			defer f.DumpOnPanic(&b)
+			runtime.Goexit()
+		}()
+		<-ended
 		require.Zero(t, b.Len(), "no panic")
 		require.PanicsWithValue(t, "a\nb", func() {
 			defer f.DumpOnPanic(&b)

@@ -52,7 +52,8 @@ func (s *sleep) goes(r *tracer) {
 	s.lane.sleep = s
 	if s.lane.phase != asleep {
 		s.lane.state = s.letter()
-		r.move(s.lane, asleep, event{kind: switchOut, actor: s.lane, state: s.lane.state})
+		first := s.lane.phase == unseen
+		r.move(s.lane, asleep, event{kind: switchOut, actor: s.lane, state: s.lane.state, first: first})
 	}
 }
 
@@ -147,7 +148,7 @@ func (r *tracer) wake(sleeper any) {
 	if s.waits {
 		s.goes(r)
 	}
-	r.move(s.lane, woken, event{kind: wake, actor: waker, subject: s.lane, text: s.queue, state: s.lane.state})
+	r.move(s.lane, woken, event{kind: wake, actor: waker, subject: s.lane, text: cut(s.queue), state: s.lane.state})
 }
 
 func (r *tracer) idle(wake func()) {

@@ -1,6 +1,9 @@
 package trace
 
-import "io"
+import (
+	"errors"
+	"io"
+)
 
 // A stream is a trace that is written while it runs.
 //
@@ -11,6 +14,8 @@ type stream struct {
 	w    io.Writer
 	base int64
 	err  error // the first one of w
+
+	panicked any // by w, on the stream's goroutine
 
 	// Guarded by the tracer's mu.
 	events, spare []event
@@ -59,6 +64,7 @@ func (s *stream) add(e event) {
 
 func (s *stream) run() {
 	defer close(s.done)
+	defer func() { s.panicked = recover() }()
 	s.write([]byte(header))
 	for range s.more {
 		s.flush()
@@ -84,14 +90,18 @@ func (s *stream) flush() {
 	s.spare = events
 }
 
+// errGone is the error of a Write that panicked, or ended its goroutine.
+var errGone = errors.New("trace: a Write did not return")
+
 // write writes text, unless w has failed before.
 func (s *stream) write(text []byte) {
 	if s.err == nil && len(text) > 0 {
-		_, s.err = s.w.Write(text)
+		s.err = errGone
+		_, s.err = write(s.w, text)
 	}
 }
 
-// close writes the rest. The stream gets no more events.
+// close writes the rest, or continues a panic of w. The stream gets no more events.
 func (s *stream) close() error {
 	if s.more == nil {
 		s.write([]byte(header))
@@ -103,5 +113,8 @@ func (s *stream) close() error {
 		s.events = append(s.events, event{kind: loss, n: s.lost})
 	}
 	s.flush()
+	if s.panicked != nil {
+		panic(s.panicked)
+	}
 	return s.err
 }

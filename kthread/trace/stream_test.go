@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"runtime"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -40,6 +43,38 @@ func TestErrorOfTheWriter(t *testing.T) {
 	}
 	require.Equal(t, broken, trace.Stop())
 	require.Equal(t, 1, writes)
+}
+
+// A Writer that takes less than it gets has failed.
+func TestShortWrite(t *testing.T) {
+	writes := 0
+	require.NoError(t, trace.Start(writerFunc(func(text []byte) (int, error) { writes++; return len(text) - 1, nil })))
+	trace.Instant("now")
+	require.ErrorIs(t, trace.Stop(), io.ErrShortWrite)
+	require.Equal(t, 1, writes)
+}
+
+// A panic of the Writer goes on in Stop. The program runs until then.
+func TestWriterThatPanics(t *testing.T) {
+	called := make(chan struct{})
+	w := writerFunc(func([]byte) (int, error) { defer close(called); panic("full") })
+	require.NoError(t, trace.Start(w))
+	<-called
+	for range 200_000 {
+		trace.Instant("now")
+	}
+	require.PanicsWithValue(t, "full", func() { _ = trace.Stop() })
+	require.NoError(t, trace.Start(io.Discard), "the trace is over all the same")
+	require.NoError(t, trace.Stop())
+}
+
+func TestWriterThatEndsItsGoroutine(t *testing.T) {
+	called := make(chan struct{})
+	w := writerFunc(func([]byte) (int, error) { defer close(called); runtime.Goexit(); return 0, nil })
+	require.NoError(t, trace.Start(w))
+	<-called
+	trace.Instant("now")
+	require.EqualError(t, trace.Stop(), "trace: a Write did not return")
 }
 
 type writerFunc func([]byte) (int, error)
@@ -203,4 +238,33 @@ func TestManyNames(t *testing.T) {
 	}
 	require.Less(t, most, 5000)
 	require.Contains(t, out, "pid=1010000 ")
+}
+
+// Goroutines that only act on others leave few lanes behind too, also if many live at once.
+func TestManySenders(t *testing.T) {
+	const senders = 10_000
+	var b bytes.Buffer
+	require.NoError(t, trace.Start(&b))
+	daemon := kthread.Run("daemon", func(cur *kthread.Current) error { <-cur.Context().Done(); return nil })
+	end := make(chan struct{})
+	var group, sent sync.WaitGroup
+	sent.Add(senders)
+	for range senders {
+		group.Go(func() {
+			_ = daemon.Signal(10)
+			sent.Done()
+			<-end
+		})
+	}
+	sent.Wait()
+	close(end)
+	group.Wait()
+	require.NoError(t, daemon.Stop())
+	require.NoError(t, trace.Stop())
+	require.Equal(t, senders, strings.Count(b.String(), ": signal_generate: "))
+	most := 0
+	for _, l := range parse(t, b.String()) {
+		most = max(most, l.cpu)
+	}
+	require.Less(t, most, 5000)
 }

@@ -97,18 +97,23 @@ func (w *writer) mark(e *event) {
 	}
 }
 
+// cut returns at most 100 bytes of a name. The rest is not kept in memory.
+func cut(name string) string {
+	const size = 100
+	if len(name) <= size {
+		return name
+	}
+	return strings.Clone(strings.ToValidUTF8(name[:size], ""))
+}
+
 // markName returns the name without characters that would end it, and not too long.
 func markName(name string) string {
-	const size = 100
-	if len(name) > size {
-		name = strings.ToValidUTF8(name[:size], "")
-	}
 	return strings.Map(func(r rune) rune {
 		if r == '|' || !unicode.IsPrint(r) {
 			return '_'
 		}
 		return r
-	}, name)
+	}, cut(name))
 }
 
 // line begins a line of a lane, on its CPU:

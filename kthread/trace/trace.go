@@ -70,8 +70,8 @@
 //
 // # Memory
 //
-// A trace holds at most 65,536 events, which its goroutine writes. If the Writer is too slow, the
-// next events are lost. A comment in the text tells how many were lost, in the place of them.
+// A trace holds at most 65,536 events until its goroutine can write them, and as many that it
+// writes. If the Writer is too slow, the next events are lost. A comment in the text tells how many were lost, in the place of them.
 // There is also a record for each thread and each goroutine that sleeps, and for at most 4,096
 // others.
 //
@@ -118,7 +118,9 @@ func Start(w io.Writer) error {
 }
 
 // Stop ends the trace, and waits until all of it is written. It returns the first error of the
-// Writer, after which nothing was written. If no trace runs, it returns nil.
+// Writer, after which nothing was written. A Writer that takes less than it gets fails with
+// [io.ErrShortWrite]. If the Writer panicked, the panic goes on in Stop. If no trace runs, it
+// returns nil.
 func Stop() error {
 	the.mu.Lock()
 	s := the.stream

@@ -106,6 +106,15 @@ func (r *tracer) otherClock() error {
 // now returns the time. The caller holds mu.
 func (r *tracer) now() int64 { return int64(time.Since(r.start)) }
 
+// time is now, also for a caller with another clock: the time of the last line then. The caller
+// holds mu.
+func (r *tracer) time() int64 {
+	if isVirtual(time.Now()) != r.virtual {
+		return r.last
+	}
+	return r.now()
+}
+
 // stamp returns the time of the first of this many lines. The caller holds mu.
 //
 // Invariant: times ascend strictly. With equal ones, a tool that merges the events of the
@@ -135,6 +144,7 @@ func (r *tracer) move(l *lane, to phase, e event) {
 
 // actor returns the lane of the calling goroutine, which runs. The caller holds mu.
 func (r *tracer) actor() *lane {
+	r.sweep()
 	l := r.lanes.current()
 	r.runs(l)
 	return l

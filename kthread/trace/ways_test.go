@@ -310,7 +310,6 @@ func TestSleepThatDoesNotEnd(t *testing.T) {
 		require.NoError(t, trace.Stop())
 		want := "goroutine/1 sleeps D\ngoroutine/2 sleeps D\ngoroutine/3 sleeps D\n2000001 still sleeps at door\n2000002 still sleeps at door"
 		require.Equal(t, want, story(parse(t, b.String())))
-		want = "goroutine/1 runs\ngoroutine/2 runs\ngoroutine/3 runs\n" + want // at the beginning
 		require.Equal(t, want, story(parse(t, dump(t, &f))))
 		f.Stop()
 		ready.Store(true)
