@@ -65,7 +65,7 @@ func parseLine(t *testing.T, text string) line {
 	mustf(t, len(fields) == 4 && fields[2] == "....", "%q", text)
 	dash := strings.LastIndex(task, "-")
 	seconds, nanoseconds, _ := strings.Cut(fields[3], ".")
-	mustf(t, dash >= 0 && len(nanoseconds) == 9, "%q", text)
+	mustf(t, dash >= 0 && len(nanoseconds) == 9 && !strings.Contains(fields[3], "-"), "%q", text)
 	l := line{
 		task: strings.TrimLeft(task[:dash], " "),
 		pid:  number(t, strings.TrimSpace(task[dash+1:])),

@@ -133,6 +133,31 @@ func TestRecorderWithoutAnEvent(t *testing.T) {
 	})
 }
 
+// A dump begins with the state of a lane before its first event, also if that is the end of a
+// sleep without a wake-up, or a signal that does nothing.
+func TestBeginningOfADump(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		trace.StartCounting()
+		defer trace.StopCounting()
+		busy := kthread.Run("busy", func(cur *kthread.Current) error { <-cur.Context().Done(); return nil })
+		go func() {
+			ctx, cancel := context.WithTimeout(background, time.Minute)
+			defer cancel()
+			_ = new(waitqueue.Queue).Wait(ctx, func() bool { return false })
+		}()
+		synctest.Wait()
+		var f trace.FlightRecorder
+		require.NoError(t, f.Start())
+		defer f.Stop()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.NoError(t, busy.Signal(15))
+		require.Equal(t, "busy runs\ngoroutine/1 runs\ngoroutine/2 sleeps S\ngoroutine/2 runs\ngoroutine/1 signals busy 15 1",
+			story(parse(t, dump(t, &f))))
+		require.NoError(t, busy.Stop())
+	})
+}
+
 // A lane that comes later does not run at the beginning: it may have the CPU of another lane
 // that ended. parse checks that no two lanes have one CPU.
 func TestNewLaneIsNotAtTheBeginning(t *testing.T) {
@@ -274,11 +299,22 @@ func TestDumpWhenStuck(t *testing.T) {
 		require.Zero(t, b.Len())
 
 		start := time.Now()
+		var open atomic.Bool
+		again := kthread.Run("again", func(cur *kthread.Current) error { // slept in state D, and runs now
+			_ = door.Wait(background, open.Load)
+			<-cur.Context().Done()
+			return nil
+		})
+		synctest.Wait()
+		open.Store(true)
+		door.WakeUpAll()
 		flushd := kthread.Run("flushd", func(*kthread.Current) error { return door.Wait(background, ready.Load) })
 		require.NoError(t, f.DumpWhenStuck(background, 8*time.Second, &b))
 		require.Equal(t, 9*time.Second, time.Since(start))
 		require.Regexp(t, `\n# flushd-\d+ is stuck at "door" for 9s\n`, b.String())
 		require.NotContains(t, b.String(), "# sleeper-")
+		require.NotContains(t, b.String(), "# again-")
+		require.NoError(t, again.Stop())
 		require.Contains(t, story(parse(t, b.String())), "flushd sleeps D")
 
 		ready.Store(true)

@@ -5,7 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	rtrace "runtime/trace"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -16,41 +18,89 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// go tool trace sees a thread as a task, and its sleep as a region.
-func TestRegions(t *testing.T) {
+// parsed returns the events of a trace of package runtime/trace.
+func parsed(t *testing.T, record []byte) string {
 	goTool, err := exec.LookPath("go")
 	if err != nil {
 		t.Skip(err)
 	}
-	trace.SetRegions(true)
-	defer trace.SetRegions(false)
-	var b bytes.Buffer
-	require.NoError(t, rtrace.Start(&b))
-	q := waitqueue.Queue{Name: "doorbell"}
-	var ready atomic.Bool
-	flusher := kthread.Run("flusher", func(cur *kthread.Current) error { return cur.Wait(&q, ready.Load) })
-	plain := make(chan error)
-	go func() { plain <- q.Wait(background, ready.Load) }()
-	for q.Len() < 2 {
-		select {
-		case err := <-plain:
-			require.NoError(t, err)
-		default:
-		}
-	}
-	ready.Store(true)
-	q.WakeUp()
-	require.NoError(t, flusher.Wait(background))
-	require.NoError(t, <-plain)
-	rtrace.Stop()
-
 	file := filepath.Join(t.TempDir(), "trace")
-	require.NoError(t, os.WriteFile(file, b.Bytes(), 0o600))
+	require.NoError(t, os.WriteFile(file, record, 0o600))
 	out, err := exec.Command(goTool, "tool", "trace", "-d=parsed", file).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	require.Regexp(t, `TaskBegin.*Type="flusher"`, string(out))
-	require.Regexp(t, `RegionBegin.*Task=[1-9]\d* Type="sleep at doorbell"`, string(out))
-	require.Regexp(t, `RegionBegin.*Task=0 Type="sleep at doorbell"`, string(out), "of the goroutine")
-	require.Regexp(t, `RegionEnd.*Type="sleep at doorbell"`, string(out))
-	require.Regexp(t, `TaskEnd.*Type="flusher"`, string(out))
+	return string(out)
+}
+
+// recorded returns the record of package runtime/trace of a call.
+func recorded(t *testing.T, call func()) []byte {
+	var b bytes.Buffer
+	require.NoError(t, rtrace.Start(&b))
+	defer rtrace.Stop() // call may fail
+	call()
+	rtrace.Stop()
+	return b.Bytes()
+}
+
+// awaitSleeps waits until the recorder has seen so many sleeps in state S.
+func awaitSleeps(t *testing.T, f *trace.FlightRecorder, n int) {
+	for strings.Count(dump(t, f), "prev_state=S") < n {
+		runtime.Gosched()
+	}
+}
+
+// go tool trace sees a thread as a task, and its sleep as a region.
+func TestRegions(t *testing.T) {
+	trace.SetRegions(true)
+	defer trace.SetRegions(false)
+	var f trace.FlightRecorder
+	require.NoError(t, f.Start())
+	defer f.Stop()
+	out := parsed(t, recorded(t, func() {
+		q := waitqueue.Queue{Name: "doorbell"}
+		var ready atomic.Bool
+		flusher := kthread.Run("flusher", func(cur *kthread.Current) error { return cur.Wait(&q, ready.Load) })
+		plain := make(chan error)
+		go func() { plain <- q.Wait(t.Context(), ready.Load) }()
+		awaitSleeps(t, &f, 2)
+		ready.Store(true)
+		q.WakeUp()
+		require.NoError(t, flusher.Wait(background))
+		require.NoError(t, <-plain)
+	}))
+	require.Regexp(t, `TaskBegin.*Type="flusher"`, out)
+	require.Regexp(t, `RegionBegin.*Task=[1-9]\d* Type="sleep at doorbell"`, out)
+	require.Regexp(t, `RegionBegin.*Task=0 Type="sleep at doorbell"`, out, "of the goroutine")
+	require.Regexp(t, `RegionEnd.*Type="sleep at doorbell"`, out)
+	require.Regexp(t, `TaskEnd.*Type="flusher"`, out)
+}
+
+// A thread that slept between two traces is a task in each of them.
+func TestRegionsOfASecondTrace(t *testing.T) {
+	trace.SetRegions(true)
+	defer trace.SetRegions(false)
+	var f trace.FlightRecorder
+	require.NoError(t, f.Start())
+	defer f.Stop()
+	var q waitqueue.Queue
+	var turn atomic.Int64
+	begin, over := make(chan int64), make(chan error)
+	flusher := kthread.Run("flusher", func(cur *kthread.Current) error {
+		for n := range begin {
+			over <- cur.Wait(&q, func() bool { return turn.Load() == n })
+		}
+		return nil
+	})
+	sleep := func(n int) {
+		begin <- int64(n)
+		awaitSleeps(t, &f, n)
+		turn.Add(1)
+		q.WakeUp()
+		require.NoError(t, <-over)
+	}
+	first := recorded(t, func() { sleep(1) })
+	sleep(2)
+	second := recorded(t, func() { sleep(3); close(begin); require.NoError(t, flusher.Wait(background)) })
+	for _, record := range [][]byte{first, second} {
+		require.Regexp(t, `TaskBegin.*Type="flusher"`, parsed(t, record))
+	}
 }

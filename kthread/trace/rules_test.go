@@ -62,6 +62,8 @@ func TestRuleOfTheHeader(t *testing.T) {
 	parse(t, out)
 	require.Regexp(t, `(?m)^ +waiter/0-\d+ +\(      1\) \[\d{3}\] \.\.\.\.     0\.00\d{7}: sched_switch: prev_comm=waiter/0 `+
 		`prev_pid=\d+ prev_prio=120 prev_state=S ==> next_comm=swapper/\d+ next_pid=0 next_prio=120$`, out)
+	require.Regexp(t, `(?m)^ +<idle>-0 +\(  -----\) \[\d{3}\] \.\.\.\.     0\.00\d{7}: sched_switch: prev_comm=swapper/\d+ `+
+		`prev_pid=0 prev_prio=120 prev_state=R ==> next_comm=waiter/0 next_pid=\d+ next_prio=120$`, out)
 }
 
 // Rule 2: a wake-up is a waking for Perfetto, and a wakeup for the others.

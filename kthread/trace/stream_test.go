@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kprim/kprim/internal/watch"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/kthread/trace"
 	"github.com/kprim/kprim/waitqueue"
@@ -22,6 +24,7 @@ import (
 
 func TestStartTwice(t *testing.T) {
 	require.NoError(t, trace.Stop(), "nothing runs")
+	require.Nil(t, watch.On())
 	require.ErrorIs(t, trace.Start(nil), syscall.EINVAL)
 	require.NoError(t, trace.Start(io.Discard))
 	err := trace.Start(io.Discard)
@@ -30,6 +33,7 @@ func TestStartTwice(t *testing.T) {
 	require.NoError(t, trace.Stop())
 	require.NoError(t, trace.Start(io.Discard))
 	require.NoError(t, trace.Stop())
+	require.Nil(t, watch.On(), "a sleep costs no more than before")
 }
 
 // A failing writer is not written to again.
@@ -81,21 +85,30 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(text []byte) (int, error) { return f(text) }
 
-// A slow writer delays no goroutine. The events that it cannot take are counted.
+// A slow writer delays no goroutine. The events that it cannot take are counted, in their place.
 func TestLossIsCounted(t *testing.T) {
 	var b bytes.Buffer
-	goOn := make(chan struct{})
-	w := writerFunc(func(text []byte) (int, error) { <-goOn; return b.Write(text) })
+	goOn, emptied := make(chan struct{}), make(chan struct{})
+	writes := 0
+	w := writerFunc(func(text []byte) (int, error) {
+		<-goOn
+		if writes++; writes == 2 { // the first one is the header
+			close(emptied)
+		}
+		return b.Write(text)
+	})
 	require.NoError(t, trace.Start(w))
 	const all = 300_000
 	for range all {
 		trace.Instant("now")
 	}
 	close(goOn)
+	<-emptied
 	for range 1000 {
 		trace.Instant("later")
 	}
 	require.NoError(t, trace.Stop())
+	require.Regexp(t, `\|now\n# \d+ events are lost here\n.*\|later\n`, b.String())
 	seen, lost := 0, losses(t, b.String())
 	for _, l := range parse(t, b.String()) {
 		if l.event == "tracing_mark_write" {
@@ -225,6 +238,17 @@ func TestSameTraceEveryTime(t *testing.T) {
 // Goroutines that come and go leave no lanes behind: their CPUs are used again.
 func TestManyNames(t *testing.T) {
 	out := text(t, func(t *testing.T) {
+		var q waitqueue.Queue
+		var ready atomic.Bool
+		go func() {
+			ctx, stop := waitqueue.WithTask(t.Context(), "sleeper")
+			defer stop()
+			_ = q.Wait(ctx, ready.Load)
+		}()
+		synctest.Wait()
+		defer synctest.Wait()
+		defer q.WakeUp()
+		defer ready.Store(true)
 		for range 10_000 {
 			ctx, _ := waitqueue.WithTask(t.Context(), "worker") // and no stop
 			tests := 0
@@ -238,6 +262,8 @@ func TestManyNames(t *testing.T) {
 	}
 	require.Less(t, most, 5000)
 	require.Contains(t, out, "pid=1010000 ")
+	require.Equal(t, []string{"sleeper sleeps S", "sleeper runs", "sleeper sleeps X"},
+		regexp.MustCompile(`(?m)^sleeper.*`).FindAllString(story(parse(t, out)), -1))
 }
 
 // Goroutines that only act on others leave few lanes behind too, also if many live at once.

@@ -3,6 +3,7 @@ package trace_test
 import (
 	"bytes"
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -269,6 +270,88 @@ func TestNameThatMovesOn(t *testing.T) {
 	said := story(lines)
 	require.NotContains(t, said, "worker I|1|not the worker")
 	require.Contains(t, said, " I|1|not the worker")
+}
+
+// A goroutine may have two names in turn.
+func TestTwoNamesOfAGoroutine(t *testing.T) {
+	lines := traced(t, func(t *testing.T) {
+		nap := func(ctx context.Context) {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			task := waitqueue.TaskOf(ctx)
+			task.SetState(waitqueue.Interruptible)
+			task.ScheduleTimeout(time.Second)
+		}
+		a, stopA := waitqueue.WithTask(t.Context(), "a")
+		b, stopB := waitqueue.WithTask(t.Context(), "b")
+		nap(a)
+		nap(b)
+		nap(a)
+		stopA()
+		stopB()
+	})
+	require.Equal(t, `a sleeps S
+<idle> wakes a
+a runs
+b sleeps S
+<idle> wakes b
+b runs
+a sleeps S
+<idle> wakes a
+a runs
+a sleeps X
+b sleeps X`, story(lines))
+}
+
+// The goroutine of a timer ends. A later goroutine is not taken for it.
+func TestWakerAfterATimer(t *testing.T) {
+	lines := traced(t, func(t *testing.T) {
+		for range 100 {
+			var task waitqueue.Task
+			task.SetState(waitqueue.Interruptible)
+			task.ScheduleTimeout(time.Second)
+			task.SetState(waitqueue.Interruptible)
+			go func() {
+				time.Sleep(time.Second)
+				task.WakeUp(waitqueue.Normal)
+			}()
+			task.Schedule()
+		}
+	})
+	require.Equal(t, 100, strings.Count(story(lines), "<idle> wakes goroutine/1\n"))
+	require.Equal(t, 200, strings.Count(story(lines), " wakes goroutine/1\n"))
+}
+
+// A task that is given up during a wait keeps its lane until the wait is over.
+func TestStopOfATaskInAWait(t *testing.T) {
+	lines := traced(t, func(t *testing.T) {
+		var q waitqueue.Queue
+		var ready atomic.Bool
+		ctx, stop := waitqueue.WithTask(t.Context(), "worker")
+		go func() { _ = q.Wait(ctx, ready.Load) }()
+		synctest.Wait()
+		stop()
+		ready.Store(true)
+		q.WakeUp()
+		synctest.Wait()
+	})
+	require.Equal(t, "worker sleeps S\ngoroutine/1 runs\ngoroutine/1 wakes worker\nworker runs", story(lines))
+}
+
+// A waiter that has announced its sleep, and tests its condition, does not sleep at the end.
+func TestAnnouncementAtTheEnd(t *testing.T) {
+	lines := traced(t, func(t *testing.T) {
+		q := waitqueue.Queue{Name: "door"}
+		tests := 0
+		trace.Instant("before")
+		require.NoError(t, q.Wait(background, func() bool {
+			if tests++; tests == 2 {
+				require.NoError(t, trace.Stop())
+			}
+			return tests == 2
+		}))
+	})
+	require.Equal(t, "goroutine/1 runs\ngoroutine/1 I|1|before", story(lines))
 }
 
 // A thread that waits with a named task is still that thread.
