@@ -15,7 +15,8 @@ import (
 const usage = `usage: ktrace [-svg] [-steps] [-width N] [FILE]
 
 ktrace reads a trace of package kthread/trace, or ftrace text of the kernel,
-from FILE or from standard input. It prints the trace as a chart.
+from FILE or from standard input. That is also the FILE "-". It prints the
+trace as a chart.
 
 `
 
@@ -74,7 +75,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 
 // read parses the file, or stdin if there is none.
 func read(name string, stdin io.Reader) (*picture.Chart, error) {
-	if name == "" {
+	if name == "" || name == "-" {
 		return picture.Parse(stdin)
 	}
 	file, err := os.Open(name)

@@ -56,9 +56,11 @@ func TestTraceFromStandardInput(t *testing.T) {
 	require.NoError(t, err)
 	want, _, err := ktrace(t, "", sample)
 	require.NoError(t, err)
-	var got bytes.Buffer
-	require.NoError(t, run(nil, bytes.NewReader(text), &got, io.Discard))
-	require.Equal(t, want, got.String())
+	for _, args := range [][]string{nil, {"-"}} {
+		var got bytes.Buffer
+		require.NoError(t, run(args, bytes.NewReader(text), &got, io.Discard))
+		require.Equal(t, want, got.String())
+	}
 }
 
 func TestWidth(t *testing.T) {

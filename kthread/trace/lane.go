@@ -157,12 +157,16 @@ func (l *lanes) crowded() bool { return len(l.byTask)+len(l.bySelf) > l.limit }
 func (l *lanes) swept() { l.limit = most + 2*(len(l.byTask)+len(l.bySelf)) }
 
 // comm returns the name as the text has it: at most 15 bytes, none of them a space or an
-// equals sign, which would end the name.
+// equals sign, which would end the name. It does not begin with a "#", because Chromium's trace
+// viewer takes such a line for a comment.
 func comm(name string) string {
 	const size = 15
 	name = word(name)
-	if name == "" {
+	switch {
+	case name == "":
 		return "-"
+	case name[0] == '#':
+		name = "_" + name[1:]
 	}
 	n := min(len(name), size)
 	for n < len(name) && !utf8.RuneStart(name[n]) {

@@ -172,6 +172,7 @@ func TestRuleOfTheNames(t *testing.T) {
 		"tab\tnewline\n":            "tab_newline_",
 		"bad\xffbyte":               "bad_byte",
 		"wide\u3000space":           "wide_space",
+		"#1":                        "_1",
 		"":                          "-",
 	} {
 		lines := traced(t, func(*testing.T) { sleeper(name, "a b=c\n") })

@@ -23,7 +23,8 @@
 // # The events of a trace
 //
 //   - A lane for each thread of package kthread, with its pid and the first 15 bytes of its
-//     name. Spaces, equals signs and characters that do not print become "_".
+//     name. Spaces, equals signs and characters that do not print become "_", and so does a "#"
+//     at the beginning.
 //   - A lane for each task with a name, such as the name that [waitqueue.WithTask] gives to
 //     a context. It begins with the first sleep of the task, and its goroutine has it from
 //     then on, also as a waker. A thread keeps its own lane.

@@ -30,7 +30,7 @@ func Parse(r io.Reader) (*Chart, error) {
 	n := 0
 	for lines.Scan() {
 		n++
-		if err := p.line(strings.TrimSpace(lines.Text())); err != nil {
+		if err := p.line(lines.Text()); err != nil {
 			return nil, fmt.Errorf("picture: line %d: %w", n, err)
 		}
 	}
@@ -73,12 +73,16 @@ type parser struct {
 
 // line reads one line.
 func (p *parser) line(text string) error {
-	if text == "" || text[0] == '#' || isLoss(text) {
+	trimmed := strings.TrimSpace(text)
+	l, ok := cutLine(trimmed)
+	if strings.HasPrefix(text, "#") || trimmed == "" || isLoss(trimmed) {
 		return nil
 	}
-	l, ok := cutLine(text)
+	if !ok && trimmed[0] == '#' { // no thread whose name begins so
+		return nil
+	}
 	if !ok {
-		return fmt.Errorf("no line of ftrace text: %.60q", text)
+		return fmt.Errorf("no line of ftrace text: %.60q", trimmed)
 	}
 	at, err := stamp(l.time)
 	if err != nil {

@@ -54,6 +54,19 @@ func TestParseSkips(t *testing.T) {
 	require.Equal(t, want, draw(t, strings.ReplaceAll(pingPong, "\n", "\r\n"), false, 80))
 }
 
+// A thread may have a name like the beginning of a comment.
+func TestNameOfAComment(t *testing.T) {
+	text := in("#1", 1, 0) + out("#1", 1, 5, "S") + wake("#2", 2, 9, "#1", 1, "door") +
+		"#" + strings.TrimPrefix(in("#1", 1, 20), " ") // a comment all the same
+	require.Equal(t, strings.TrimPrefix(`
+#1 |=====================.door.............!--------|
+#2 |                                       ^        |
+    0                                         11.0us
+    = runs  - can run  . sleeps (S)  ! is woken
+    ^ wakes
+`, "\n"), draw(t, text, false, 53))
+}
+
 // The kernel's own text has names with spaces and dashes, idle threads in angle
 // brackets, five flags, states of more than a letter, and no thread groups.
 func TestParseTextOfAKernel(t *testing.T) {
