@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -18,6 +19,7 @@ const (
 	sliceHeight = 140
 	lineHeight  = 180
 	charWidth   = 69 // of the font of 11 pixels
+	discRadius  = 65
 )
 
 // SVG writes the lanes as one SVG image, 800 pixels wide. The image needs no other
@@ -26,7 +28,11 @@ const (
 func (c *Chart) SVG(w io.Writer) error {
 	l := c.layout()
 	d := drawing{layout: l, out: bufio.NewWriter(w)}
-	d.left = margin*2 + int64(l.widestName())*charWidth
+	names := l.widestName()
+	for _, c := range l.counters {
+		names = max(names, len(c.most()))
+	}
+	d.left = margin*2 + int64(names)*charWidth
 	d.right = imageWidth - margin
 	y := int64(margin)
 	for _, row := range l.rows {
@@ -35,6 +41,7 @@ func (c *Chart) SVG(w io.Writer) error {
 	}
 	d.bottom = y + int64(len(l.counters))*laneHeight
 	d.height = d.bottom + lineHeight*int64(2+min(len(l.texts), len(signs)-1)) + margin
+	d.discs = d.shown()
 	d.head()
 	d.lanes()
 	d.values(y)
@@ -56,9 +63,10 @@ func height(r row) int64 {
 type drawing struct {
 	*layout
 	out            *bufio.Writer
-	left, right    int64   // of the bars
-	tops           []int64 // of the rows
-	bottom, height int64   // of the rows and counters, and of the image
+	discs          map[int][]note // by lane; their places are in the image
+	left, right    int64          // of the bars
+	tops           []int64        // of the rows
+	bottom, height int64          // of the rows and counters, and of the image
 }
 
 // A paint is a class of elements and its colours: of the light scheme, which is
@@ -160,16 +168,16 @@ func (d *drawing) lanes() {
 		spans := visible(d, row.spans)
 		for _, s := range spans {
 			if s.state >= asleep {
-				d.span(s, y)
+				d.span(i, s)
 			}
 		}
 		for _, s := range spans { // above the sleeps, which would hide a short run
 			if s.state < asleep {
-				d.span(s, y)
+				d.span(i, s)
 			}
 		}
 		for _, s := range visible(d, row.slices) {
-			d.bar("slice", s, y+barHeight/2+10, sliceHeight-10)
+			d.bar("slice", s, y+barHeight/2+10, sliceHeight-10, d.at(s.from)+40)
 		}
 	}
 }
@@ -190,40 +198,54 @@ func visible(d *drawing, spans []span) (drawn []span) {
 }
 
 // span draws one. A thread that can run has a thinner bar than one that runs.
-func (d *drawing) span(s span, y int64) {
+func (d *drawing) span(lane int, s span) {
 	height := int64(barHeight)
 	if s.state == ready {
 		height /= 3
 	}
-	d.bar(classes[s.state], s, y-height/2, height)
+	d.bar(classes[s.state], s, d.middle(lane)-height/2, height, d.besideDiscs(lane, d.at(s.from)+40))
 }
 
-// bar draws a span with its name, which is cut to fit.
-func (d *drawing) bar(class string, s span, y, height int64) {
+// besideDiscs returns the place of a name that begins at x, or behind the disc that would hide
+// its beginning.
+func (d *drawing) besideDiscs(lane int, x int64) int64 {
+	for _, disc := range d.discs[lane] {
+		if disc.x-discRadius < x+charWidth && x < disc.x+discRadius {
+			x = disc.x + discRadius + 15
+		}
+	}
+	return x
+}
+
+// bar draws a span. Its name begins at the place name, and is cut to fit.
+func (d *drawing) bar(class string, s span, y, height, name int64) {
 	x := d.at(s.from)
 	width := max(d.at(s.to)-x, 10)
 	d.rect(class, x, y, width, height)
-	if room := int((width - 60) / charWidth); room >= 2 {
-		d.text("ink", "start", x+40, y+height/2, cut(s.name, room))
+	if room := int((x + width - 20 - name) / charWidth); room >= 2 {
+		d.text("ink", "start", name, y+height/2, cut(s.name, room))
 	}
 }
+
+// top returns the greatest value, or 1.
+func (c *counter) top() int64 { return max(1, slices.Max(c.v)) }
+
+// most returns top as text.
+func (c *counter) most() string { return fmt.Sprintf("max %d", c.top()) }
 
 // values draws the counters as steps, from y on, each with its greatest value.
 func (d *drawing) values(y int64) {
 	for _, c := range d.counters {
-		top := int64(1)
-		for _, v := range c.v {
-			top = max(top, v)
-		}
+		top := c.top()
 		base := y + laneHeight - 50
-		d.text("ink", "start", margin, y+laneHeight/2, cut(c.name, widestName))
+		d.text("ink", "start", margin, y+laneHeight/2-60, cut(c.name, widestName))
+		d.text("ink", "start", margin, y+laneHeight/2+60, c.most())
 		fmt.Fprintf(d.out, `<path class="wake-line" stroke="%s" fill="none" d="M%s %s`, colour("wake"), px(d.at(c.x[0])), px(base))
 		for i, v := range c.v {
 			level := base - int64(float64(barHeight)*(float64(max(v, 0))/float64(top)))
 			fmt.Fprintf(d.out, " H%s V%s", px(d.at(c.x[i])), px(level))
 		}
 		fmt.Fprintf(d.out, ` H%s"/>`+"\n", px(d.right))
-		d.text("ink", "end", d.right, y+laneHeight/2-40, fmt.Sprintf("max %d", top))
 		y += laneHeight
 	}
 }
@@ -233,17 +255,46 @@ func (d *drawing) events() {
 	d.arrowsOf("wake", d.arrows)
 	d.arrowsOf("signal", d.signals)
 	for _, e := range d.ends {
-		d.text("paper", "middle", d.point(e.x)-d.endShift(), d.middle(e.to), "×")
+		x := d.point(e.x) - d.endShift()
+		d.text(d.colourOn(e.to, x), "middle", x, d.middle(e.to), "×")
 	}
-	type place struct{ x, lane int64 }
-	seen := map[place]bool{}
-	for _, n := range d.notes {
-		x := d.point(n.x)
-		if p := (place{x / 40, int64(n.lane)}); n.lane >= 0 && !seen[p] {
-			seen[p] = true
-			d.disc(x, d.middle(n.lane), n.text)
+	for lane := range d.rows {
+		for _, n := range d.discs[lane] {
+			d.disc(n.x, d.middle(lane), n.text)
 		}
 	}
+}
+
+// colourOn returns the class of a sign at x. A bar that runs is dark on a light image, and light
+// on a dark one.
+func (d *drawing) colourOn(lane int, x int64) string {
+	for _, s := range d.rows[lane].spans {
+		if s.state == running && d.at(s.from) <= x && x < d.at(s.to) {
+			return "paper"
+		}
+	}
+	return "ink"
+}
+
+// shown returns the discs that are drawn. A disc that would touch one of the same text is left
+// out.
+func (d *drawing) shown() map[int][]note {
+	discs := map[int][]note{}
+	for _, n := range d.notes {
+		n.x = d.point(n.x)
+		least := int64(40)
+		if of := discs[n.lane]; len(of) > 0 {
+			before := of[len(of)-1]
+			if before.text == n.text {
+				least = 2*discRadius + 5
+			}
+			if n.x-before.x < least {
+				continue
+			}
+		}
+		discs[n.lane] = append(discs[n.lane], n)
+	}
+	return discs
 }
 
 // endShift keeps the sign of an end inside the bar, which is before it on an axis of time.
@@ -256,8 +307,8 @@ func (d *drawing) endShift() int64 {
 
 // disc draws a note: its sign, with a circle around it.
 func (d *drawing) disc(x, y int64, text int) {
-	fmt.Fprintf(d.out, `<circle class="paper ink-line" fill="%s" stroke="%s" cx="%s" cy="%s" r="6.5"/>`+"\n",
-		colour("paper"), colour("ink"), px(x), px(y))
+	fmt.Fprintf(d.out, `<circle class="paper ink-line" fill="%s" stroke="%s" cx="%s" cy="%s" r="%s"/>`+"\n",
+		colour("paper"), colour("ink"), px(x), px(y), px(discRadius))
 	d.text("ink", "middle", x, y, string(sign(text)))
 }
 

@@ -180,3 +180,57 @@ func FuzzParse(f *testing.F) {
 		safe(t, svg(t, chart))
 	})
 }
+
+// places returns the places of the elements that fit, which has one group.
+func places(t testing.TB, image, element string) (x []float64) {
+	for _, m := range regexp.MustCompile(element).FindAllStringSubmatch(image, -1) {
+		var place float64
+		_, err := fmt.Sscan(m[1], &place)
+		require.NoError(t, err)
+		x = append(x, place)
+	}
+	return x
+}
+
+// A disc does not hide another one of the same text. One of another text may touch it.
+func TestDiscsOfAText(t *testing.T) {
+	text := in("a", 1, 0)
+	for us := range 1000 {
+		text += line("a", 1, us, "tracing_mark_write: I|1|tick")
+	}
+	text += line("a", 1, 999, "tracing_mark_write: I|1|tock")
+	discs := places(t, svg(t, parse(t, text)), `<circle [^>]* cx="([\d.]+)" cy="25.0" r="6.5"`)
+	require.Greater(t, len(discs), 40)
+	for i := range len(discs) - 2 {
+		require.GreaterOrEqual(t, discs[i+1]-discs[i], 13.0)
+	}
+	require.InDelta(t, 790, discs[len(discs)-1], 1, "of the other text")
+}
+
+// The name of a sleep does not begin under a disc.
+func TestNameBesideADisc(t *testing.T) {
+	image := svg(t, parse(t, in("a", 1, 0)+line("a", 1, 500, "tracing_mark_write: I|1|now")+out("a", 1, 501, "S")+
+		wake("b", 2, 1000, "a", 1, "door")))
+	disc := places(t, image, `<circle [^>]* cx="([\d.]+)" cy="25.0" r="6.5"`)
+	name := places(t, image, ` x="([\d.]+)"[^>]*>door<`)
+	require.Greater(t, name[0], disc[0]+6.5)
+}
+
+// The greatest value of a counter is below its name, where no line hides it.
+func TestGreatestValue(t *testing.T) {
+	image := svg(t, parse(t, in("a", 1, 0)+line("a", 1, 5, "tracing_mark_write: C|1|n|1234567")+line("a", 1, 9, "print: x")))
+	require.Equal(t, []float64{10}, places(t, image, ` x="([\d.]+)"[^>]*>max 1234567<`))
+	for _, x := range places(t, image, `<rect class="runs" [^>]* x="([\d.]+)"`) {
+		require.Greater(t, x, 10+6.9*float64(len("max 1234567")))
+	}
+}
+
+// The sign of an end can be seen on a bar that runs, and also on one that sleeps, if the run at
+// the end is too short.
+func TestColourOfAnEnd(t *testing.T) {
+	ends := func(runs int) string {
+		return svg(t, parse(t, in("a", 1, 0)+out("a", 1, 1, "S")+in("a", 1, 1000-runs)+out("a", 1, 1000, "X")))
+	}
+	require.Regexp(t, `<text class="paper"[^>]*>×</text>`, ends(500))
+	require.Regexp(t, `<text class="ink"[^>]*>×</text>`, ends(1))
+}
