@@ -217,21 +217,25 @@ func TestRuleOfTheCPUs(t *testing.T) {
 
 func TestSignals(t *testing.T) {
 	lines := traced(t, func(t *testing.T) {
+		end := make(chan struct{})
 		th := kthread.Run("daemon", func(cur *kthread.Current) error {
 			if err := cur.Allow(syscall.Signal(1), syscall.Signal(34)); err != nil {
 				return err
 			}
 			_ = cur.Sleep(time.Hour)
+			<-end
 			return nil
 		})
 		synctest.Wait()
 		require.NoError(t, th.Signal(0)) // asks only
 		require.NoError(t, th.Signal(15))
 		require.NoError(t, th.Signal(1))
+		synctest.Wait() // the signal ends the sleep
 		require.NoError(t, th.Signal(1))
 		require.NoError(t, th.Signal(34))
 		require.NoError(t, th.Signal(34))
 		require.Error(t, th.Signal(99))
+		close(end)
 		require.NoError(t, th.Wait(context.Background()))
 		require.Error(t, th.Signal(1))
 	})
@@ -242,10 +246,10 @@ daemon sleeps S
 goroutine/1 signals daemon 15 1
 goroutine/1 signals daemon 1 0
 goroutine/1 wakes daemon
+daemon runs
 goroutine/1 signals daemon 1 2
 goroutine/1 signals daemon 34 0
 goroutine/1 signals daemon 34 0
-daemon runs
 daemon sleeps X`, story(lines))
 }
 

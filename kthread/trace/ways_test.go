@@ -3,6 +3,9 @@ package trace_test
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -149,6 +152,68 @@ func TestWaysOfAThread(t *testing.T) {
 	}
 }
 
+// Threads that do not wait with their own task share tasks, one after the other. Each sleep is in
+// the lane of the thread that sleeps.
+func TestThreadsWithoutTheirTask(t *testing.T) {
+	for name, wait := range map[string]func(w *world){
+		"Wait":    func(w *world) { _ = w.q.Wait(background, w.ready.Load) },
+		"Context": func(w *world) { _ = w.q.Wait(w.ctx, w.ready.Load) },
+		"WaitAny": func(w *world) { _ = waitqueue.WaitAny(background, w.ready.Load, &w.q) },
+		"Cond":    func(w *world) { w.mu.Lock(); _ = w.cond.WaitFor(background, w.ready.Load); w.mu.Unlock() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			const threads = 20
+			out := text(t, func(t *testing.T) {
+				var all []*kthread.Thread
+				for i := range threads {
+					w := &world{ctx: t.Context()}
+					w.cond.L = &w.mu
+					all = append(all, kthread.Run(fmt.Sprint("waiter/", i), func(cur *kthread.Current) error {
+						wait(w)
+						<-cur.Context().Done()
+						return nil
+					}))
+					synctest.Wait()
+					w.ready.Store(true)
+					w.q.WakeUp()
+					w.cond.Signal()
+					synctest.Wait()
+				}
+				for _, th := range all {
+					require.NoError(t, th.Stop())
+				}
+			})
+			parse(t, out)
+			for i := range threads {
+				require.Len(t, regexp.MustCompile(fmt.Sprintf(`: prev_comm=waiter/%d .* prev_state=[SD] `, i)).FindAllString(out, -1), 1)
+			}
+		})
+	}
+}
+
+// A wait that is over leaves nothing behind in the tracer.
+func TestWaitsAreForgotten(t *testing.T) {
+	trace.StartCounting()
+	defer trace.StopCounting()
+	var before, after runtime.MemStats
+	waits := func(cur *kthread.Current) error {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for range 20_000 {
+			tests := 0
+			test := func() bool { tests++; return tests == 2 }
+			if err := waitqueue.WaitAny(cur.Context(), test, new(waitqueue.Queue)); err != nil {
+				return err
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		return nil
+	}
+	require.NoError(t, kthread.Run("waiter", waits).Wait(background))
+	require.Less(t, int64(after.HeapAlloc-before.HeapAlloc), int64(1<<20))
+}
+
 // A timer, and the end of a context that carries a task, are the idle task.
 func TestWakeUpByNobody(t *testing.T) {
 	for name, sleep := range map[string]func(ctx context.Context){
@@ -190,13 +255,14 @@ func TestEndOfAContext(t *testing.T) {
 func TestNameOfATask(t *testing.T) {
 	lines := traced(t, func(t *testing.T) {
 		var q waitqueue.Queue
-		var ready, rang atomic.Bool
+		var ready atomic.Bool
 		go func() {
 			ctx, stop := waitqueue.WithTask(t.Context(), "the worker with a long name")
 			_ = q.Wait(ctx, ready.Load)
 			ready.Store(false)
-			rang.Store(true)
+			time.Sleep(2 * time.Millisecond) // the other one waits
 			q.WakeUp()
+			time.Sleep(time.Millisecond)
 			_ = q.Wait(ctx, ready.Load)
 			stop()
 			trace.Instant("without a name")
@@ -204,7 +270,10 @@ func TestNameOfATask(t *testing.T) {
 		synctest.Wait()
 		ready.Store(true)
 		q.WakeUp()
-		require.NoError(t, q.Wait(background, rang.Load))
+		time.Sleep(time.Millisecond)
+		tests := 0
+		require.NoError(t, q.Wait(background, func() bool { tests++; return tests == 3 }), "after a sleep")
+		time.Sleep(2 * time.Millisecond)
 		ready.Store(true)
 		q.WakeUp()
 		synctest.Wait()
@@ -212,11 +281,11 @@ func TestNameOfATask(t *testing.T) {
 	require.Equal(t, `the_worker_with sleeps S
 goroutine/1 runs
 goroutine/1 wakes the_worker_with
-goroutine/1 sleeps D
 the_worker_with runs
+goroutine/1 sleeps D
 the_worker_with wakes goroutine/1
-the_worker_with sleeps S
 goroutine/1 runs
+the_worker_with sleeps S
 goroutine/1 wakes the_worker_with
 the_worker_with runs
 the_worker_with sleeps X
