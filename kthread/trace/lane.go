@@ -51,10 +51,10 @@ type lanes struct {
 }
 
 // Threads have the pids of package kthread, which counts them from 1. The others have
-// numbers far above these.
+// numbers far above these. All fit in the 31 bits that readers have for a pid.
 const (
-	firstTask      = 1_000_000
-	firstGoroutine = 2_000_000
+	firstTask      = 1_000_000_000
+	firstGoroutine = 2_000_000_000
 )
 
 // most is how many lanes may come before unused lanes are dropped.

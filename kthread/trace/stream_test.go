@@ -261,7 +261,7 @@ func TestManyNames(t *testing.T) {
 		most = max(most, l.cpu)
 	}
 	require.Less(t, most, 5000)
-	require.Contains(t, out, "pid=1010000 ")
+	require.Contains(t, out, "pid=1000010000 ")
 	require.Equal(t, []string{"sleeper sleeps S", "sleeper runs", "sleeper sleeps X"},
 		regexp.MustCompile(`(?m)^sleeper.*`).FindAllString(story(parse(t, out)), -1))
 }

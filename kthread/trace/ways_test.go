@@ -460,7 +460,7 @@ func TestSleepThatDoesNotEnd(t *testing.T) {
 		go func() { _ = unnamed.Wait(background, ready.Load) }()
 		synctest.Wait()
 		require.NoError(t, trace.Stop())
-		want := "goroutine/1 sleeps D\ngoroutine/2 sleeps D\ngoroutine/3 sleeps D\n2000001 still sleeps at door\n2000002 still sleeps at door"
+		want := "goroutine/1 sleeps D\ngoroutine/2 sleeps D\ngoroutine/3 sleeps D\n2000000001 still sleeps at door\n2000000002 still sleeps at door"
 		require.Equal(t, want, story(parse(t, b.String())))
 		require.Equal(t, want, story(parse(t, dump(t, &f))))
 		f.Stop()
