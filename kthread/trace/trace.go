@@ -71,8 +71,9 @@
 //
 // # Memory
 //
-// A trace holds at most 65,536 events until its goroutine can write them, and as many that it
-// writes. If the Writer is too slow, the next events are lost. A comment in the text tells how many were lost, in the place of them.
+// A trace holds at most 65,536 events until its goroutine can write them, and as many that
+// it writes. If the Writer is too slow, the next events are lost. A comment in the text tells how
+// many were lost, in the place of them.
 // There is also a record for each thread and each goroutine that sleeps, and for at most 4,096
 // others.
 //
