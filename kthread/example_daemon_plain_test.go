@@ -162,7 +162,7 @@ func (d *plainDaemon) handle(ctx context.Context, j *plainJob, event string) {
 	d.log <- fmt.Sprintf("%s: %s: %v, %q", j.name, event, cmd.ProcessState, out.kept)
 }
 
-const plainGrace = 10 * time.Millisecond
+const plainGrace = time.Second
 
 // plainSweep ends the processes that a helper has left behind. No call waits for
 // them, so it asks again and again whether there are any.

@@ -25,7 +25,7 @@ import (
 //   - SIGTERM has the waiting jobs run at once. SIGINT ends the running jobs too.
 //   - At the end, no goroutine and no process is left.
 //
-// This daemon has 56 lines of code, and the other one 101: 33 and 65 for the jobs, 23 and 36
+// This daemon has 55 lines of code, and the other one 101: 33 and 65 for the jobs, 22 and 36
 // for the helper.
 //
 // Not all of it is clearer here. If the jobs are known from the start, a goroutine and a
@@ -135,7 +135,6 @@ func (d *daemon) handle(j *job) {
 		Gate:    &d.gate,
 		Output:  &usermodehelper.Output{Max: 64},
 		Timeout: d.timeout,
-		Grace:   10 * time.Millisecond,
 		Sweep:   true,
 		Started: func(int) { d.log <- fmt.Sprintf("%s: %s: started", j.name, event.Value) },
 	}

@@ -90,7 +90,6 @@ func (r *eventRunner) handle(ctx context.Context, event string) {
 		Gate:    &r.gate,
 		Output:  tail,
 		Timeout: r.timeout,
-		Grace:   100 * time.Millisecond,
 		Sweep:   true,
 		Cleanup: func(result usermodehelper.Result) {
 			if errors.Is(result.Err, syscall.ENOBUFS) {

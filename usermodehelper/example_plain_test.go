@@ -39,7 +39,7 @@ func plainCommand(ctx context.Context, script string, env ...string) *exec.Cmd {
 	return cmd
 }
 
-const plainGrace = 100 * time.Millisecond
+const plainGrace = time.Second
 
 // plainRun runs the command, and leaves no process of its group behind. If ctx has
 // ended, its cause is the error.

@@ -76,7 +76,6 @@ func (s step) run(ctx context.Context, stdout, stderr *usermodehelper.Output) er
 		Output:  stdout,
 		Errors:  stderr,
 		Timeout: s.limit,
-		Grace:   100 * time.Millisecond,
 		Sweep:   true,
 		Cleanup: func(result usermodehelper.Result) { end = result },
 	}

@@ -100,7 +100,6 @@ func (h *webhook) run(w http.ResponseWriter, r *http.Request) {
 		Output:    &usermodehelper.Output{Max: -1, Writer: e},
 		Errors:    stderr,
 		Timeout:   h.timeout,
-		Grace:     100 * time.Millisecond,
 		Sweep:     true,
 		Cleanup: func(result usermodehelper.Result) {
 			h.log.Info("script", "result", result, "stderr", stderr.String())
