@@ -52,7 +52,7 @@ func (s *storm) act(i int) {
 
 // Traces, recorders, counters and regions begin and end at any moment of a busy program. parse
 // checks each text.
-func TestStartAndStopInAStorm(t *testing.T) {
+func TestHammerStartAndStop(t *testing.T) {
 	length := 2 * time.Second
 	if testing.Short() {
 		length = 200 * time.Millisecond
