@@ -16,19 +16,19 @@ type figure struct{ row, text, job, kprim, other string }
 
 // figures leaves out SemaphoreOfTwo, which has a range because it depends on the load.
 var figures = []figure{
-	{"a channel", "Turns: 3.1", "Turns", "waitqueue.Cond", "unbuffered channels"},
-	{"`sync.Cond`", "Turns: 3.1", "Turns", "waitqueue.Cond", "sync.Cond"},
-	{"`sync.Cond`", "with `WithTask`, 1.5", "Turns", "waitqueue.Cond+WithTask", "sync.Cond"},
-	{"contextcond", "Turns: 0.54", "Turns", "waitqueue.Cond", "contextcond"},
-	{"`x/sync/semaphore`", "SemaphoreAlone: 0.75", "SemaphoreAlone", "Completion", "x/sync/semaphore"},
-	{"tomb", "StartStop: 1.9", "StartStop", "kthread", "tomb.v2"},
-	{"`x/sync/errgroup`", "StartStop: 1.04", "StartStop", "kthread", "errgroup"},
-	{"client-go workqueue", "Flood: 0.58", "Flood", "kthread.Workqueue", "client-go workqueue"},
-	{"client-go workqueue", "Burst: 0.26", "Burst", "kthread.Workqueue", "client-go workqueue"},
-	{"`os/exec`", "Helper: 1.3", "Helper", "usermodehelper", "os/exec"},
-	{"expvar, `sync/atomic`", "TunableLoad: 1.2", "TunableLoad", "sysctl.Var", "expvar.Int"},
-	{"expvar, `sync/atomic`", "TunableSet: 26", "TunableSet", "sysctl.Var", "expvar.Int"},
-	{"`flag`", "TunableSet: 10", "TunableSet", "sysctl.Var", "flag"},
+	{"a channel", "Turns: 2.6", "Turns", "waitqueue.Cond", "unbuffered channels"},
+	{"`sync.Cond`", "Turns: 2.2", "Turns", "waitqueue.Cond", "sync.Cond"},
+	{"`sync.Cond`", "with `WithTask`, 1.4", "Turns", "waitqueue.Cond+WithTask", "sync.Cond"},
+	{"contextcond", "Turns: 0.52", "Turns", "waitqueue.Cond", "contextcond"},
+	{"`x/sync/semaphore`", "SemaphoreAlone: 0.65", "SemaphoreAlone", "Completion", "x/sync/semaphore"},
+	{"tomb", "StartStop: 1.8", "StartStop", "kthread", "tomb.v2"},
+	{"`x/sync/errgroup`", "StartStop: 1.22", "StartStop", "kthread", "errgroup"},
+	{"client-go workqueue", "Flood: 0.66", "Flood", "kthread.Workqueue", "client-go workqueue"},
+	{"client-go workqueue", "Burst: 0.32", "Burst", "kthread.Workqueue", "client-go workqueue"},
+	{"`os/exec`", "Helper: 1.2", "Helper", "usermodehelper", "os/exec"},
+	{"expvar, `sync/atomic`", "TunableLoad: 1.0", "TunableLoad", "sysctl.Var", "expvar.Int"},
+	{"expvar, `sync/atomic`", "TunableSet: 20", "TunableSet", "sysctl.Var", "expvar.Int"},
+	{"`flag`", "TunableSet: 9", "TunableSet", "sysctl.Var", "flag"},
 }
 
 // Each figure of the comparison follows from the column -cpu 2 of this directory's README.
