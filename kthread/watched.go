@@ -2,6 +2,7 @@ package kthread
 
 import (
 	"syscall"
+	"time"
 
 	"github.com/kprim/kprim/internal/watch"
 )
@@ -15,13 +16,15 @@ func (t *Thread) watched() watch.Thread {
 	return watch.Thread{Task: &t.task, Pid: t.pid, Name: t.label.name, Self: t.self.Load()}
 }
 
-// each tells of the threads that have begun. None of them is removed from the list
-// meanwhile, so a tracer learns later of the end of each one.
+// each tells of the threads that have begun, and have the clock of the caller. None of
+// them is removed from the list meanwhile, so a tracer learns later of the end of each one.
 func (r *registry) each(tell func(watch.Thread)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	bubble := inBubble(time.Now()) // a tracer has one clock
 	for _, weak := range r.all {
-		if p := weak.Value(); p != nil && p.thread != nil && p.thread.begun.Load() {
+		p := weak.Value()
+		if p != nil && p.thread != nil && p.thread.begun.Load() && inBubble(p.thread.born) == bubble {
 			tell(p.thread.watched())
 		}
 	}

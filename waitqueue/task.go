@@ -84,7 +84,8 @@ type Task struct {
 //	ClearInterrupt    any goroutine  stays         cleared      stays
 //	run               the task       Running       stays        cleared, unless it was claimed
 //
-// A tracer adds to the count for a wake-up of its goroutine in a wait of another task.
+// A tracer adds to the count of a thread's task when the thread is woken in a wait with another
+// task.
 //
 // The life of a wait. The waiter may be claimed at any time after announce.
 //

@@ -39,8 +39,9 @@ type Watcher struct {
 	// end of a context does.
 	Idle func(wake func())
 
-	// Sleep returns how a thread sleeps, and the name of the queue, in a wait that its own
-	// task does not know. The state is 0 if there is none.
+	// Sleep returns the state of a thread that sleeps, and the name of the queue. It also knows
+	// the waits with another task than the thread's own. The state is 0 if the thread does not
+	// sleep.
 	Sleep func(task any) (state uint32, queue string)
 
 	// Forget is called when a task with a name is not used any more.
@@ -76,11 +77,11 @@ const (
 // Package kthread sets these at its start.
 var (
 	Self    func() uintptr          // returns a number for the calling goroutine; a later one may have it again
-	Threads func(each func(Thread)) // lists the threads that have begun and are not gone
+	Threads func(each func(Thread)) // lists the threads with the caller's clock that have begun and are not gone
 )
 
-// Woken counts a wake-up of a task that another task, or none, has slept for. Package waitqueue
-// sets it at its start.
+// Woken counts a wake-up of the task of a thread that waits with another task, or with none.
+// Package waitqueue sets it at its start.
 var Woken func(task any)
 
 var watcher atomic.Pointer[Watcher]

@@ -31,8 +31,8 @@
 //   - "/metrics" has the counters of the queues, in the text format that Prometheus reads.
 //
 // The list has the state of [kthread.Thread.Info]. A thread that waits in another way than
-// through its Current or its Task is in state R there, unless a recorder runs or the queues are
-// counted.
+// through its Current or its Task is in state R there, unless package trace ran already when the
+// wait began.
 //
 // The only methods are GET and HEAD, and no request changes anything. An error is plain text
 // with its reason:

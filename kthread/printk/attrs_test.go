@@ -17,10 +17,10 @@ import (
 
 func TestHandlerKeepsTheRulesOfSlog(t *testing.T) {
 	for name, made := range map[string]func(slog.Handler) slog.Handler{
-		"Log":               func(h slog.Handler) slog.Handler { return h },
-		"no attributes":     func(h slog.Handler) slog.Handler { return h.WithAttrs(nil) },
-		"no group":          func(h slog.Handler) slog.Handler { return h.WithGroup("") },
-		"no group of those": func(h slog.Handler) slog.Handler { return h.WithAttrs(nil).WithGroup("") },
+		"Log":           func(h slog.Handler) slog.Handler { return h },
+		"no attributes": func(h slog.Handler) slog.Handler { return h.WithAttrs(nil) },
+		"no group":      func(h slog.Handler) slog.Handler { return h.WithGroup("") },
+		"neither":       func(h slog.Handler) slog.Handler { return h.WithAttrs(nil).WithGroup("") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log *printk.Log

@@ -60,8 +60,8 @@ func (c *lineCounter) Write(text []byte) (int, error) {
 // The time of a turn while nothing looks, and while something does. A turn has two switches out,
 // two wake-ups of three lines, and two switches in: six events, ten lines.
 //
-// No event of a trace is lost, so its time has the time of all its text. For that it ends after so
-// many turns that its memory is not full yet. Its beginning, which makes that memory, is not timed.
+// No event of a trace is lost, so its time has the time of all its text. For that it ends before its
+// memory is full. Its beginning, which makes that memory, is not timed.
 func BenchmarkTurn(b *testing.B) {
 	var written lineCounter
 	look := map[string]func() (stop func()){

@@ -42,7 +42,7 @@ const (
 type lanes struct {
 	byTask  map[any]*lane     // threads, and tasks with a name
 	bySelf  map[uintptr]*lane // the lane that a goroutine has
-	threads map[*lane]any     // the tasks of the threads; an event must not keep them alive
+	threads map[*lane]any     // the task of each thread; events refer to lanes, and must not keep a thread alive
 	cpus    []int             // that ended lanes have given back
 	used    int               // CPUs that were ever used
 	tasks   int               // numbers given to tasks

@@ -1,12 +1,16 @@
 package trace_test
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kprim/kprim/internal/collected"
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/kthread/trace"
 	"github.com/kprim/kprim/waitqueue"
@@ -100,4 +104,51 @@ func TestBorrowedTaskIsOfItsBorrower(t *testing.T) {
 		q.WakeUpAll()
 		require.NoError(t, th.Stop())
 	})
+}
+
+// asleep returns when the thread sleeps as state says. The thread must not be in a bubble.
+func asleep(th *kthread.Thread, state waitqueue.State) {
+	for th.Info().State != state {
+		runtime.Gosched()
+	}
+}
+
+// A recorder has the events of a thread that has ended, and does not keep the thread.
+func TestRecorderKeepsNoThread(t *testing.T) {
+	var f trace.FlightRecorder
+	require.NoError(t, f.Start())
+	defer f.Stop()
+	var done waitqueue.Completion
+	thread := func() weak.Pointer[kthread.Thread] {
+		th := kthread.Run("ends", func(*kthread.Current) error { return done.Wait(background) })
+		asleep(th, waitqueue.Uninterruptible)
+		done.Complete()
+		require.NoError(t, th.Wait(background))
+		return weak.Make(th)
+	}()
+	require.True(t, collected.Soon(thread))
+	require.Contains(t, dump(t, &f), "comm=ends")
+}
+
+// A thread outside of a bubble has another clock, so it has no part in the bubble's trace.
+func TestThreadOutsideOfTheBubble(t *testing.T) {
+	var q waitqueue.Queue
+	var ready atomic.Bool
+	th := kthread.Run("outside", func(cur *kthread.Current) error { return cur.Wait(&q, ready.Load) })
+	asleep(th, waitqueue.Interruptible)
+	begun, ended := make(chan bool), make(chan error)
+	go func() {
+		<-begun
+		ready.Store(true)
+		q.WakeUp()
+		ended <- th.Wait(background)
+	}()
+	out := text(t, func(*testing.T) {
+		close(begun)
+		require.NoError(t, <-ended)
+		sleeper("inside", "door")
+	})
+	require.NotContains(t, out, "outside")
+	lines := parse(t, out)
+	require.Less(t, lines[len(lines)-1].at, int64(time.Second))
 }

@@ -127,6 +127,7 @@ func TestRecorderWithoutAnEvent(t *testing.T) {
 		pid := fmt.Sprint(th.Info().Pid)
 		want := "sleeper sleeps S\ngoroutine/1 runs\n" + pid + " still sleeps at door"
 		require.Equal(t, want, story(parse(t, dump(t, &f))))
+		require.NotContains(t, dump(t, &f), "lost")
 		f.Stop()
 		require.Equal(t, want, story(parse(t, dump(t, &f))))
 		require.Error(t, th.Stop())

@@ -41,7 +41,7 @@ func recorded(t *testing.T, call func()) []byte {
 	return b.Bytes()
 }
 
-// awaitSleeps waits until the recorder has seen so many sleeps in state S.
+// awaitSleeps waits until the recorder has seen n sleeps in state S.
 func awaitSleeps(t *testing.T, f *trace.FlightRecorder, n int) {
 	for strings.Count(dump(t, f), "prev_state=S") < n {
 		runtime.Gosched()

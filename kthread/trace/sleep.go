@@ -190,6 +190,7 @@ func (r *tracer) goOn(sleeper any, over bool) {
 		// Another goroutine may have the sleeper next, if it is not the thread's own task.
 		if !s.lane.thread || s.thread != nil {
 			delete(r.sleeps, sleeper)
+			s.thread = nil // the events refer to the lane, and must not keep the thread alive
 		}
 	}
 	r.leave()

@@ -49,7 +49,9 @@ func (w *writer) write(e *event) {
 		w.line(a, e.at, "workqueue_execute_end")
 		w.addf("work struct %016x: function %s\n", e.n, e.text)
 	case loss:
-		w.addf("# %d events are lost here\n", e.n)
+		if e.n > 0 { // 0 stands for a moment without events
+			w.addf("# %d events are lost here\n", e.n)
+		}
 	default:
 		w.mark(e)
 	}

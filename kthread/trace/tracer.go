@@ -16,8 +16,8 @@ var the tracer
 // A tracer is told of all sleeps and wake-ups, and passes them on to its users.
 //
 // Its lock is the last one in the lock order: it is taken with the locks of queues and threads
-// held. So no user's code runs with it held, and no method of package waitqueue but a look at
-// a task.
+// held. Only the lock of the list of threads is taken after it. So no user's code runs with it
+// held, and no method of package waitqueue but a look at a task, and the count of its wake-ups.
 type tracer struct {
 	mu sync.Mutex
 
