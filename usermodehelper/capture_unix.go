@@ -130,7 +130,7 @@ func (c *capture) take(text []byte) {
 
 var errInvalidWrite = errors.New("invalid write result")
 
-// checkWritten refuses the answer of a Writer that has not taken all bytes.
+// checkWritten returns an error unless the number of written bytes is the number of all.
 func checkWritten(n, all int) error {
 	switch {
 	case n < 0 || n > all:

@@ -136,6 +136,9 @@ type exchange struct {
 func (e *exchange) Read(p []byte) (int, error) {
 	e.reading.Lock()
 	defer e.reading.Unlock()
+	if e.ended {
+		return 0, os.ErrClosed
+	}
 	return e.body.Read(p)
 }
 

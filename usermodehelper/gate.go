@@ -215,7 +215,7 @@ func (g *Gate) queueIsFull() bool {
 }
 
 // letsPass reports whether the next helper may pass now. It can be true while helpers wait,
-// because the timer may be late. Then the queue only seems full, and admit comes soon.
+// because the timer may be late. Then the queue only seems full: join calls admit.
 func (g *Gate) letsPass() bool { return g.hasPlace() && g.pause(time.Now()) == 0 }
 
 func (g *Gate) hasPlace() bool { return g.Max == 0 || g.running < g.Max }

@@ -8,8 +8,9 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// An interruption is the error of a call whose context has ended. It matches every
-// error that [waitqueue.ContextErr] matches, and its text names this package alone.
+// An interruption is the error of a call whose context has ended, or whose task was
+// interrupted. It matches every error that [waitqueue.ContextErr] matches then, and its
+// text names this package alone.
 type interruption struct {
 	text    string
 	matches []error
@@ -28,9 +29,9 @@ func (i *interruption) add(reason string, match error) {
 	i.matches = append(i.matches, match)
 }
 
-// interrupted returns the error for a context that has ended. Its text begins
-// with format and ends with the cause. It also matches errno, if that is not nil. A
-// context that lives has a task, and an Interrupt of that has ended the wait.
+// interrupted returns the error for a wait that its context has ended. If the context has
+// not ended, an Interrupt of its task has ended the wait. The text begins with format and
+// ends with the cause. The error also matches errno, if that is not nil.
 func interrupted(ctx context.Context, errno error, format string, args ...any) error {
 	cause, ended := context.Cause(ctx), waitqueue.ContextErr(ctx)
 	if ended == nil {

@@ -63,7 +63,7 @@ func TestHelperHasItsLimitsAndItsNice(t *testing.T) {
 	}
 }
 
-// The program has a nice value of its own here, because it is a helper too.
+// A change of Limits after Exec has no effect on that call.
 func TestLimitsAreThoseOfTheCall(t *testing.T) {
 	needsPtrace(t)
 	gate := &usermodehelper.Gate{Max: 1}
@@ -79,6 +79,7 @@ func TestLimitsAreThoseOfTheCall(t *testing.T) {
 	require.Equal(t, "50\n", h.Output.String())
 }
 
+// The program has a nice value of its own here, because it is a helper too.
 func TestNiceIsAddedToTheProgramsOwn(t *testing.T) {
 	needsPtrace(t)
 	own := output(t, shell("nice"))

@@ -32,7 +32,8 @@ import (
 //     no longer passed on, and Broken is true. The error of Exec matches the
 //     Writer's error and [syscall.EIO]. If the helper has ended by itself by then,
 //     nothing is signalled. A Writer that returns another number than the length of
-//     the bytes has failed: a smaller one gives [io.ErrShortWrite].
+//     the bytes has failed: a smaller one, from 0 on, gives
+//     [io.ErrShortWrite].
 //   - If a call panics or ends its goroutine, the helper is ended in the same way,
 //     and the error matches [syscall.ECANCELED]. After Cleanup the panic goes on in
 //     the goroutine that waits for the helper. With WaitProc that is the caller of

@@ -166,13 +166,15 @@ func TestWebhookBreaksAnAnswerOff(t *testing.T) {
 }
 
 // A Write that Exec has left behind may begin after the end.
-func TestExchangeWritesNothingAfterItsEnd(t *testing.T) {
+func TestExchangeIsClosedAfterItsEnd(t *testing.T) {
 	answer := httptest.NewRecorder()
-	s := &exchange{w: answer, control: http.NewResponseController(answer)}
+	s := &exchange{w: answer, body: strings.NewReader("late"), control: http.NewResponseController(answer)}
 	require.False(t, s.end())
 	_, err := io.WriteString(s, "late")
 	require.ErrorIs(t, err, os.ErrClosed)
 	require.Empty(t, answer.Body.String())
+	_, err = s.Read(make([]byte, 10))
+	require.ErrorIs(t, err, os.ErrClosed)
 }
 
 func TestWebhookTellsAFailure(t *testing.T) {
