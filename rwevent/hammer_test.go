@@ -185,7 +185,7 @@ func TestHammerEachEventIsTakenOrOverwritten(t *testing.T) {
 						task.ClearInterrupt()
 					}
 				})
-				running.Go(func() { // loops of kernel threads that somebody stops
+				running.Go(func() { // loops of kernel threads that another goroutine stops
 					for goOn := true; goOn; {
 						thread := kthread.Run("taker", func(cur *kthread.Current) error {
 							goOn = loopTakes(func(end ...*error) iter.Seq[*event] { return s.takesBy(cur, end...) }, takeIt)

@@ -53,7 +53,7 @@ var mutants = []models.Mutant{
 		Name: "a loop that ends keeps the event to itself", By: "EndOfALoop", File: "wait.go",
 		Old: "\t\tif !yield(event, gen) {\n", New: "\t\tif err := over(s.WaitQueue(), ctx, by); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif !yield(event, gen) {\n",
 	}, {
-		// Post. Loop A: take the event, and break. Post. Loop A: take the other event, for nobody.
+		// Post. Loop A: take the event, and break. Post. Loop A: take the other event, and drop it.
 		Name: "a loop that its body ends takes one more", By: "BreakAndInterruption", File: "wait.go",
 		Old: "\t\tif !yield(event, gen) {\n", New: "\t\tif !yield(event, gen) {\n\t\t\t_, _, _ = s.take()\n",
 	}, {
