@@ -101,8 +101,11 @@ func (p *realPipe) poll(end int) vfs.PollEvents {
 		events, revents int16
 	}{int32(p.fd(end)), int16(vfs.PollIn | vfs.PollOut | vfs.PollRdNorm | vfs.PollWrNorm), 0}
 	var atOnce syscall.Timespec
-	_, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&pollfd)), 1,
-		uintptr(unsafe.Pointer(&atOnce)), 0, 0, 0)
+	errno := syscall.EINTR
+	for errno == syscall.EINTR { // also by a signal of Go's runtime
+		_, _, errno = syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&pollfd)), 1,
+			uintptr(unsafe.Pointer(&atOnce)), 0, 0, 0)
+	}
 	require.Zero(p.t, errno)
 	return vfs.PollEvents(pollfd.revents)
 }
