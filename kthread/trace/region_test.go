@@ -41,6 +41,17 @@ func recorded(t *testing.T, call func()) []byte {
 	return b.Bytes()
 }
 
+// regions shows sleeps in the traces of runtime/trace until the test is over. Its recorder is for
+// awaitSleeps.
+func regions(t *testing.T) *trace.FlightRecorder {
+	trace.SetRegions(true)
+	t.Cleanup(func() { trace.SetRegions(false) })
+	f := new(trace.FlightRecorder)
+	require.NoError(t, f.Start())
+	t.Cleanup(f.Stop)
+	return f
+}
+
 // awaitSleeps waits until the recorder has seen n sleeps in state S.
 func awaitSleeps(t *testing.T, f *trace.FlightRecorder, n int) {
 	for strings.Count(dump(t, f), "prev_state=S") < n {
@@ -50,18 +61,14 @@ func awaitSleeps(t *testing.T, f *trace.FlightRecorder, n int) {
 
 // go tool trace sees a thread as a task, and its sleep as a region.
 func TestRegions(t *testing.T) {
-	trace.SetRegions(true)
-	defer trace.SetRegions(false)
-	var f trace.FlightRecorder
-	require.NoError(t, f.Start())
-	defer f.Stop()
+	f := regions(t)
 	out := parsed(t, recorded(t, func() {
 		q := waitqueue.Queue{Name: "doorbell"}
 		var ready atomic.Bool
 		flusher := kthread.Run("flusher", func(cur *kthread.Current) error { return cur.Wait(&q, ready.Load) })
 		plain := make(chan error)
 		go func() { plain <- q.Wait(t.Context(), ready.Load) }()
-		awaitSleeps(t, &f, 2)
+		awaitSleeps(t, f, 2)
 		ready.Store(true)
 		q.WakeUp()
 		require.NoError(t, flusher.Wait(background))
@@ -76,11 +83,7 @@ func TestRegions(t *testing.T) {
 
 // A thread that slept between two traces is a task in each of them.
 func TestRegionsOfASecondTrace(t *testing.T) {
-	trace.SetRegions(true)
-	defer trace.SetRegions(false)
-	var f trace.FlightRecorder
-	require.NoError(t, f.Start())
-	defer f.Stop()
+	f := regions(t)
 	var q waitqueue.Queue
 	var turn atomic.Int64
 	begin, over := make(chan int64), make(chan error)
@@ -92,7 +95,7 @@ func TestRegionsOfASecondTrace(t *testing.T) {
 	})
 	sleep := func(n int) {
 		begin <- int64(n)
-		awaitSleeps(t, &f, n)
+		awaitSleeps(t, f, n)
 		turn.Add(1)
 		q.WakeUp()
 		require.NoError(t, <-over)

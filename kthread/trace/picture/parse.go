@@ -78,7 +78,7 @@ func (p *parser) line(text string) error {
 	if strings.HasPrefix(text, "#") || trimmed == "" || isLoss(trimmed) {
 		return nil
 	}
-	if !ok && trimmed[0] == '#' { // no thread whose name begins so
+	if !ok && trimmed[0] == '#' { // a comment, and not the line of a thread with such a name
 		return nil
 	}
 	if !ok {
