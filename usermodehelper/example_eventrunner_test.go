@@ -34,14 +34,14 @@ func Example_eventRunner() {
 		hang) kill $PPID; exec sleep 1000;; # SIGTERM to the program
 		noise) yes "$EVENT" | head -1000; exit 3;;
 		esac`)
-	runner.gate.Max = 1 // so that the lines have an order
+	runner.gate.Max = 1 // so that the others are over when hang ends the program
 	events := make(chan string, 3)
 	events <- "link down"
 	events <- "noise"
 	events <- "hang"
 	runner.run(ctx, events)
 	fmt.Println("refused:", runner.refused.Load())
-	// Output:
+	// Unordered output:
 	// msg=script event="link down" result.status="exit status 0" tail="got link down\n"
 	// msg=script event=noise result.status="exit status 3" tail="[cut: 5974 bytes more]noise\nnoise\nnoise\nnoise\nnoise\nnoise\n"
 	// msg=script event=hang result.status="signal: terminated" tail="got hang\n"

@@ -380,6 +380,9 @@ type Helper struct {
 	// before Exec returns. Otherwise it is called later, on a goroutine that ends
 	// with it.
 	//
+	// The helper gives back its place at the Gate before Cleanup. So the Cleanups of two
+	// helpers can run at the same time, or in the other order, even if Max is 1.
+	//
 	// Kernel: subprocess_info.cleanup
 	Cleanup func(Result)
 
