@@ -13,7 +13,7 @@ import (
 // A File is a Go file with at most one Example.
 type File struct {
 	Text   string
-	Output string // the lines below "Output:" in the Example, as comments
+	Output string // the lines below "Output:" or "Unordered output:" in the Example, as comments
 
 	decls []decl
 }
@@ -83,7 +83,10 @@ func nameOf(decl ast.Decl) string {
 }
 
 func output(text string) string {
-	_, after, _ := strings.Cut(text, "\t// Output:\n")
+	_, after, found := strings.Cut(text, "\t// Output:\n")
+	if !found {
+		_, after, _ = strings.Cut(text, "\t// Unordered output:\n")
+	}
 	lines, _, _ := strings.Cut(after, "\n}")
 	return lines
 }

@@ -3,6 +3,7 @@ package listing_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,6 +57,12 @@ func TestLinesOfAFile(t *testing.T) {
 		require.Equal(t, lines, f.Lines(func(n string) bool { return n == name }), name)
 	}
 	require.Equal(t, 6, f.Lines(func(string) bool { return true }))
+}
+
+func TestOutputInAnyOrder(t *testing.T) {
+	f, err := read(t, strings.Replace(program, "Output:", "Unordered output:", 1))
+	require.NoError(t, err)
+	require.Equal(t, "\t// 1\n\t// 2", f.Output)
 }
 
 func TestFileThatCannotBeRead(t *testing.T) {
