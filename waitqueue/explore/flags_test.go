@@ -209,8 +209,12 @@ func TestDeadlineOfTheTest(t *testing.T) {
 // It still shows the simplest bad order that it has found in time, and does not call it so.
 func TestDeadlineOfATestThatFails(t *testing.T) {
 	t.Parallel()
+	const simplest = "; this one has 1 preemption and 82 steps:\n"
 	out := child(t, "TestEndlessToFail/bad", "-test.timeout", "6s")
-	requireLines(t, out, "; this one has 1 preemption and 82 steps:\n")
+	if !strings.Contains(out, simplest) { // on a busy machine
+		out = child(t, "TestEndlessToFail/bad", "-test.timeout", "40s")
+	}
+	requireLines(t, out, simplest)
 	require.Contains(t, replayed(t, out), "a bad order")
 }
 
