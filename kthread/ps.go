@@ -239,16 +239,24 @@ func (infos Infos) Blocked() Infos {
 // threads, and cut to 15 bytes. The names of queues are whole. A name that would break
 // its line, or change the colours of a terminal, is in the quotes of Go.
 func (infos Infos) String() string {
-	wide := 15
+	rows := [][]string{{"PID", "S", "ELAPSED", "WAKE-UPS", "WCHAN", "COMMAND"}}
 	for _, i := range infos {
-		wide = max(wide, utf8.RuneCountInString(printable(i.Wchan)))
+		rows = append(rows, []string{
+			strconv.Itoa(i.Pid), i.State.String(), i.Age.Truncate(time.Second).String(),
+			strconv.FormatUint(uint64(i.WakeUps), 10), cmp.Or(printable(i.Wchan), "-"), "[" + printable(i.Comm()) + "]",
+		})
 	}
-	wide = min(wide, 40) // one long name must not widen all lines
+	wide := [...]int{5, 1, 7, 8, 15}
+	for _, row := range rows {
+		for i := range wide {
+			wide[i] = max(wide[i], utf8.RuneCountInString(row[i]))
+		}
+	}
+	wide[4] = min(wide[4], 40) // one long name must not widen all lines
 	var text strings.Builder
-	fmt.Fprintf(&text, "  PID S ELAPSED WAKE-UPS %-*s COMMAND\n", wide, "WCHAN")
-	for _, i := range infos {
-		wchan := cmp.Or(printable(i.Wchan), "-")
-		fmt.Fprintf(&text, "%5d %s %7v %8d %-*s [%s]\n", i.Pid, i.State, i.Age.Truncate(time.Second), i.WakeUps, wide, wchan, printable(i.Comm()))
+	for _, row := range rows {
+		fmt.Fprintf(&text, "%*s %*s %*s %*s %-*s %s\n",
+			wide[0], row[0], wide[1], row[1], wide[2], row[2], wide[3], row[3], wide[4], row[4], row[5])
 	}
 	return text.String()
 }

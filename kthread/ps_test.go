@@ -79,6 +79,18 @@ func TestTasksPrintedAreATable(t *testing.T) {
 `, fmt.Sprint(infos))
 }
 
+// A long cell widens its column. An age of ten hours has nine characters.
+func TestTasksPrintedStayInTheirColumns(t *testing.T) {
+	infos := kthread.Infos{
+		{Pid: 1, State: waitqueue.Running, Age: 10*time.Hour + 59*time.Minute + 59*time.Second, WakeUps: 1_234_567_890, Name: "old"},
+		{Pid: 123456, State: waitqueue.Parked, Wchan: "mail", Age: time.Second, WakeUps: 1, Name: "young"},
+	}
+	require.Equal(t, `   PID S   ELAPSED   WAKE-UPS WCHAN           COMMAND
+     1 R 10h59m59s 1234567890 -               [old]
+123456 P        1s          1 mail            [young]
+`, fmt.Sprint(infos))
+}
+
 // A name is a part of its line, and cannot pass for a line of its own.
 func TestTasksPrintedHaveALineEach(t *testing.T) {
 	infos := kthread.Infos{

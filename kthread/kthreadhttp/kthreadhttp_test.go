@@ -343,6 +343,28 @@ func TestNamesAreQuoted(t *testing.T) {
 	})
 }
 
+// A long cell widens its column. An age of 1,000 hours has nine characters, and the sleep has
+// more.
+func TestColumns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		trace.StartCounting()
+		defer trace.StopCounting()
+		q := waitqueue.Queue{Name: "mail"}
+		old := kthread.Run("old", func(cur *kthread.Current) error { return cur.Wait(&q, cur.ShouldStop) })
+		time.Sleep(1000*time.Hour + time.Microsecond)
+		q.WakeUp()
+		young := kthread.Run("young", func(cur *kthread.Current) error { return cur.Wait(&q, cur.ShouldStop) })
+		synctest.Wait()
+		page := get(&kthreadhttp.Handler{}, "/").Body.String()
+		require.Contains(t, page, "  PID S   ELAPSED WAKE-UPS SPURIOUS WCHAN           COMMAND\n")
+		require.Regexp(t, `(?m)^ *\d+ S 1000h0m0s        2        1 mail            \[old\]$`, page)
+		require.Regexp(t, `(?m)^ *\d+ S        0s        1        0 mail            \[young\]$`, page)
+		require.Contains(t, page, "\nWAITERS WAKE-UPS SPURIOUS          LONGEST QUEUE\n      2        1        1 1000h0m0.000001s mail\n")
+		require.NoError(t, old.Stop())
+		require.NoError(t, young.Stop())
+	})
+}
+
 // One long name does not widen all lines.
 func TestLongNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

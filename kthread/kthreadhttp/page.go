@@ -33,17 +33,19 @@ func (a *answer) page(ctx context.Context, h *Handler) {
 func (a *answer) threads(infos kthread.Infos) {
 	spurious := map[int]string{}
 	for _, s := range trace.Tasks() {
-		spurious[s.Pid] = strconv.FormatUint(s.Spurious, 10)
+		spurious[s.Pid] = fmt.Sprint(s.Spurious)
 	}
-	wide := 15
+	rows := [][]string{{"PID", "S", "ELAPSED", "WAKE-UPS", "SPURIOUS", "WCHAN", "COMMAND"}}
 	for _, i := range infos {
-		wide = max(wide, utf8.RuneCountInString(printable(i.Wchan)))
+		rows = append(rows, []string{
+			fmt.Sprint(i.Pid), i.State.String(), i.Age.Truncate(time.Second).String(), fmt.Sprint(i.WakeUps),
+			cmp.Or(spurious[i.Pid], none), printable(i.Wchan), "[" + printable(i.Comm()) + "]",
+		})
 	}
-	wide = min(wide, 40) // one long name must not widen all lines
-	fmt.Fprintf(&a.text, "  PID S ELAPSED WAKE-UPS SPURIOUS %-*s COMMAND\n", wide, "WCHAN")
-	for _, i := range infos {
-		fmt.Fprintf(&a.text, "%5d %s %7v %8d %8s %-*s [%s]\n", i.Pid, i.State, i.Age.Truncate(time.Second), i.WakeUps,
-			cmp.Or(spurious[i.Pid], none), wide, printable(i.Wchan), printable(i.Comm()))
+	w := widths(rows, 5, 1, 7, 8, 8, 15)
+	wchan := min(w[5], 40) // one long name must not widen all lines
+	for _, r := range rows {
+		fmt.Fprintf(&a.text, "%*s %s %*s %*s %*s %-*s %s\n", w[0], r[0], r[1], w[2], r[2], w[3], r[3], w[4], r[4], wchan, r[5], r[6])
 	}
 }
 
@@ -52,10 +54,28 @@ func (a *answer) queues(stats []trace.QueueStat) {
 	if stats == nil {
 		return
 	}
-	fmt.Fprintf(&a.text, "\nWAITERS WAKE-UPS SPURIOUS    LONGEST QUEUE\n")
+	rows := [][]string{{"WAITERS", "WAKE-UPS", "SPURIOUS", "LONGEST", "QUEUE"}}
 	for _, q := range stats {
-		fmt.Fprintf(&a.text, "%7d %8d %8d %10v %s\n", q.Waiters, q.WakeUps, q.Spurious, q.Longest.Round(time.Microsecond), printable(q.Name))
+		rows = append(rows, []string{
+			fmt.Sprint(q.Waiters), fmt.Sprint(q.WakeUps), fmt.Sprint(q.Spurious),
+			q.Longest.Round(time.Microsecond).String(), printable(q.Name),
+		})
 	}
+	w := widths(rows, 7, 8, 8, 10)
+	fmt.Fprintln(&a.text)
+	for _, r := range rows {
+		fmt.Fprintf(&a.text, "%*s %*s %*s %*s %s\n", w[0], r[0], w[1], r[1], w[2], r[2], w[3], r[3], r[4])
+	}
+}
+
+// widths returns the width of each column, at least as given. A longer cell widens its column.
+func widths(rows [][]string, least ...int) []int {
+	for _, row := range rows {
+		for i := range least {
+			least[i] = max(least[i], utf8.RuneCountInString(row[i]))
+		}
+	}
+	return least
 }
 
 // printable returns a name for a table. A name that would break the line, or change the
