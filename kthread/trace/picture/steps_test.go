@@ -71,7 +71,7 @@ kill |=>=   |
 `, "\n"), draw(t, text, true, 80), "one signal and the end")
 }
 
-// Marks beyond the last sign share one, and are not explained.
+// Marks beyond the last sign share one. Their names are not shown.
 func TestManyMarks(t *testing.T) {
 	text := ""
 	for i := range 50 {
@@ -82,7 +82,26 @@ func TestManyMarks(t *testing.T) {
 	require.Contains(t, picture, "? another mark")
 	require.Contains(t, picture, "Z mark 35\n")
 	require.NotContains(t, picture, "mark 36")
-	require.NotContains(t, svg(t, parse(t, text)), "mark 36")
+	chart := parse(t, text)
+	chart.Steps = true
+	image := svg(t, chart)
+	require.NotContains(t, image, "mark 36")
+	require.Len(t, places(t, image, ` x="([\d.]+)"[^>]*>\?<`), 15+1, "the marks, and the line that explains them")
+	require.Len(t, places(t, image, ` x="([\d.]+)"[^>]*>another mark<`), 1)
+	for _, y := range places(t, image, ` y="([\d.]+)"`) {
+		require.Less(t, y, places(t, image, `<svg [^>]* height="([\d.]+)"`)[0])
+	}
+}
+
+// A letter of a name is none of the signs. So the legend does not explain it.
+func TestSignsInNames(t *testing.T) {
+	text := in("a", 1, 0) + out("a", 1, 5, "S") + wake("b", 2, 95, "a", 1, "xyz?=#*>")
+	require.Equal(t, strings.TrimPrefix(`
+a |==.xyz?=#*>..................................!|
+b |                                             ^|
+   0                                       97.0us
+   = runs  . sleeps (S)  ! is woken  ^ wakes
+`, "\n"), draw(t, text, false, 50))
 }
 
 // A wide name is cut, so that the bars have room.
@@ -92,6 +111,7 @@ func TestWideNames(t *testing.T) {
 	picture := draw(t, text, false, 50)
 	require.Contains(t, picture, "a counter with a very l… |")
 	require.Contains(t, picture, "+ 1|", "the first value has no room")
+	require.Contains(t, picture, "+ a value without room\n")
 	for row := range strings.Lines(picture) {
 		require.LessOrEqual(t, len([]rune(row))-1, 50)
 	}

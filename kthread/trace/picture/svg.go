@@ -40,7 +40,7 @@ func (c *Chart) SVG(w io.Writer) error {
 		y += height(row)
 	}
 	d.bottom = y + int64(len(l.counters))*laneHeight
-	d.height = d.bottom + lineHeight*int64(2+min(len(l.texts), len(signs)-1)) + margin
+	d.height = d.bottom + lineHeight*int64(2+min(len(l.texts), len(signs))) + margin
 	d.discs = d.shown()
 	d.head()
 	d.lanes()
@@ -227,16 +227,14 @@ func (d *drawing) bar(class string, s span, y, height, name int64) {
 	}
 }
 
-// top returns the greatest value, or 1.
-func (c *counter) top() int64 { return max(1, slices.Max(c.v)) }
+// most returns the greatest value as text.
+func (c *counter) most() string { return fmt.Sprintf("max %d", slices.Max(c.v)) }
 
-// most returns top as text.
-func (c *counter) most() string { return fmt.Sprintf("max %d", c.top()) }
-
-// values draws the counters as steps, from y on, each with its greatest value.
+// values draws the counters as steps, from y on, each with its greatest value. A value below
+// 0 is drawn as 0.
 func (d *drawing) values(y int64) {
 	for _, c := range d.counters {
-		top := c.top()
+		top := max(1, slices.Max(c.v))
 		base := y + laneHeight - 50
 		d.text("ink", "start", margin, y+laneHeight/2-60, cut(c.name, widestName))
 		d.text("ink", "start", margin, y+laneHeight/2+60, c.most())
@@ -367,11 +365,13 @@ func (d *drawing) legend() {
 	if len(d.ends) > 0 {
 		d.text("ink", "start", x, y, "× ends")
 	}
-	for i, text := range d.texts {
-		if y += lineHeight; i < len(signs)-1 {
-			d.disc(d.left+65, y, i)
-			d.text("ink", "start", d.left+180, y, cut(text, int((d.right-d.left-180)/charWidth)))
+	for i, text := range d.texts[:min(len(d.texts), len(signs))] {
+		if i == len(signs)-1 { // all further ones share the sign
+			text = "another mark"
 		}
+		y += lineHeight
+		d.disc(d.left+65, y, i)
+		d.text("ink", "start", d.left+180, y, cut(text, int((d.right-d.left-180)/charWidth)))
 	}
 }
 

@@ -223,6 +223,9 @@ func TestGreatestValue(t *testing.T) {
 	for _, x := range places(t, image, `<rect class="runs" [^>]* x="([\d.]+)"`) {
 		require.Greater(t, x, 10+6.9*float64(len("max 1234567")))
 	}
+	for _, n := range []string{"0", "-7"} {
+		require.Contains(t, svg(t, parse(t, line("a", 1, 5, "tracing_mark_write: C|1|n|"+n))), ">max "+n+"<")
+	}
 }
 
 // The sign of an end can be seen on a bar that runs, and also on one that sleeps, if the run at

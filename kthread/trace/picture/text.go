@@ -18,11 +18,10 @@ const (
 	leastName  = 4  // a name that is cut keeps as many characters
 )
 
-// Text writes the lanes as lines of characters, at most width wide. If width is
-// too small for the names and 16 columns, the lines are wider. The names of marks,
-// below the lanes, are not cut. The bar of a sleep
-// has the name of its queue if there is room. The last lines explain the
-// characters. Text returns the error of w.
+// Text writes the lanes as lines of characters, at most width wide. If width is too small
+// for the names and 16 columns, the lines are wider. The bar of a sleep has the name of its
+// queue if there is room. The lines below the lanes explain the signs, and name the marks.
+// They do not cut the names of marks. Text returns the error of w.
 func (c *Chart) Text(w io.Writer, width int) error {
 	l := c.layout()
 	t := text{layout: l, width: width, names: l.widestName()}
@@ -33,13 +32,14 @@ func (c *Chart) Text(w io.Writer, width int) error {
 	}
 	t.lanes()
 	out := bufio.NewWriter(w)
+	used := map[rune]bool{}
 	for i, line := range t.lines {
-		fmt.Fprintf(out, "%s |%s|\n", padded(l.rows[i].name, t.names), string(line))
+		fmt.Fprintf(out, "%s |%s|\n", padded(l.rows[i].name, t.names), drawn(line, used))
 	}
 	for _, counter := range l.counters {
-		fmt.Fprintf(out, "%s |%s|\n", padded(counter.name, t.names), t.values(counter))
+		fmt.Fprintf(out, "%s |%s|\n", padded(counter.name, t.names), drawn(t.values(counter), used))
 	}
-	t.legend(out)
+	t.legend(out, used)
 	return out.Flush()
 }
 
@@ -79,6 +79,29 @@ type text struct {
 	names int   // the width of the names
 	bars  int64 // the width of the bars
 	lines [][]rune
+}
+
+// letter marks a letter of a name or a digit of a value, which is no sign: a name may have
+// an x, and no thread ends there.
+const letter = 1 << 30
+
+// letters returns text as marked characters.
+func letters(text string) []rune {
+	marked := []rune(text)
+	for i := range marked {
+		marked[i] |= letter
+	}
+	return marked
+}
+
+// drawn returns a line without the marks, and adds its signs to used.
+func drawn(line []rune, used map[rune]bool) string {
+	text := make([]rune, len(line))
+	for i, char := range line {
+		text[i] = char &^ letter
+		used[char] = true
+	}
+	return string(text)
 }
 
 // The characters of the lanes.
@@ -129,7 +152,7 @@ func (t *text) span(line []rune, s span) {
 		line[i] = glyphs[s.state]
 	}
 	if room := int(to-from) - 2; s.state >= asleep && room >= leastName {
-		copy(line[from+1:], []rune(cut(s.name, room)))
+		copy(line[from+1:], letters(cut(s.name, room)))
 	}
 }
 
@@ -146,39 +169,34 @@ const signs = "123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ?"
 func sign(text int) rune { return rune(signs[min(text, len(signs)-1)]) }
 
 // values draws a counter: each value where it begins, or + if it has no room.
-func (t *text) values(c counter) string {
+func (t *text) values(c counter) []rune {
 	line := []rune(strings.Repeat(" ", int(t.bars)))
 	for i, x := range c.x {
 		at, end := t.column(x, t.bars), t.bars
 		if i+1 < len(c.x) {
 			end = t.column(c.x[i+1], t.bars)
 		}
-		digits := strconv.FormatInt(c.v[i], 10)
+		digits := letters(strconv.FormatInt(c.v[i], 10))
 		if int64(len(digits)) > end-at {
-			digits = "+"
+			digits = []rune("+")
 		}
 		if at < t.bars {
-			copy(line[at:], []rune(digits))
+			copy(line[at:], digits)
 		}
 	}
-	return string(line)
+	return line
 }
 
-// meanings explain the characters of the lanes.
+// meanings explain the signs.
 var meanings = []string{
 	"= runs", "- can run", ". sleeps (S)", "# sleeps (D)", "! is woken", "^ wakes", "> sends a signal", "* gets a signal", "x ends", "? another mark",
+	"+ a value without room",
 }
 
-// legend writes the axis, and explains the characters that are in the lanes.
-func (t *text) legend(out io.Writer) {
+// legend writes the axis, and explains the signs that are used.
+func (t *text) legend(out io.Writer, used map[rune]bool) {
 	indent := strings.Repeat(" ", t.names+2)
 	fmt.Fprintf(out, "%s0%*s", indent, t.bars-1, " "+t.extent())
-	used := map[rune]bool{}
-	for _, line := range t.lines {
-		for _, char := range line {
-			used[char] = true
-		}
-	}
 	room := 0
 	for _, meaning := range meanings {
 		if !used[rune(meaning[0])] {
