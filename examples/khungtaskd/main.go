@@ -14,8 +14,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/kprim/kprim/kthread"
 	"github.com/kprim/kprim/kthread/printk"
@@ -23,8 +25,15 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
+// Numbers, because not every system has names for these signals.
+const sighup, sigpipe = syscall.Signal(1), syscall.Signal(13)
+
 func main() {
-	if err := session(os.Stdout, os.Args[1:]); err != nil {
+	// A program that is ended early removes its files, and ends the helper. SIGPIPE is here
+	// too, because a reader may leave, as head does.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, sighup, sigpipe)
+	defer stop()
+	if err := session(ctx, os.Stdout, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "khungtaskd:", err)
 		os.Exit(1)
 	}
@@ -33,8 +42,8 @@ func main() {
 //go:embed helper.sh
 var script []byte
 
-// session makes a thread hang until the helper has ended.
-func session(out io.Writer, args []string) error {
+// session makes a thread hang until the helper has ended, or ctx ends.
+func session(ctx context.Context, out io.Writer, args []string) error {
 	temp, err := os.MkdirTemp("", "khungtaskd-")
 	if err != nil {
 		return err
@@ -54,12 +63,12 @@ func session(out io.Writer, args []string) error {
 
 	sda1 := disk{log: w.log, queue: waitqueue.Queue{Name: "sda1"}}
 	flushd := kthread.Run("flushd", sda1.write)
-	_ = w.notified.Wait(context.Background()) // nothing ends it early
+	err = w.notified.Wait(ctx)
 	fmt.Fprintln(out, "# ps -w")
 	for _, i := range kthread.Tasks().Blocked() {
 		fmt.Fprintf(out, "%s %s [%s]\n", i.State, i.Wchan, i.Comm())
 	}
-	err = w.set(out, "hung_task_timeout_secs", "0")
+	err = errors.Join(err, w.set(out, "hung_task_timeout_secs", "0"))
 	sda1.answer()
 	err = errors.Join(err, flushd.Stop())
 	fmt.Fprintln(out, "# dmesg")

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"flag"
 	"log/slog"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -66,13 +68,55 @@ func TestProgramPrintsTheTranscriptEveryTime(t *testing.T) {
 	}
 }
 
+// Ctrl-C, kill and the end of the terminal end the program early. It leaves no file.
+func TestInterruptedProgramLeavesNothing(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	program := filepath.Join(t.TempDir(), "khungtaskd")
+	require.NoError(t, os.Symlink(self, program))
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(sig.String(), func(t *testing.T) {
+			want := "khungtaskd: waitqueue: wait interrupted: " + sig.String() + " signal received\n"
+			for stderr := ""; stderr == ""; { // a program that ended before the signal says nothing
+				stderr = interrupted(t, program, sig)
+				require.Contains(t, []string{"", want}, stderr)
+			}
+		})
+	}
+}
+
+// interrupted sends sig to a program that watches a thread, and returns what it writes to stderr.
+func interrupted(t *testing.T, program string, sig syscall.Signal) string {
+	temp := t.TempDir()
+	cmd := exec.Command(program)
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(out)
+	for range 3 { // flushd writes
+		require.True(t, lines.Scan())
+	}
+	_ = cmd.Process.Signal(sig) // it may have ended
+	for lines.Scan() {
+	}
+	err = cmd.Wait()
+	require.Equal(t, stderr.Len() == 0, err == nil, "error %v and text %q", err, stderr.String())
+	left, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	return stderr.String()
+}
+
 // With a directory as its argument, the program leaves the trace there. The helper runs in
 // another directory, and finds the trace too.
 func TestTraceStaysInTheDirectory(t *testing.T) {
 	dir, want := t.TempDir(), transcript(t)
 	t.Chdir(dir)
 	var out strings.Builder
-	require.NoError(t, session(&out, []string{"."}))
+	require.NoError(t, session(t.Context(), &out, []string{"."}))
 	pid := regexp.MustCompile(`flushd:\d+`)
 	require.Equal(t, pid.ReplaceAllString(want, "flushd"), pid.ReplaceAllString(mask(out.String()), "flushd"))
 	task := regexp.MustCompile(`task flushd:(\d+) blocked`).FindStringSubmatch(out.String())

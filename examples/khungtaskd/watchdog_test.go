@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -176,26 +177,39 @@ func TestDirectoryThatIsGone(t *testing.T) {
 	})
 }
 
-// pictureOfTheHang is a picture of a trace of khungtaskd, with the clock of a bubble.
+// pictureOfTheHang is a picture of a trace of the program without a helper, with the clock of a
+// bubble.
 func pictureOfTheHang(t *testing.T) string {
 	var text strings.Builder
-	watching(t, func(b *bench) {
-		require.NoError(t, b.recorder.Start())
-		defer b.recorder.Stop()
-		b.set("1")
-		time.Sleep(200 * time.Millisecond)
-		task := b.hang("flushd")
-		time.Sleep(3 * time.Second)
-		report, _, ok := b.hung.Load(task.Info().Pid)
-		require.True(t, ok)
-		file, err := os.Open(report.trace)
+	synctest.Test(t, func(t *testing.T) {
+		w, err := newWatchdog(slog.New(slog.DiscardHandler), t.TempDir())
+		require.NoError(t, err)
+		require.NoError(t, w.recorder.Start())
+		defer w.recorder.Stop()
+		run := func(name string, f func(*kthread.Current) error) *kthread.Thread {
+			thread := kthread.Run(name, f)
+			synctest.Wait() // one begins to sleep after the other
+			return thread
+		}
+		khungtaskd, notifier := run("khungtaskd", w.watch), run("hung_notifier", w.notify)
+		require.NoError(t, w.tree.WriteFile(sysctl.Root, "kernel/hung_task_timeout_secs", []byte("1")))
+		synctest.Wait()
+		sda1 := disk{log: w.log, queue: waitqueue.Queue{Name: "sda1"}}
+		flushd := run("flushd", sda1.write)
+		require.NoError(t, w.notified.Wait(t.Context()))
+		files, err := filepath.Glob(filepath.Join(w.dir, "hung-*.ftrace"))
+		require.NoError(t, err)
+		require.Len(t, files, 1)
+		file, err := os.Open(files[0])
 		require.NoError(t, err)
 		defer file.Close()
 		chart, err := picture.Parse(file)
 		require.NoError(t, err)
 		require.NoError(t, chart.Text(&text, 80))
-		b.disk.answer()
-		require.NoError(t, task.Stop())
+		sda1.answer()
+		for _, thread := range []*kthread.Thread{flushd, notifier, khungtaskd} {
+			require.NoError(t, thread.Stop())
+		}
 	})
 	return text.String()
 }

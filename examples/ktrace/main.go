@@ -15,8 +15,8 @@ import (
 const usage = `usage: ktrace [-svg] [-steps] [-width N] [FILE]
 
 ktrace reads a trace of package kthread/trace, or ftrace text of the kernel,
-from FILE or from standard input. That is also the FILE "-". It prints the
-trace as a chart.
+and prints it as a chart. It reads from FILE. If FILE is "-", or there is none,
+it reads from standard input.
 
 `
 
@@ -62,7 +62,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 		flags.Usage()
 		return errUsage
 	}
-	chart, err := read(flags.Arg(0), stdin)
+	name := "-"
+	if flags.NArg() > 0 {
+		name = flags.Arg(0)
+	}
+	chart, err := read(name, stdin)
 	if err != nil {
 		return err
 	}
@@ -73,9 +77,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	return chart.Text(stdout, *width)
 }
 
-// read parses the file, or stdin if there is none.
+// read parses the file, or stdin if the name is "-".
 func read(name string, stdin io.Reader) (*picture.Chart, error) {
-	if name == "" || name == "-" {
+	if name == "-" {
 		return picture.Parse(stdin)
 	}
 	file, err := os.Open(name)

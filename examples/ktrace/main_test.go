@@ -102,6 +102,7 @@ func TestErrors(t *testing.T) {
 		{args: []string{"-width", "0"}, err: "wrong arguments", stderr: "ktrace: a width of 0 columns, and 1 to 10000 are possible\n" + usage},
 		{args: []string{"-width", "1000000000000"}, err: "wrong arguments", stderr: "ktrace: a width of 1000000000000 columns, and 1 to 10000 are possible\n" + usage},
 		{args: []string{"-width", "x"}, err: "wrong arguments", stderr: "invalid value \"x\" for flag -width: parse error\n" + usage},
+		{args: []string{""}, err: "open : no such file or directory"},
 		{args: []string{"none"}, err: "open none: no such file or directory"},
 		{err: "picture: the text has no event of a thread"},
 		{stdin: "# tracer: nop\nhello\n", err: "picture: line 2: no line of ftrace text: \"hello\""},
