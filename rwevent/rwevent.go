@@ -352,9 +352,9 @@ func (s *Slot[T]) newer(after uint64) (v T, gen uint64, err error) {
 	return v, gen, err
 }
 
-// Takes returns a sequence of the events that Take returns, one after the other. An event that
-// the body has got is taken, however the body ends. No lock is held in the body, which may
-// post, take, or take its time.
+// Takes returns a sequence of the events that Take returns, one after the other. An
+// event that the body has got is taken, however the body ends. No lock is held in the
+// body, which may post, take, or run for long.
 //
 // Each pass over the sequence stores in the variables of end why it has ended: the error
 // that Take would have returned, or nil if the body has ended it. Until then they are nil. If
@@ -382,9 +382,10 @@ func (s *Slot[T]) Takes(ctx context.Context, end ...*error) iter.Seq[T] {
 // TakesBy is Takes for a sleeper without a context, as [Slot.TakeBy] is Take. An interruption
 // ends it as the end of ctx ends Takes. If the body ends the interruption, the loop goes on.
 //
-// A kernel thread that wants to deal with a signal looks at end, flushes the signal, and
-// ranges again. A request to park is no interruption. A thread that others park waits on
-// [Slot.WaitQueue]. Its condition is that TryTake, or else ShouldPark, reports true.
+// A kernel thread that wants to deal with a signal looks at end, flushes the signal,
+// and ranges again. A request to park is no interruption. If others park the thread, it
+// waits on [Slot.WaitQueue] instead. The condition of this wait calls TryTake and then
+// ShouldPark, and is true if one of them reports true.
 //
 // Kernel: wait_event_interruptible_exclusive
 //
@@ -399,9 +400,9 @@ func (s *Slot[T]) TakesBy(by Sleeper, end ...*error) iter.Seq[T] {
 // held in the body, which may post, take, or run for long. Each pass begins with the event
 // that is there.
 //
-// It ends as [Slot.Takes] does, and end is told in the same way. The loop still gets the
-// event that was posted before ctx ended, or the event that replaced it. It ends after that
-// one, however quickly others post.
+// It ends as [Slot.Takes] does, and end gets the reason in the same way. The loop still
+// gets the event that was posted before ctx ended, or the event that replaced it. It
+// ends after that one, however quickly others post.
 //
 // Kernel: wait_event_interruptible
 //

@@ -21,16 +21,16 @@ import (
 // many posts is neither preferred nor put off. Watchers get the events in the order
 // of their generations, so an event that replaces another one comes at the end.
 //
-// A post and a take cost the same however many keys there are, on average over
-// many of them. A wait costs the logarithm of the number of keys. It also costs a
-// step for each event that was replaced or taken since the caller's last look.
-// There are never more such events than events that are there.
+// A post and a take cost the same however many keys there are, on average over many of
+// them. A wait costs the logarithm of the number of keys. It also costs a step for each
+// event that was replaced or taken since the caller's last look. There are never more
+// such events than the table holds now.
 //
 // A table holds no event that was taken or replaced, and no key without an event. It keeps
 // the room for as many events as were there at once.
 //
-// ps shows the name of the table's queue for a thread that waits. It is set before the first
-// use, as in t.WaitQueue().Name = "trouble". See [Slot.WaitQueue].
+// ps shows the name of the table's queue for a thread that waits. Give the queue its
+// name before the first use: t.WaitQueue().Name = "trouble". See [Slot.WaitQueue].
 type Table[K comparable, T any] struct {
 	mu          rwlock
 	events      events[K, T] // guarded by mu, as all down to closed
@@ -220,13 +220,13 @@ func (t *Table[K, T]) count(after uint64) (n int) {
 	return n
 }
 
-// Takes returns a sequence of the events that Take returns, one after the other. An event
-// that the body has got is taken, however the body ends. No lock is held in the body, which
-// may post, take, or take its time.
+// Takes returns a sequence of the events that Take returns, one after the other. An
+// event that the body has got is taken, however the body ends. No lock is held in the
+// body, which may post, take, or run for long.
 //
-// It ends as [Slot.Takes] does, and end is told in the same way. When the loop notices the end
-// of ctx, it counts the events that are there. It takes at most as many more, however quickly
-// others post.
+// It ends as [Slot.Takes] does, and end gets the reason in the same way. When the loop
+// notices the end of ctx, it counts the events that are there. It takes at most as many
+// more, however quickly others post.
 //
 // Kernel: wait_event_interruptible_exclusive
 //
@@ -244,15 +244,16 @@ func (t *Table[K, T]) TakesBy(by Sleeper, end ...*error) iter.Seq[Event[K, T]] {
 	return values(each(t, nil, by, true, end))
 }
 
-// Changes returns a sequence of events, and takes none of them: first the events that are
-// there, and then each newer one, in the order of the generations. It never has an event
-// that was taken or replaced by then. No lock is held in the loop's body, which may post,
-// take, or take its time. Each pass begins with the oldest event.
+// Changes returns a sequence of events, and takes none of them: first the events that
+// are there, and then each newer one, in the order of the generations. The loop never
+// gets an event that was taken or replaced before its turn. No lock is held in the
+// loop's body, which may post, take, or run for long. Each pass begins with the oldest
+// event.
 //
-// It ends as [Slot.Takes] does, and end is told in the same way. The loop still gets the events
-// that were posted before ctx ended and are still there. When the loop notices the end of ctx, it
-// counts the events that it could have at this moment. It yields at most as many more, however
-// quickly others post.
+// It ends as [Slot.Takes] does, and end gets the reason in the same way. The loop still
+// gets the events that were posted before ctx ended and are still there. When the loop
+// notices the end of ctx, it counts the events that it could have at this moment. It
+// yields at most as many more, however quickly others post.
 //
 // Kernel: wait_event_interruptible
 //

@@ -38,15 +38,15 @@ type Gate struct {
 	Max int
 
 	// Queue is how many helpers may wait; 0 means any number, and a negative Queue
-	// means none. A helper that would be one more is refused at once, in every
-	// mode, with [syscall.ENOBUFS].
+	// means none. If so many wait already, the next helper gets [syscall.ENOBUFS] at
+	// once, in every mode.
 	Queue int
 
 	// Burst is how many helpers may pass within Interval; 0 counts as 1. The helper
 	// after them waits until Interval has passed since the first of them passed.
 	//
-	// A helper counts from when it passes the gate, which is right before its Init. It
-	// counts even if it cannot be started then.
+	// A helper counts from the moment at which it passes the gate, right before its
+	// Init. It counts even if its start then fails.
 	Burst int
 
 	// Interval is the length of time in which Burst helpers may pass. 0 means that
@@ -141,8 +141,9 @@ func (g *Gate) Enable() {
 
 // Wait waits until the helpers that have come to the gate before this call are over,
 // with their Cleanups. It counts the helpers that run and the helpers that wait. It
-// does not wait for newcomers, and does not hold them up. Daemons that a helper has left
-// behind do not count. A member of a group that outlives SIGKILL does, as for Disable.
+// does not wait for newcomers, and does not hold them up. Daemons that a helper has
+// left behind do not count. A member of a group that outlives SIGKILL counts, as for
+// Disable.
 //
 // If ctx ends first, Wait returns an error that matches [syscall.EINTR] or
 // [syscall.ETIMEDOUT], and the cause of ctx. If there is no helper to wait for, Wait

@@ -89,13 +89,13 @@
 //   - If your program is pid 1 or a subreaper, the processes that a helper leaves
 //     become its children, and their zombies stay until it reaps them. The field
 //     Reap does that for a group that was ended. Started tells the group's number.
-//   - Members are found in /proc. Without /proc, and on systems other than Linux,
-//     Exec gives Grace to the helper alone, and waits for the helper alone. The
-//     same holds for members that /proc hides from your program (hidepid=2). There,
-//     a Writer or a Line that takes longer than Grace looks like a member that
-//     holds the Output.
-//   - A chain of members can be missed, in which each one starts the next and ends
-//     at once. Then SIGKILL comes before Grace is over.
+//   - Members are found in /proc. Without /proc, and on systems other than Linux, Exec
+//     gives Grace to the helper alone, and waits for the helper alone. The same holds
+//     for members that /proc hides from your program (hidepid=2). In all these cases, a
+//     Writer or a Line that takes longer than Grace looks like a member that holds the
+//     Output.
+//   - Exec can miss a chain of members in which each one starts the next and ends at
+//     once. Then SIGKILL comes before Grace is over.
 //   - Nothing else in your program may reap helpers, as a loop over wait4(-1) does,
 //     and SIGCHLD must not be ignored. The status would be lost, and Exec would
 //     return [syscall.ECHILD].
@@ -109,9 +109,9 @@
 //     threads. It makes each thread only if the kernel has just allowed one more
 //     process. Your program can still end if there is room for only one to three
 //     more processes, or if others take the place in the same moment.
-//   - To ask the kernel, this package starts a process that ends at once. A program
-//     that asks for SIGCHLD gets it for these processes too, and for the stop of a
-//     helper with Limits or Nice.
+//   - To ask the kernel whether it allows one more process, this package starts a
+//     process that ends at once. A program that asks for SIGCHLD gets it for these
+//     processes too, and for the stop of a helper with Limits or Nice.
 //
 // # Memory model
 //
@@ -243,8 +243,8 @@ type Helper struct {
 
 	// Limits are set before the first instruction of the program, on Linux alone. A
 	// resource that is not in the list keeps your program's limits. The runtime of Go
-	// raises [syscall.RLIMIT_NOFILE] for your program; the helper has the limit from
-	// before.
+	// raises [syscall.RLIMIT_NOFILE] for your program. The helper gets the limit that
+	// your program had before that.
 	//
 	// If the kernel refuses a limit, the program runs no instruction, and the start
 	// gets the kernel's error. It is [syscall.EPERM] for a hard limit that your
@@ -302,11 +302,11 @@ type Helper struct {
 	// Each is reaped by its own pid. Reap works on Linux.
 	Reap bool
 
-	// Input is the standard input. Nil means /dev/null, and an empty slice means
-	// an input without a byte. Exec does not copy the bytes: they must not change
-	// before Cleanup. A helper that does not read all of them is no error. When the
-	// helper has ended, the rest is dropped, so a daemon that it leaves sees an early
-	// end of the input.
+	// Input is the standard input. Nil means /dev/null, and an empty slice means an
+	// input without a byte. Exec does not copy the bytes: they must not change before
+	// Cleanup. It is no error if the helper does not read all of them. When the helper
+	// has ended, the rest is dropped, so a daemon that it leaves sees an early end of
+	// the input.
 	Input []byte
 
 	// InputFrom, if not nil, gives the standard input for one call of Exec. Input
@@ -373,12 +373,12 @@ type Helper struct {
 	// Cleanup gets an error that matches [syscall.ECANCELED].
 	Started func(pid int)
 
-	// Cleanup, if not nil, is called once for each Exec, when all is over: the
-	// helper has ended and was reaped, or could not be started, or Exec has given
-	// up with [syscall.ENOTEMPTY]. The Result has the status and the error that Exec
+	// Cleanup, if not nil, is called once for each Exec, when all is over. Then the
+	// helper has ended and was reaped, or its start has failed, or Exec has given up
+	// with [syscall.ENOTEMPTY]. The Result has the status and the error that Exec
 	// returns with WaitProc. With WaitProc, and when Exec fails, Cleanup is called
-	// before Exec returns. Otherwise it is called later, on a goroutine that ends
-	// with it.
+	// before Exec returns. Otherwise it is called later, on a goroutine that ends with
+	// it.
 	//
 	// The helper gives back its place at the Gate before Cleanup. So the Cleanups of two
 	// helpers can run at the same time, or in the other order, even if Max is 1.

@@ -1,8 +1,8 @@
 // Khungtaskd is the kernel's detector of hung tasks as a program: a thread that finds
-// threads that have slept in state D for too long. It logs the kernel's line, keeps the trace
-// of the last seconds, and has a helper program started.
+// threads that have slept in state D for too long. It logs the kernel's line, keeps the
+// trace of the last seconds, and starts a helper program.
 //
-// The program makes a thread hang, and shows all that happens. With a directory as its
+// The program makes a thread hang, and shows each step. With a directory as its
 // argument it leaves the trace there.
 package main
 

@@ -25,14 +25,16 @@
 //   - "/" is plain text: the threads, the queues while they are counted, and the picture if
 //     there is a recorder.
 //   - "/?w" has only the threads in state D, as SysRq-w of the kernel.
-//   - "/?picture=svg" is the picture as an image, and "/?picture=text" the one of the page.
+//   - "/?picture=svg" is the picture as an image. "/?picture=text" is the picture as
+//     the page has it.
 //   - "/trace" is the trace of the last moments, in the text of ftrace. Perfetto, and the
 //     command examples/ktrace, read it.
 //   - "/metrics" has the counters of the queues, in the text format that Prometheus reads.
 //
-// The list has the state of [kthread.Thread.Info]. A thread that waits in another way than
-// through its Current or its Task is in state R there, unless package trace ran already when the
-// wait began.
+// The list has the state of [kthread.Thread.Info]. A thread may wait without its
+// Current and its Task, for example on a Completion with context.Background. The list
+// shows this wait only if package trace ran when the wait began. Otherwise it shows
+// state R.
 //
 // The only methods are GET and HEAD, and no request changes anything. An error is plain text
 // with its reason:
@@ -41,7 +43,7 @@
 //   - 404 if there is no such page
 //   - 404 for a picture or a trace without a recorder, or without an event
 //   - 404 for metrics while nothing counts
-//   - 405 for another method. The header Allow has the two that there are.
+//   - 405 for another method. The header Allow has GET and HEAD.
 //
 // # Rights
 //
@@ -51,8 +53,8 @@
 // page belongs behind a password, as package sysctlhttp describes it, or on a listener that
 // only operators reach.
 //
-// It is a package of its own, and importing it registers nothing. Package kthread brings no
-// HTTP server into a program.
+// It is a package of its own, so package kthread brings no HTTP server into a program.
+// Importing it registers nothing.
 package kthreadhttp
 
 import (
@@ -66,10 +68,10 @@ import (
 	"github.com/kprim/kprim/kthread/trace"
 )
 
-// A Handler serves the page. The zero value has no picture. It answers for the path of the
-// URL as it is, so a Handler below a prefix is in an [http.StripPrefix]. Its field must not
-// change after the first request, and it must not be copied then. Its method may be called by
-// several goroutines at once.
+// A Handler serves the page. The zero value has no picture. It takes the path of the
+// URL as it is, so put a Handler below a prefix into an [http.StripPrefix]. After the
+// first request, do not change its field, and do not copy it. Several goroutines may
+// call its method at once.
 type Handler struct {
 	// Recorder has the last moments. The program starts it. Nil means no picture.
 	Recorder *trace.FlightRecorder

@@ -81,10 +81,10 @@ type Log struct {
 	// lines of a program can be the same at each run.
 	Mark string
 
-	// Size is how many bytes of messages the log keeps at most. A Size of 0 or less means
-	// 64 KiB. Each message counts 100 bytes more than its text and the name of its thread
-	// have. A text or a name that is longer than a quarter of Size is cut. The newest message
-	// is always kept.
+	// Size is how many bytes of messages the log keeps at most. A Size of 0 or less
+	// means 64 KiB. A message counts as the bytes of its text and of the name of its
+	// thread, and 100 bytes more. A text or a name that is longer than a quarter of
+	// Size is cut. The newest message is always kept.
 	Size int
 
 	console sync.Mutex // held over a Write, and over the add before it

@@ -42,10 +42,11 @@ type TaskStat struct {
 
 // StartCounting counts from now on. If it does so already, nothing changes.
 //
-// A waiter that came before is counted from its next sleep on, unless it is a thread.
-// WaitAny counts under the name of its first queue. A wake-up is spurious if the wait
-// has to sleep again. Only the waits that test a condition count for that, and not loops that
-// are written out. The first run of a thread is no wake-up of a queue.
+// A thread that sleeps already is counted at once. Another waiter that sleeps already
+// is counted from its next sleep on. WaitAny counts under the name of its first queue.
+// A wake-up is spurious if the wait has to sleep again. Only a wait that tests a
+// condition has spurious wake-ups here. In a loop that is written out, none is counted.
+// The first run of a thread is no wake-up of a queue.
 //
 // A call outside of a bubble of testing/synctest counts nothing of the bubble.
 func StartCounting() {

@@ -71,11 +71,10 @@
 //
 // # Memory
 //
-// A trace holds at most 65,536 events until its goroutine can write them, and as many that
-// it writes. If the Writer is too slow, the next events are lost. A comment in the text tells how
-// many were lost, in the place of them.
-// There is also a record for each thread and each goroutine that sleeps, and for at most 4,096
-// others.
+// A trace holds at most 65,536 events until its goroutine can write them, and as many
+// that it writes. If the Writer is too slow, the next events are lost. In their place,
+// a comment in the text tells how many were lost. There is also a record for each
+// thread and each goroutine that sleeps, and for at most 4,096 others.
 //
 // Kernel: kernel/trace/trace.c, include/trace/events/sched.h
 package trace
