@@ -2,7 +2,7 @@
 // thread sleeps and which thread wakes it.
 //
 // [Parse] reads the text that package kthread/trace writes. It also reads the text of
-// the kernel's own tracer, ftrace, if that traces events, and no functions. The lanes
+// the kernel's own tracer, ftrace, if it traces events and no functions. The lanes
 // are in the order of the pids. [Chart.Text] draws for a terminal, and [Chart.SVG] for a
 // browser. The same trace gives the same picture each time.
 //
@@ -13,7 +13,7 @@
 //	closer   |        =^^----====^=-|
 //
 // Here opener/0 sleeps on the queue WaitQ, is woken, sleeps again, and is woken
-// once more. The lines below the lanes explain the characters.
+// once more. The lines below the lanes explain the signs.
 package picture
 
 import "time"
