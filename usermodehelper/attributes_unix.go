@@ -11,13 +11,17 @@ import (
 )
 
 // directory returns the absolute form of the Dir that Init has left. A thread that
-// starts helpers has a directory of its own, so os/exec would begin from there.
+// starts helpers has a directory of its own, so os/exec would begin from there. The path
+// is not cleaned: ".." after a symbolic link is the parent of the link's target.
 func directory(dir, chroot string) (string, error) {
 	switch {
 	case strings.Contains(dir, "\x00"):
 		return "", fmt.Errorf("the Dir %q has a NUL byte: %w", dir, syscall.EINVAL)
+	case chroot == "" && !filepath.IsAbs(dir):
+		from, err := os.Getwd()
+		return from + "/" + dir, err
 	case chroot == "":
-		return filepath.Abs(dir)
+		return dir, nil
 	case dir == "": // must not be a directory outside of the new root
 		return "/", nil
 	case !filepath.IsAbs(dir):

@@ -115,6 +115,27 @@ func TestHelperRunsInItsDir(t *testing.T) {
 	require.EqualError(t, err, "usermodehelper: fork/exec /missing: no such file or directory")
 }
 
+// As for every program, ".." is the parent of the directory to which a link leads.
+func TestDirWithALink(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "elsewhere", "deep"), 0o700))
+	require.NoError(t, os.Symlink(filepath.Join(dir, "elsewhere", "deep"), filepath.Join(dir, "link")))
+	t.Chdir(dir)
+	want := filepath.Join(dir, "elsewhere") + "\n"
+	h := shell(`pwd -P`)
+	h.Dir = dir + "/link/.."
+	require.Equal(t, want, said(t, h))
+	h.Init = func(attr *os.ProcAttr) error {
+		require.Equal(t, h.Dir, attr.Dir)
+		attr.Dir = "link/.."
+		return nil
+	}
+	require.Equal(t, want, said(t, h))
+	h.Init = func(attr *os.ProcAttr) error { attr.Dir = ""; return nil }
+	require.Equal(t, dir+"\n", said(t, h))
+}
+
 func TestStopSignal(t *testing.T) {
 	for _, sig := range []syscall.Signal{0, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGKILL} {
 		rec := recorded(t)
