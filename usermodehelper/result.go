@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // A Result says how one call of Exec ended. Cleanup gets it.
@@ -48,7 +49,7 @@ func (r Result) Failure() error {
 
 // String returns one line with the status and the reason. A newline, or another character
 // of the path or of the reason that cannot be printed, is written as in a Go string, as
-// \n. Examples are
+// \n. So is a byte that is not UTF-8, as \xff. Examples are
 //
 //	/bin/true[123]: exit status 0 after 1.2ms
 //	/bin/sleep[124]: signal: terminated after 1.2s: context canceled
@@ -74,12 +75,17 @@ func (r Result) String() string {
 
 func oneLine(text string) string {
 	var line strings.Builder
-	for _, c := range text {
-		if unicode.IsPrint(c) {
+	for len(text) > 0 {
+		c, size := utf8.DecodeRuneInString(text)
+		switch {
+		case c == utf8.RuneError && size == 1: // two paths can differ in such a byte alone
+			_, _ = fmt.Fprintf(&line, `\x%02x`, text[0])
+		case unicode.IsPrint(c):
 			line.WriteRune(c)
-		} else {
+		default:
 			line.WriteString(strings.Trim(strconv.QuoteRune(c), "'"))
 		}
+		text = text[size:]
 	}
 	return line.String()
 }

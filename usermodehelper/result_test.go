@@ -41,6 +41,7 @@ func TestResultInOneLine(t *testing.T) {
 		"/bin/x: not started: is not on the list: no":                            {Path: "/bin/x", Err: errors.New("usermodehelper: /bin/x is not on the list: no")},
 		`/bin/a\nb: not started: two\r\nlines`:                                   {Path: "/bin/a\nb", Err: errors.New("two\r\nlines")},
 		`/bin/it's "ü": not started: \x1b[2J\x00\u2028 \ it's`:                   {Path: `/bin/it's "ü"`, Err: errors.New("\x1b[2J\x00\u2028 \\ it's")},
+		`/bin/a\xff\xe2\x80: not started: \xc3(�`:                                {Path: "/bin/a\xff\xe2\x80", Err: errors.New("\xc3(\ufffd")},
 		"/bin/x: not started: /bin/xz is missing":                                {Path: "/bin/x", Err: errors.New("/bin/xz is missing")},
 		"/bin/x: not started: /bin/xz: not permitted":                            {Path: "/bin/x", Err: errors.New("usermodehelper: fork/exec /bin/xz: not permitted")},
 		"/bin/x: not started: of Init":                                           {Path: "/bin/x", Err: errors.New("of Init")},
