@@ -1,23 +1,33 @@
 package usermodehelper
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// A rate remembers when the last Burst helpers passed, and no more. It is guarded by
-// the mutex of its Gate.
+// A rate remembers when the last helpers passed: at most Burst of them, and at most as many
+// as pass within one Interval. It is guarded by the mutex of its Gate.
 type rate struct {
 	times []time.Time // a ring
-	first int         // the index of the oldest time, once there are Burst of them
+	first int         // the index of the oldest time
 }
 
-// note remembers that a helper passes. A gate without an Interval needs no memory.
+// note remembers that a helper passes. A gate without an Interval needs no memory. A helper
+// that passed longer than Interval ago holds up no other one, so its time is replaced.
 func (r *rate) note(now time.Time, burst int, interval time.Duration) {
+	if interval == 0 {
+		return
+	}
+	n := len(r.times)
 	switch {
-	case interval == 0:
-	case len(r.times) < max(burst, 1):
+	case n == max(burst, 1), n > 0 && now.Sub(r.times[r.first]) >= interval:
+		r.times[r.first] = now
+		r.first = (r.first + 1) % n
+	case r.first == 0:
 		r.times = append(r.times, now)
 	default:
-		r.times[r.first] = now
-		r.first = (r.first + 1) % len(r.times)
+		r.times = slices.Insert(r.times, r.first, now)
+		r.first++
 	}
 }
 

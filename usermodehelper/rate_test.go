@@ -2,6 +2,7 @@ package usermodehelper
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"syscall"
 	"testing"
@@ -56,9 +57,9 @@ func TestIntervalSlides(t *testing.T) {
 // At random times, more helpers than Burst never pass within an Interval, and no helper
 // waits without a reason.
 func TestRateIsNeverExceededAndNeverTooLow(t *testing.T) {
-	for seed := range uint64(50) {
+	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		burst, interval := 1+random.IntN(5), time.Second
+		burst, interval := 1+random.IntN(9), time.Second
 		synctest.Test(t, func(t *testing.T) {
 			g := &Gate{Burst: burst, Interval: interval}
 			var came, passed []time.Time
@@ -72,6 +73,9 @@ func TestRateIsNeverExceededAndNeverTooLow(t *testing.T) {
 				})
 				synctest.Wait()
 				time.Sleep(time.Duration(random.Int64N(int64(interval) / int64(burst))))
+				if random.IntN(4) == 0 { // so the helpers before are forgotten
+					time.Sleep(time.Duration(burst) * interval)
+				}
 			}
 			for i := range cap(times) {
 				passed = append(passed, <-times)
@@ -83,6 +87,18 @@ func TestRateIsNeverExceededAndNeverTooLow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The gate remembers the helpers of one Interval, even if Burst would allow many more.
+func TestLargeBurstNeedsLittleMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &Gate{Burst: math.MaxInt, Interval: time.Second}
+		for i := range 1000 {
+			requireIn(t, arrive(g))
+			require.LessOrEqual(t, len(g.rate.times), 2, "helper %d", i)
+			time.Sleep(time.Second / 2)
+		}
+	})
 }
 
 // The rate lets a waiter pass while all places are taken: the next helper that leaves
