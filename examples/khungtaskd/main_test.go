@@ -85,7 +85,7 @@ func TestInterruptedProgramLeavesNothing(t *testing.T) {
 	}
 }
 
-// interrupted sends sig to a program that watches a thread, and returns what it writes to stderr.
+// interrupted sends sig to a program that watches a thread, and returns its error text.
 func interrupted(t *testing.T, program string, sig syscall.Signal) string {
 	temp := t.TempDir()
 	cmd := exec.Command(program)
