@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -200,6 +201,8 @@ func TestManyQueues(t *testing.T) {
 		synctest.Wait()
 		queues := trace.Queues()
 		require.Len(t, queues, 4097)
+		byName := func(a, b trace.QueueStat) int { return strings.Compare(a.Name, b.Name) }
+		require.True(t, slices.IsSortedFunc(queues, byName))
 		require.Equal(t, uint64(5000-4096), stat(t, "(others)").WakeUps)
 	})
 }

@@ -24,8 +24,8 @@ import (
 //
 // Kernel: /sys/kernel/tracing/snapshot
 type FlightRecorder struct {
-	Keep     time.Duration // how far back WriteTo goes; 0 stands for ten seconds
-	MaxBytes int           // of memory, from Start on; 0 stands for 4 MiB
+	Keep     time.Duration // how far back WriteTo goes; 0 or less stands for ten seconds
+	MaxBytes int           // of memory, from Start on; 0 or less stands for 4 MiB
 
 	// Guarded by the tracer's mu.
 	ring []event

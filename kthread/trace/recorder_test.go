@@ -76,6 +76,29 @@ func TestRecorderIsBounded(t *testing.T) {
 		require.Equal(t, "I|1|999", lines[len(lines)-1].details)
 		require.InDelta(t, 100, len(lines), 50)
 		require.Equal(t, "goroutine/1", lines[0].args["next_comm"], "the lane runs at the beginning")
+		for range 37 { // the ring is full at each place of its next event
+			trace.Instant("one more")
+			require.Len(t, parse(t, dump(t, f)), len(lines))
+		}
+	})
+}
+
+// A Stop of a recorder that does not run changes nothing: not the one that runs, and not what
+// it has kept itself.
+func TestStopOfAnotherRecorder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, other := &trace.FlightRecorder{Keep: -1, MaxBytes: -1}, new(trace.FlightRecorder)
+		require.NoError(t, f.Start())
+		defer f.Stop()
+		require.ErrorIs(t, other.Start(), syscall.EBUSY)
+		other.Stop()
+		time.Sleep(5 * time.Second)
+		trace.Instant("it runs")
+		f.Stop()
+		time.Sleep(time.Hour)
+		f.Stop()
+		require.Equal(t, "goroutine/1 runs\ngoroutine/1 I|1|it runs", story(parse(t, dump(t, f))))
+		require.Empty(t, parse(t, dump(t, other)))
 	})
 }
 

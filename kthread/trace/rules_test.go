@@ -172,6 +172,7 @@ func TestRuleOfTheNames(t *testing.T) {
 		"tab\tnewline\n":            "tab_newline_",
 		"bad\xffbyte":               "bad_byte",
 		"wide\u3000space":           "wide_space",
+		"esc\x1b[2J\u200b":          "esc_[2J_",
 		"#1":                        "_1",
 		"":                          "-",
 	} {

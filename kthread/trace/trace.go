@@ -30,7 +30,7 @@
 //     then on, also as a waker. A thread keeps its own lane.
 //   - A lane for each other goroutine that sleeps on a queue, wakes a waiter, sends a signal, or
 //     calls [Begin], [End], [Instant] or [Counter]. Their names are goroutine/1, goroutine/2 and
-//     so on, in the order in which they appear.
+//     so on, in the order in which they appear. After goroutine/99999 comes g/100000.
 //   - A sched_switch when a waiter goes to sleep, and when it goes on. All waits of package
 //     waitqueue count, and all sleeps of a thread through its Current or its Task. Other sleeps,
 //     on a channel or a mutex, are shown as running.
@@ -121,7 +121,7 @@ func Start(w io.Writer) error {
 // Stop ends the trace, and waits until all of it is written. It returns the first error of the
 // Writer, after which nothing was written. A Writer that takes less than it gets fails with
 // [io.ErrShortWrite]. If the Writer panicked, the panic goes on in Stop. If no trace runs, it
-// returns nil.
+// returns nil. The Writer must not call Stop, because it would wait for itself.
 func Stop() error {
 	the.mu.Lock()
 	s := the.stream

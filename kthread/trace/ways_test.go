@@ -341,6 +341,43 @@ func TestNameThatMovesOn(t *testing.T) {
 	require.Contains(t, said, " I|1|not the worker")
 }
 
+// A name that moves on does not take the next name of the goroutine along.
+func TestNameThatMovesOnAfterAnother(t *testing.T) {
+	lines := traced(t, func(t *testing.T) {
+		nap := func(ctx context.Context) {
+			task := waitqueue.TaskOf(ctx)
+			task.SetState(waitqueue.Interruptible)
+			task.ScheduleTimeout(time.Second)
+		}
+		a, stopA := waitqueue.WithTask(t.Context(), "a")
+		defer stopA()
+		b, stopB := waitqueue.WithTask(t.Context(), "b")
+		defer stopB()
+		nap(a)
+		nap(b)
+		done := make(chan struct{})
+		go func() { nap(a); close(done) }()
+		<-done
+		trace.Instant("still b")
+	})
+	require.Contains(t, story(lines), "\nb I|1|still b\n")
+}
+
+// A number of many digits does not make a name longer than readers take.
+func TestNameOfAGoroutineAfterManyOthers(t *testing.T) {
+	lines := traced(t, func(*testing.T) {
+		trace.AfterGoroutines(99_998)
+		for range 2 {
+			done := make(chan struct{})
+			go func() { trace.Instant("now"); close(done) }()
+			trace.Instant("now")
+			<-done
+		}
+	})
+	require.Contains(t, story(lines), "goroutine/99999 I|1|now\n")
+	require.Contains(t, story(lines), "g/100000 I|1|now\n")
+}
+
 // A goroutine may have two names in turn.
 func TestTwoNamesOfAGoroutine(t *testing.T) {
 	lines := traced(t, func(t *testing.T) {
