@@ -60,6 +60,7 @@ func TestEachLineHasTheMark(t *testing.T) {
 		"\x1b[31mred\r\x00":           `kernel: \x1b[31mred\x0d\x00` + "\n",
 		"\xff é \u0085":               `kernel: \xff é \xc2\x85` + "\n",
 		"\xff":                        `kernel: \xff` + "\n",
+		"\xff\uFFFD":                  `kernel: \xff` + "\uFFFD\n",
 		"\u202etxt\u2028a\u2029b":     `kernel: \xe2\x80\xaetxt\xe2\x80\xa8a\xe2\x80\xa9b` + "\n",
 	} {
 		var console strings.Builder

@@ -55,6 +55,8 @@ func TestRingIsBounded(t *testing.T) {
 	require.Equal(t, "> "+strings.Repeat("é", 125)+"<truncated>\n", dmesg(t, log), "a quarter")
 	log.Printk("%s", "a"+strings.Repeat("é", 1000))
 	require.Equal(t, "> a"+strings.Repeat("é", 124)+"<truncated>\n", strings.SplitAfter(dmesg(t, log), "\n")[1])
+	log.Printk("%s", strings.Repeat("\x80", 1000)) // no character begins in it
+	require.True(t, strings.HasSuffix(dmesg(t, log), "\n> <truncated>\n"))
 	for range 100 {
 		log.Printk("")
 	}

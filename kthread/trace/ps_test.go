@@ -137,8 +137,13 @@ func TestThreadOutsideOfTheBubble(t *testing.T) {
 	th := kthread.Run("outside", func(cur *kthread.Current) error { return cur.Wait(&q, ready.Load) })
 	asleep(th, waitqueue.Interruptible)
 	begun, ended := make(chan bool), make(chan error)
+	runs := kthread.Run("outside too", func(cur *kthread.Current) error { <-cur.Context().Done(); return nil })
+	asleep(runs, waitqueue.Running)
 	go func() {
 		<-begun
+		asleep(th, waitqueue.Interruptible) // the list has both threads all the same
+		asleep(runs, waitqueue.Running)
+		_ = runs.Stop()
 		ready.Store(true)
 		q.WakeUp()
 		ended <- th.Wait(background)

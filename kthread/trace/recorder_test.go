@@ -349,3 +349,47 @@ func TestDumpWhenStuck(t *testing.T) {
 		require.NoError(t, idle.Destroy(background))
 	})
 }
+
+// Without a time of its own, DumpWhenStuck has the kernel's.
+func TestDumpWhenStuckAfterTheDefault(t *testing.T) {
+	for _, after := range []time.Duration{0, -1} {
+		synctest.Test(t, func(t *testing.T) {
+			var f trace.FlightRecorder
+			require.NoError(t, f.Start())
+			defer f.Stop()
+			var done waitqueue.Completion
+			flushd := kthread.Run("flushd", func(*kthread.Current) error { return done.Wait(background) })
+			var b bytes.Buffer
+			require.NoError(t, f.DumpWhenStuck(background, after, &b))
+			require.Regexp(t, `\n# flushd-\d+ is stuck at "" for 2m15s\n`, b.String())
+			done.Complete()
+			require.NoError(t, flushd.Wait(background))
+		})
+	}
+}
+
+// A dump whose first event is a signal shows that the sender ran before it, also if the sender
+// sleeps later.
+func TestSenderAtTheBeginningOfADump(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		trace.StartCounting()
+		defer trace.StopCounting()
+		busy := kthread.Run("busy", func(cur *kthread.Current) error { <-cur.Context().Done(); return nil })
+		begin := make(chan struct{})
+		sender := kthread.Run("sender", func(cur *kthread.Current) error {
+			<-begin
+			_ = busy.Signal(15)
+			return cur.Wait(new(waitqueue.Queue), cur.ShouldStop)
+		})
+		synctest.Wait()
+		var f trace.FlightRecorder
+		require.NoError(t, f.Start())
+		defer f.Stop()
+		close(begin)
+		synctest.Wait()
+		require.Equal(t, "busy runs\nsender runs\nsender signals busy 15 1\nsender sleeps S",
+			story(parse(t, dump(t, &f)), "goroutine/1"))
+		require.NoError(t, sender.Stop())
+		require.NoError(t, busy.Stop())
+	})
+}
