@@ -367,29 +367,3 @@ func TestDumpWhenStuckAfterTheDefault(t *testing.T) {
 		})
 	}
 }
-
-// A dump whose first event is a signal shows that the sender ran before it, also if the sender
-// sleeps later.
-func TestSenderAtTheBeginningOfADump(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		trace.StartCounting()
-		defer trace.StopCounting()
-		busy := kthread.Run("busy", func(cur *kthread.Current) error { <-cur.Context().Done(); return nil })
-		begin := make(chan struct{})
-		sender := kthread.Run("sender", func(cur *kthread.Current) error {
-			<-begin
-			_ = busy.Signal(15)
-			return cur.Wait(new(waitqueue.Queue), cur.ShouldStop)
-		})
-		synctest.Wait()
-		var f trace.FlightRecorder
-		require.NoError(t, f.Start())
-		defer f.Stop()
-		close(begin)
-		synctest.Wait()
-		require.Equal(t, "busy runs\nsender runs\nsender signals busy 15 1\nsender sleeps S",
-			story(parse(t, dump(t, &f)), "goroutine/1"))
-		require.NoError(t, sender.Stop())
-		require.NoError(t, busy.Stop())
-	})
-}
