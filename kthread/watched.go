@@ -1,6 +1,7 @@
 package kthread
 
 import (
+	"slices"
 	"syscall"
 	"time"
 
@@ -16,17 +17,24 @@ func (t *Thread) watched() watch.Thread {
 	return watch.Thread{Task: &t.task, Pid: t.pid, Name: t.label.name, Self: t.self.Load()}
 }
 
-// each tells of the threads that have begun, and have the clock of the caller. None of
-// them is removed from the list meanwhile, so a tracer learns later of the end of each one.
+// each tells of the threads that have begun, and have the clock of the caller, in the order of
+// their pids. None of them is removed from the list meanwhile, so a tracer learns later of the
+// end of each one.
 func (r *registry) each(tell func(watch.Thread)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	bubble := inBubble(time.Now()) // a tracer has one clock
+	var begun []*Thread
 	for _, weak := range r.all {
 		p := weak.Value()
 		if p != nil && p.thread != nil && p.thread.begun.Load() && inBubble(p.thread.born) == bubble {
-			tell(p.thread.watched())
+			begun = append(begun, p.thread)
 		}
+	}
+	// A place is used again, so the list has no order.
+	slices.SortFunc(begun, func(a, b *Thread) int { return a.pid - b.pid })
+	for _, t := range begun {
+		tell(t.watched())
 	}
 }
 

@@ -57,12 +57,15 @@ func TestListHasAllSleeps(t *testing.T) {
 func TestListAfterTheTracer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var done waitqueue.Completion
+		counts := make(chan struct{})
 		th := kthread.Run("sleeper", func(*kthread.Current) error {
+			<-counts // a wait that began before would not be in the list
 			_ = done.Wait(background)
 			return done.Wait(background)
 		})
 		trace.StartCounting()
 		require.Equal(t, waitqueue.Running, th.Info().State)
+		close(counts)
 		synctest.Wait()
 		require.Equal(t, waitqueue.Uninterruptible, th.Info().State)
 		done.Complete()

@@ -235,6 +235,49 @@ func TestSameTraceEveryTime(t *testing.T) {
 	}
 }
 
+// The threads that are there at the start come in the order of their pids, also if a new one
+// has the place of one that ended.
+func TestOrderOfThreadsBeforeTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		run := func(name string) *kthread.Thread {
+			return kthread.Run(name, func(cur *kthread.Current) error { return cur.Wait(new(waitqueue.Queue), cur.ShouldStop) })
+		}
+		for range 20 {
+			first, older := run("first"), run("older")
+			synctest.Wait()
+			require.NoError(t, first.Stop())
+			newer := run("newer")
+			synctest.Wait()
+			var b bytes.Buffer
+			require.NoError(t, trace.Start(&b))
+			require.NoError(t, trace.Stop())
+			lines := parse(t, b.String())
+			require.Len(t, lines, 2)
+			require.Equal(t, []string{"older", "newer"}, []string{lines[0].task, lines[1].task})
+			require.Less(t, lines[0].cpu, lines[1].cpu)
+			require.NoError(t, older.Stop())
+			require.NoError(t, newer.Stop())
+		}
+	})
+}
+
+// The same trace every time, also if many lanes end at once because there are too many.
+func TestSameTraceOfManyNames(t *testing.T) {
+	run := func() string {
+		return text(t, func(t *testing.T) {
+			for range 4200 {
+				ctx, _ := waitqueue.WithTask(t.Context(), "worker") // and no stop
+				tests := 0
+				_ = new(waitqueue.Queue).Wait(ctx, func() bool { tests++; return tests == 2 })
+				trace.Instant("now")
+			}
+		})
+	}
+	first, second := run(), run()
+	require.Contains(t, first, "prev_state=X")
+	require.True(t, first == second, "the same text")
+}
+
 // Goroutines that come and go leave no lanes behind: their CPUs are used again.
 func TestManyNames(t *testing.T) {
 	out := text(t, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"syscall"
@@ -179,18 +180,14 @@ func (r *tracer) sweep() {
 	for _, s := range r.sleeps {
 		busy[s.lane] = true
 	}
-	for task, l := range r.lanes.byTask {
-		if !l.thread && !busy[l] {
-			r.end(l)
-			r.lanes.remove(task, l)
-		}
-	}
-	for _, l := range r.lanes.bySelf {
-		if !l.thread && !busy[l] {
+	unused := func(l *lane) bool { return !l.thread && !busy[l] }
+	for _, l := range r.all() { // not in the order of a map, or a trace would differ each time
+		if unused(l) {
 			r.end(l)
 			r.lanes.drop(l)
 		}
 	}
+	maps.DeleteFunc(r.lanes.byTask, func(_ any, l *lane) bool { return unused(l) })
 	r.lanes.swept()
 }
 
