@@ -259,13 +259,17 @@ func aWork() { trace.Instant("at work") }
 func TestWorks(t *testing.T) {
 	out := text(t, func(t *testing.T) {
 		w := kthread.RunWorker("worker")
-		require.True(t, w.Enqueue(&kthread.Work{Func: aWork}))
-		require.NoError(t, w.Flush(context.Background()))
+		for range 2 {
+			synctest.Wait() // it is idle
+			require.True(t, w.Enqueue(&kthread.Work{Func: aWork}))
+			require.NoError(t, w.Flush(context.Background()))
+		}
 		synctest.Wait()
-		require.True(t, w.Enqueue(&kthread.Work{Func: aWork}))
 		require.NoError(t, w.Destroy(context.Background()))
 	})
 	require.Equal(t, `worker runs
+worker sleeps S
+worker runs
 worker begins a work
 worker I|1|at work
 worker ends a work
