@@ -83,8 +83,8 @@ func TestRecorderIsBounded(t *testing.T) {
 	})
 }
 
-// A Stop of a recorder that does not run changes nothing: not the one that runs, and not what
-// it has kept itself.
+// A Stop of a recorder that does not run changes nothing. The other recorder goes on, and the
+// events that were kept stay.
 func TestStopOfAnotherRecorder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, other := &trace.FlightRecorder{Keep: -1, MaxBytes: -1}, new(trace.FlightRecorder)
