@@ -284,7 +284,7 @@ func TestGraceIsNotGivenTwice(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	h := actor(t, "daemon-and-ignore", "/bin/sh", "-c", `echo $$ >&3; exec sleep 1000`)
 	l := leashed(t, h)
-	h.Grace, h.Output = 2*time.Second, new(usermodehelper.Output)
+	h.Grace, h.Output = 4*time.Second, new(usermodehelper.Output)
 	result := started(t, ctx, h)
 	daemon, err := strconv.Atoi(l.line())
 	require.NoError(t, err)
