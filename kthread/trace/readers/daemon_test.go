@@ -35,7 +35,8 @@ type daemon struct {
 	hangup     waitqueue.Queue // on which nothing but a signal wakes
 
 	mu      sync.Mutex
-	pending int // guarded by mu
+	pending int // jobs; guarded by mu
+	sending int // clients; guarded by mu
 
 	done     [jobThreads]int    // jobs of each thread
 	wakeUps  [jobThreads]uint32 // of each thread
@@ -59,15 +60,16 @@ func (d *daemon) run(t *testing.T) []byte {
 			return d.work(cur, i, logs, reload)
 		}))
 	}
+	d.sending = clients // no client has begun
 	for i := range clients {
 		clientThreads = append(clientThreads, kthread.Run(fmt.Sprintf("client/%d", i), func(cur *kthread.Current) error {
 			return d.send(cur, i)
 		}))
 	}
+	d.waitUntilIdle(t)
 	for _, client := range clientThreads {
 		require.NoError(t, client.Wait(t.Context()))
 	}
-	d.waitUntilIdle(t)
 	for _, thread := range append(threads, reload) {
 		require.NoError(t, thread.Stop())
 	}
@@ -76,7 +78,8 @@ func (d *daemon) run(t *testing.T) []byte {
 	return text.Bytes()
 }
 
-// waitUntilIdle waits under a name, so that the trace has a lane with that name.
+// waitUntilIdle waits under a name, so that the trace has a lane with that name. The clients
+// have just begun, so it has to sleep.
 func (d *daemon) waitUntilIdle(t *testing.T) {
 	ctx, stop := waitqueue.WithTask(t.Context(), "main")
 	defer stop()
@@ -91,6 +94,10 @@ func (d *daemon) send(cur *kthread.Current, i int) error {
 		}
 		d.woken[i] += d.jobs.WakeUp()
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sending--
+	d.room.WakeUp()
 	return nil
 }
 
@@ -152,5 +159,5 @@ func (d *daemon) change(n int) bool {
 func (d *daemon) isIdle() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.pending == 0
+	return d.pending+d.sending == 0
 }
