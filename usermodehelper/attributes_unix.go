@@ -19,7 +19,7 @@ func directory(dir, chroot string) (string, error) {
 		return "", fmt.Errorf("the Dir %q has a NUL byte: %w", dir, syscall.EINVAL)
 	case chroot == "" && !filepath.IsAbs(dir):
 		from, err := os.Getwd()
-		return from + "/" + dir, err
+		return strings.TrimSuffix(from, "/") + "/" + dir, err
 	case chroot == "":
 		return dir, nil
 	case dir == "": // must not be a directory outside of the new root

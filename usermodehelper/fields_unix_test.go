@@ -134,6 +134,10 @@ func TestDirWithALink(t *testing.T) {
 	require.Equal(t, want, said(t, h))
 	h.Init = func(attr *os.ProcAttr) error { attr.Dir = ""; return nil }
 	require.Equal(t, dir+"\n", said(t, h))
+	t.Chdir("/")
+	h.Init = func(attr *os.ProcAttr) error { attr.Dir = "missing"; return nil }
+	_, err = h.Exec(t.Context(), usermodehelper.WaitProc)
+	require.EqualError(t, err, "usermodehelper: /bin/sh was not started: stat /missing/.: no such file or directory")
 }
 
 func TestStopSignal(t *testing.T) {

@@ -38,8 +38,8 @@ type Gate struct {
 	Max int
 
 	// Queue is how many helpers may wait; 0 means any number, and a negative Queue
-	// means none. If so many wait already, the next helper gets [syscall.ENOBUFS] at
-	// once, in every mode.
+	// means none. If so many wait already, a helper that would have to wait gets
+	// [syscall.ENOBUFS] at once, in every mode.
 	Queue int
 
 	// Burst is how many helpers may pass within Interval; 0 counts as 1. The helper

@@ -13,7 +13,7 @@ type rate struct {
 }
 
 // note remembers that a helper passes. A gate without an Interval needs no memory. A helper
-// that passed longer than Interval ago holds up no other one, so its time is replaced.
+// that passed an Interval ago, or earlier, holds up no other one, so its time is replaced.
 func (r *rate) note(now time.Time, burst int, interval time.Duration) {
 	if interval == 0 {
 		return

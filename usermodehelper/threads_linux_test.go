@@ -49,12 +49,7 @@ func oneCrew(t *testing.T) {
 
 // A thread ends with its crew. The next crews make up for it.
 func TestSparesAreMadeUpFor(t *testing.T) {
-	crews.mu.Lock()
-	last := crews.present
-	crews.mu.Unlock()
-	if last != nil {
-		last.expire() // it may have several threads, from another test
-	}
+	ExpireCrew() // it may have several threads, from another test
 	want := wantedSpares()
 	for range 3 * want {
 		oneCrew(t)

@@ -110,6 +110,27 @@ func interrupted(t *testing.T, program string, sig syscall.Signal) string {
 	return stderr.String()
 }
 
+// A reader that leaves, as head does, ends the program early. It leaves no file either.
+func TestReaderThatLeaves(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	program := filepath.Join(t.TempDir(), "khungtaskd")
+	require.NoError(t, os.Symlink(self, program))
+	temp := t.TempDir()
+	cmd := exec.Command(program)
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	require.True(t, bufio.NewScanner(out).Scan())
+	require.NoError(t, out.Close())
+	_ = cmd.Wait()
+	require.True(t, cmd.ProcessState.Exited(), cmd.ProcessState) // not by the signal
+	left, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
 // With a directory as its argument, the program leaves the trace there. The helper runs in
 // another directory, and finds the trace too.
 func TestTraceStaysInTheDirectory(t *testing.T) {

@@ -45,7 +45,7 @@ func (a *answer) threads(infos kthread.Infos) {
 	w := widths(rows, 5, 1, 7, 8, 8, 15)
 	wchan := min(w[5], 40) // one long name must not widen all lines
 	for _, r := range rows {
-		fmt.Fprintf(&a.text, "%*s %s %*s %*s %*s %-*s %s\n", w[0], r[0], r[1], w[2], r[2], w[3], r[3], w[4], r[4], wchan, r[5], r[6])
+		fmt.Fprintf(&a.text, "%*s %*s %*s %*s %*s %-*s %s\n", w[0], r[0], w[1], r[1], w[2], r[2], w[3], r[3], w[4], r[4], wchan, r[5], r[6])
 	}
 }
 

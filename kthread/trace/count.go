@@ -22,8 +22,8 @@ const otherQueues = "(others)"
 // together, under the name "". When 4,096 names are there, the queues with further names
 // count together, under the name "(others)".
 //
-// Bytes of a name that are not UTF-8 are one U+FFFD here, because neither JSON nor Prometheus
-// has such bytes. Queues whose names become equal count together.
+// Neither JSON nor Prometheus has bytes that are not UTF-8. If a name has some, each group of
+// them becomes one U+FFFD. Queues whose names become equal count together.
 type QueueStat struct {
 	Name     string        // of the queues
 	Waiters  int           // that are in a wait now

@@ -109,8 +109,8 @@ func TestBorrowedTaskIsOfItsBorrower(t *testing.T) {
 	})
 }
 
-// asleep returns when the thread sleeps as state says. The thread must not be in a bubble.
-func asleep(th *kthread.Thread, state waitqueue.State) {
+// inState returns when the thread is in this state. The thread must not be in a bubble.
+func inState(th *kthread.Thread, state waitqueue.State) {
 	for th.Info().State != state {
 		runtime.Gosched()
 	}
@@ -124,7 +124,7 @@ func TestRecorderKeepsNoThread(t *testing.T) {
 	var done waitqueue.Completion
 	thread := func() weak.Pointer[kthread.Thread] {
 		th := kthread.Run("ends", func(*kthread.Current) error { return done.Wait(background) })
-		asleep(th, waitqueue.Uninterruptible)
+		inState(th, waitqueue.Uninterruptible)
 		done.Complete()
 		require.NoError(t, th.Wait(background))
 		return weak.Make(th)
@@ -138,14 +138,14 @@ func TestThreadOutsideOfTheBubble(t *testing.T) {
 	var q waitqueue.Queue
 	var ready atomic.Bool
 	th := kthread.Run("outside", func(cur *kthread.Current) error { return cur.Wait(&q, ready.Load) })
-	asleep(th, waitqueue.Interruptible)
+	inState(th, waitqueue.Interruptible)
 	begun, ended := make(chan bool), make(chan error)
 	runs := kthread.Run("outside too", func(cur *kthread.Current) error { <-cur.Context().Done(); return nil })
-	asleep(runs, waitqueue.Running)
+	inState(runs, waitqueue.Running)
 	go func() {
 		<-begun
-		asleep(th, waitqueue.Interruptible) // the list has both threads all the same
-		asleep(runs, waitqueue.Running)
+		inState(th, waitqueue.Interruptible) // the list has both threads all the same
+		inState(runs, waitqueue.Running)
 		_ = runs.Stop()
 		ready.Store(true)
 		q.WakeUp()

@@ -250,8 +250,8 @@ func oneLine(text string) string {
 // their beginning names the waiters. If ctx ends before, it returns the error of
 // [waitqueue.ContextErr].
 //
-// It looks once in each eighth of after, so it may notice a stuck waiter that much
-// later. An after of 0 or less stands for 120 seconds. A sleep with a context that can
+// It looks eight times within the duration after, so it notices a stuck waiter up to
+// after/8 too late. An after of 0 or less stands for 120 seconds. A sleep with a context that can
 // end is not in state D, so it is never stuck. The recorder must run.
 //
 // Kernel: khungtaskd
