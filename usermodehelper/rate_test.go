@@ -101,6 +101,20 @@ func TestLargeBurstNeedsLittleMemory(t *testing.T) {
 	})
 }
 
+// A helper counts for a whole Interval, also if fewer than Burst have passed in it.
+func TestHelperIsNotForgottenEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &Gate{Burst: 2, Interval: time.Second}
+		requireIn(t, arrive(g))
+		time.Sleep(time.Second - time.Nanosecond)
+		requireIn(t, arrive(g))
+		third := arrive(g)
+		requireWaits(t, third)
+		time.Sleep(time.Nanosecond)
+		requireIn(t, third)
+	})
+}
+
 // The rate lets a waiter pass while all places are taken: the next helper that leaves
 // gives it the place at once.
 func TestRateAndPlacesCountTogether(t *testing.T) {

@@ -34,6 +34,15 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// program returns a path of the test binary with the name of the program.
+func program(t *testing.T) string {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "khungtaskd")
+	require.NoError(t, os.Symlink(self, path))
+	return path
+}
+
 func transcript(t *testing.T) string {
 	text, err := os.ReadFile("testdata/transcript.txt")
 	require.NoError(t, err)
@@ -46,10 +55,7 @@ func mask(text string) string {
 }
 
 func TestProgramPrintsTheTranscriptEveryTime(t *testing.T) {
-	self, err := os.Executable()
-	require.NoError(t, err)
-	program := filepath.Join(t.TempDir(), "khungtaskd")
-	require.NoError(t, os.Symlink(self, program))
+	program := program(t)
 	var all sync.WaitGroup
 	defer all.Wait()
 	for range 3 {
@@ -70,10 +76,7 @@ func TestProgramPrintsTheTranscriptEveryTime(t *testing.T) {
 
 // Ctrl-C, kill and the end of the terminal end the program early. It leaves no file.
 func TestInterruptedProgramLeavesNothing(t *testing.T) {
-	self, err := os.Executable()
-	require.NoError(t, err)
-	program := filepath.Join(t.TempDir(), "khungtaskd")
-	require.NoError(t, os.Symlink(self, program))
+	program := program(t)
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			want := "khungtaskd: waitqueue: wait interrupted: " + sig.String() + " signal received\n"
@@ -112,12 +115,8 @@ func interrupted(t *testing.T, program string, sig syscall.Signal) string {
 
 // A reader that leaves, as head does, ends the program early. It leaves no file either.
 func TestReaderThatLeaves(t *testing.T) {
-	self, err := os.Executable()
-	require.NoError(t, err)
-	program := filepath.Join(t.TempDir(), "khungtaskd")
-	require.NoError(t, os.Symlink(self, program))
 	temp := t.TempDir()
-	cmd := exec.Command(program)
+	cmd := exec.Command(program(t))
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)

@@ -88,17 +88,22 @@ func (d *daemon) waitUntilIdle(t *testing.T) {
 
 // send sends the jobs of client i, when there is room.
 func (d *daemon) send(cur *kthread.Current, i int) error {
+	defer d.sent()
 	for range perClient {
 		if err := cur.WaitExclusive(&d.room, func() bool { return d.change(1) }); err != nil {
 			return err
 		}
 		d.woken[i] += d.jobs.WakeUp()
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.sending--
-	d.room.WakeUp()
 	return nil
+}
+
+// sent says that a client is over.
+func (d *daemon) sent() {
+	d.mu.Lock()
+	d.sending--
+	d.mu.Unlock()
+	d.room.WakeUp()
 }
 
 // work does jobs until a stop is asked.
