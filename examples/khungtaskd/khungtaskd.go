@@ -62,16 +62,13 @@ func newWatchdog(log *slog.Logger, dir string) (*watchdog, error) {
 
 // watch is the thread khungtaskd. It looks at all tasks once in each timeout.
 func (w *watchdog) watch(cur *kthread.Current) error {
-	for {
+	for !cur.ShouldStop() {
 		timeout := w.timeout.Load()
-		err := w.sleep(cur, timeout)
-		switch {
-		case cur.ShouldStop():
-			return nil
-		case errors.Is(err, syscall.ETIMEDOUT):
+		if errors.Is(w.sleep(cur, timeout), syscall.ETIMEDOUT) {
 			w.check(time.Duration(timeout) * time.Second)
 		}
 	}
+	return nil
 }
 
 // sleep ends early when the timeout is set to another value.

@@ -25,13 +25,11 @@ import (
 	"github.com/kprim/kprim/waitqueue"
 )
 
-// Numbers, because not every system has names for these signals.
-const sighup, sigpipe = syscall.Signal(1), syscall.Signal(13)
-
 func main() {
-	// A program that is ended early removes its files, and ends the helper. SIGPIPE is here
-	// too, because a reader may leave, as head does.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, sighup, sigpipe)
+	// A program that is ended early removes its files, and ends the helper. 1 is SIGHUP, which
+	// comes at the end of the terminal. 13 is SIGPIPE, which comes if a reader leaves, as head
+	// does. Not every system has these names.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.Signal(1), syscall.Signal(13))
 	defer stop()
 	if err := session(ctx, os.Stdout, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "khungtaskd:", err)
@@ -56,8 +54,7 @@ func session(ctx context.Context, out io.Writer, args []string) error {
 	defer w.recorder.Stop()
 	defer kthread.Run("khungtaskd", w.watch).Stop()
 	defer kthread.Run("hung_notifier", w.notify).Stop()
-	err = errors.Join(err, w.set(out, "hung_task_helper", helper), w.set(out, "hung_task_timeout_secs", "1"))
-	if err != nil {
+	if err = errors.Join(err, w.set(out, "hung_task_helper", helper), w.set(out, "hung_task_timeout_secs", "1")); err != nil {
 		return err
 	}
 
